@@ -1,0 +1,20 @@
+/** Header names, lower case as Node gives them. */
+export const HEADERS = {
+  node: 'holdfast-node',
+  version: 'holdfast-version',
+  term: 'holdfast-term',
+  stale: 'holdfast-stale',
+  minVersion: 'holdfast-min-version',
+  comment: 'holdfast-comment',
+  author: 'holdfast-author',
+  idempotencyKey: 'idempotency-key',
+  /** Secret of the cluster, on internal doors only; stripped at the gateway. */
+  clusterKey: 'holdfast-cluster-key',
+  /** From gateways: the term that this attempt of a write aims at. Honoured only with the cluster key. */
+  aimTerm: 'holdfast-aim-term',
+  /** From gateways: 1 for the first attempt of a write whose idempotency key the gateway has just made up. */
+  attempt: 'holdfast-attempt',
+  /** From gateways: the request was forwarded once already and is not forwarded again. */
+  forwarded: 'holdfast-forwarded',
+  requestId: 'x-request-id',
+} as const;

@@ -1,0 +1,24 @@
+/** Bounds of the public interface. */
+export const LIMITS = {
+  valueBytes: 1024 * 1024,
+  changeSetBytes: 4 * 1024 * 1024,
+  changeSetOperations: 1_000,
+  /** JSON bodies of change sets: base64 and escapes may inflate 4 MiB of values. */
+  changeSetBodyBytes: 8 * 1024 * 1024,
+  keyBytes: 512,
+  namespaceChars: 63,
+  metadataBytes: 1_024,
+  idempotencyKeyBytes: 256,
+  listItems: 1_000,
+  listItemsDefault: 100,
+  listPageBytes: 4 * 1024 * 1024,
+  watchesPerStream: 100,
+  minVersionWaitMs: 5_000,
+  minVersionWaitMaxMs: 30_000,
+  windowVersions: 100_000,
+  windowBytes: 64 * 1024 * 1024,
+  /** A `sync.changes` message carries operations up to this size; larger ones carry only the head. */
+  broadcastBytes: 256 * 1024,
+  batchChanges: 256,
+  batchBytes: 4 * 1024 * 1024,
+} as const;
