@@ -1,0 +1,11 @@
+export { loadSettings, maskSecrets, SettingsError, type SettingsInput } from './load.js';
+export {
+  isSecret,
+  SETTINGS,
+  type SettingName,
+  type Settings,
+  type SettingValue,
+  settingNames,
+  variableOf,
+} from './settings.js';
+export { type Timings, timingsOf } from './timings.js';

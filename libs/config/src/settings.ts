@@ -1,0 +1,160 @@
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const csv = (text: string) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+const list = z.preprocess((v) => (typeof v === 'string' ? csv(v) : v), z.array(z.string()));
+
+const hosts = z.preprocess(
+  (v) => (typeof v === 'string' ? csv(v) : v),
+  z.array(
+    z
+      .string()
+      .regex(/^.+:\d{1,5}$/, 'expected host:port')
+      .transform((text) => {
+        const colon = text.lastIndexOf(':');
+        return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
+      }),
+  ),
+);
+
+const nodes = z.preprocess(
+  (v) => (typeof v === 'string' ? csv(v) : v),
+  z.array(
+    z
+      .string()
+      .regex(/^[^=]+=https?:\/\/.+$/, 'expected id=http://host:port')
+      .transform((text) => {
+        const equals = text.indexOf('=');
+        return { id: text.slice(0, equals), address: text.slice(equals + 1).replace(/\/$/, '') };
+      }),
+  ),
+);
+
+interface Setting {
+  schema: z.ZodType;
+  /** Never logged, and may be given as a file by the name with `_FILE`. */
+  secret?: boolean;
+  meaning: string;
+}
+
+/** Every setting there is, by its name in code. The variable is `HOLDFAST_` and the name in upper snake case. */
+export const SETTINGS = {
+  home: {
+    schema: z.string().default('.holdfast'),
+    meaning: 'Folder of a local cluster: data, logs, pids, secrets.',
+  },
+  port: { schema: port.default(0), meaning: 'Port that the process serves HTTP on; 0 = any free one.' },
+  bind: { schema: z.string().default('127.0.0.1'), meaning: 'Address that the process listens on.' },
+  address: {
+    schema: z.url({ protocol: /^https?$/ }).optional(),
+    meaning: 'URL at which other processes reach this one; by default made of bind and port.',
+  },
+  nodeId: {
+    schema: z.string().min(1).max(63),
+    meaning: 'Name of a config node, unique in the cluster.',
+  },
+  instanceId: {
+    schema: z.string().min(1).max(63).optional(),
+    meaning: 'Name of this instance of a service.',
+  },
+  nodeRole: {
+    schema: z.enum(['voter', 'observer']).default('voter'),
+    meaning: 'Whether a node may be elected.',
+  },
+  nodePriority: {
+    schema: z.coerce.number().int().min(0).max(1_000).default(100),
+    meaning: 'Of voters with equal histories the one with the highest priority is elected.',
+  },
+  nodeMetadata: {
+    schema: z.preprocess(
+      (v) => (typeof v === 'string' ? Object.fromEntries(csv(v).map((kv) => kv.split(/=(.*)/s, 2))) : v),
+      z.record(z.string(), z.string()).default({}),
+    ),
+    meaning: 'Labels of a node: name=value,name=value.',
+  },
+  dataDir: { schema: z.string().default('.holdfast/data/node'), meaning: "Folder for a node's snapshots." },
+  maxLostTail: {
+    schema: z.coerce.number().int().min(0).default(1_000),
+    meaning: 'A database that lacks more than this many of the latest versions is taken for a wrong one.',
+  },
+  postgresHosts: {
+    schema: hosts.default([{ host: '127.0.0.1', port: 5432 }]),
+    meaning: 'Primary and standbys: host:port,host:port.',
+  },
+  postgresDatabase: { schema: z.string().default('holdfast'), meaning: 'Database name.' },
+  postgresUser: { schema: z.string().optional(), meaning: "Database role; by default the service's own." },
+  postgresPassword: {
+    schema: z.string().default(''),
+    secret: true,
+    meaning: 'Password of the database role.',
+  },
+  natsServers: { schema: list.default(['127.0.0.1:4222']), meaning: 'NATS servers: host:port,host:port.' },
+  natsUser: { schema: z.string().optional(), meaning: 'NATS user.' },
+  natsPassword: { schema: z.string().optional(), secret: true, meaning: 'NATS password.' },
+  redisHost: { schema: z.string().default('127.0.0.1'), meaning: 'Redis host.' },
+  redisPort: { schema: port.default(6379), meaning: 'Redis port.' },
+  redisPassword: { schema: z.string().optional(), secret: true, meaning: 'Redis password.' },
+  redisSentinels: {
+    schema: hosts.default([]),
+    meaning: 'Redis Sentinels, host:port,host:port; then redisHost is not used.',
+  },
+  redisMaster: {
+    schema: z.string().default('holdfast'),
+    meaning: 'Name of the Redis master that the Sentinels watch.',
+  },
+  clusterKey: {
+    schema: z.string().min(16),
+    secret: true,
+    meaning: 'Secret shared by the processes of one cluster.',
+  },
+  nodes: {
+    schema: nodes.default([]),
+    meaning: 'Nodes known beforehand: node-1=http://host:port,…; others are discovered.',
+  },
+  preset: {
+    schema: z.enum(['local', 'lan', 'wan']).default('lan'),
+    meaning: 'Timings that fit the network.',
+  },
+  logLevel: {
+    schema: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+    meaning: 'Least severe level logged.',
+  },
+  publicHosts: {
+    schema: list.default(['localhost', '127.0.0.1', '[::1]']),
+    meaning: 'Host names under which the public interface may be addressed.',
+  },
+  corsOrigins: {
+    schema: list.default([]),
+    meaning: 'Origins of web pages that may call the public interface.',
+  },
+  noInstall: {
+    schema: z.enum(['0', '1']).default('0'),
+    meaning: '1 forbids a local cluster to install missing servers.',
+  },
+  superuserPassword: {
+    schema: z.string().optional(),
+    secret: true,
+    meaning: 'Password of the database superuser, for the first set-up only.',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type SettingValue<K extends SettingName> = z.output<(typeof SETTINGS)[K]['schema']>;
+export type Settings<K extends SettingName> = Readonly<{ [P in K]: SettingValue<P> }>;
+
+export function variableOf(name: SettingName): string {
+  return `HOLDFAST_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+export function isSecret(name: SettingName): boolean {
+  const setting: Setting = SETTINGS[name];
+  return setting.secret === true;
+}
+
+export function settingNames(): SettingName[] {
+  return Object.keys(SETTINGS) as SettingName[];
+}

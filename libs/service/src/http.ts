@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { HEADERS, Problem } from '#libs/contracts';
+import type { Metrics, Readiness } from '#libs/observability';
+import type { PublicGuard } from './public-guard.js';
+import type { RouteTable } from './route-table.js';
+
+/** Paths that any prober may ask under any name: they tell nothing that needs guarding. */
+const PROBES = new Set(['/ping', '/health', '/metrics']);
+
+/** Prefixes and paths that only processes of the cluster may call. */
+function isInternal(path: string): boolean {
+  return path.startsWith('/internal/') || path === '/sync' || path === '/restart' || path === '/digest';
+}
+
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
+
+/** `X-Request-Id` of the caller, else the trace id of its `traceparent`, else a new one. */
+export function requestIdOf(headers: Record<string, string | string[] | undefined>): string {
+  const given = headers[HEADERS.requestId];
+  if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
+  const trace =
+    typeof headers.traceparent === 'string' ? TRACEPARENT.exec(headers.traceparent)?.[1] : undefined;
+  return trace ?? randomUUID();
+}
+
+export interface HttpPlumbing {
+  guard: PublicGuard;
+  metrics: Metrics;
+  readiness: Readiness;
+  routes: RouteTable;
+  /** Body of GET /ping; must answer from the event loop alone. */
+  ping: () => unknown;
+}
+
+/** What every process serves and demands: request ids, guards, CORS, /ping, /health, /metrics, request metrics. */
+export function installHttp(fastify: FastifyInstance, plumbing: HttpPlumbing): void {
+  const { guard, metrics, readiness, routes } = plumbing;
+  const seconds = metrics.histogram('http_request_seconds', 'Time to answer a request', [
+    'method',
+    'route',
+    'status',
+  ]);
+
+  fastify.addHook('onRoute', (route) => {
+    if (route.url !== PREFLIGHT_URL) routes.add(route.url, route.method);
+  });
+  fastify.addHook('onRequest', async (request, reply) => {
+    reply.header(HEADERS.requestId, request.id);
+    const path = pathOf(request);
+    if (PROBES.has(path)) return;
+    if (isInternal(path)) {
+      if (!guard.hasClusterKey(request.headers))
+        throw new Problem('forbidden', 'this door is for processes of the cluster');
+      return;
+    }
+    const fault = guard.fault(request.headers);
+    if (fault) throw fault;
+    allowOrigin(guard, request, reply);
+  });
+  fastify.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unmatched';
+    seconds.observe(
+      { method: request.method, route, status: String(reply.statusCode) },
+      reply.elapsedTime / 1_000,
+    );
+  });
+
+  fastify.get('/ping', { logLevel: 'silent' }, async (_request, reply) => {
+    reply.header('cache-control', 'no-store');
+    return plumbing.ping();
+  });
+  fastify.get('/health', async (_request, reply) => {
+    const report = readiness.report();
+    return reply
+      .code(report.status === 'ready' ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .send(report);
+  });
+  fastify.get('/metrics', async (_request, reply) => {
+    return reply.header('content-type', metrics.registry.contentType).send(await metrics.registry.metrics());
+  });
+  if (guard.allowsOrigins) {
+    fastify.options(PREFLIGHT_URL, async (request, reply) => preflight(guard, request, reply));
+  }
+}
+
+const PREFLIGHT_URL = '/*';
+
+const EXPOSED = `ETag, ${[HEADERS.node, HEADERS.version, HEADERS.term, HEADERS.stale].join(', ')}`;
+
+function allowOrigin(guard: PublicGuard, request: FastifyRequest, reply: FastifyReply): void {
+  const { origin } = request.headers;
+  if (origin === undefined || !guard.isAllowedOrigin(origin)) return;
+  reply.headers({
+    'access-control-allow-origin': origin,
+    vary: 'origin',
+    'access-control-expose-headers': EXPOSED,
+  });
+}
+
+function preflight(guard: PublicGuard, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { origin } = request.headers;
+  if (origin === undefined || !guard.isAllowedOrigin(origin)) {
+    throw new Problem('forbidden', 'this origin may not call the interface');
+  }
+  return reply
+    .code(204)
+    .headers({
+      'access-control-allow-methods': 'GET, HEAD, PUT, POST, DELETE',
+      'access-control-allow-headers': request.headers['access-control-request-headers'] ?? '*',
+      'access-control-max-age': '600',
+    })
+    .send();
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? request.url;
+}

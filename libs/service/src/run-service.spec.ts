@@ -1,0 +1,139 @@
+import { connect } from 'node:net';
+import { Controller, Get, Module } from '@nestjs/common';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Problem } from '#libs/contracts';
+import { createLogger, Metrics, Readiness } from '#libs/observability';
+import { PublicGuard } from './public-guard.js';
+import { type RunningService, startService } from './run-service.js';
+
+@Controller()
+class HelloController {
+  @Get('/v1/hello')
+  hello() {
+    return { hello: 'world' };
+  }
+  @Get('/v1/broken')
+  broken() {
+    throw new Error('secret detail');
+  }
+}
+
+@Module({ controllers: [HelloController] })
+class HelloModule {}
+
+const CLUSTER_KEY = 'k'.repeat(32);
+let service: RunningService;
+let base: string;
+const readiness = new Readiness();
+let storageOk = true;
+
+beforeAll(async () => {
+  readiness.add('storage', () => ({ ok: storageOk }), { required: true });
+  readiness.add('bus', () => ({ ok: false, detail: 'away' }), { required: false });
+  service = await startService({
+    module: HelloModule,
+    logger: createLogger({ service: 'test', node: 't-1', level: 'silent' }),
+    metrics: new Metrics('test', 't-1'),
+    guard: new PublicGuard({
+      publicHosts: ['127.0.0.1'],
+      corsOrigins: ['https://console.example'],
+      clusterKey: CLUSTER_KEY,
+    }),
+    readiness,
+    ping: () => ({ alive: true }),
+    configure: (fastify) => {
+      fastify.get('/v1/raw/:id', async (request) => request.params);
+      fastify.post('/v1/raw', async (request) => request.body);
+      fastify.get('/v1/refuse', async () => {
+        throw new Problem('cluster-busy', 'too much', { queue: 9 });
+      });
+      fastify.get('/internal/door', async () => 'open');
+    },
+    listen: { port: 0, host: '127.0.0.1' },
+  });
+  base = `http://127.0.0.1:${service.port}`;
+});
+afterAll(() => service.stop());
+
+function rawAnswer(request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(service.port, '127.0.0.1', () => socket.write(request));
+    let answer = '';
+    socket.on('data', (data) => {
+      answer += data.toString();
+    });
+    socket.on('close', () => resolve(answer));
+    socket.on('error', reject);
+  });
+}
+
+describe('a service process', () => {
+  it.each([
+    ['GET', '/v1/nothing', {}, 404, 'not-found'],
+    ['PUT', '/v1/hello', {}, 405, 'method-not-allowed'],
+    ['DELETE', '/v1/raw/7', {}, 405, 'method-not-allowed'],
+    ['GET', '/v1/raw/%zz', {}, 400, 'invalid-request'],
+    ['GET', '/v1/refuse', {}, 429, 'cluster-busy'],
+    ['GET', '/v1/broken', {}, 500, 'internal'],
+    ['GET', '/v1/hello', { origin: 'https://evil.example' }, 403, 'forbidden'],
+    ['GET', '/internal/door', {}, 403, 'forbidden'],
+    ['POST', '/v1/raw', { 'content-type': 'application/json' }, 400, 'invalid-request'],
+    ['POST', '/v1/raw', { 'content-type': 'text/html' }, 415, 'unsupported-content-type'],
+  ])('%s %s %j -> %d %s', async (method, path, headers, status, code) => {
+    const body = method === 'POST' ? '{"broken' : undefined;
+    const response = await fetch(base + path, { method, headers, ...(body ? { body } : {}) });
+    expect(response.status).toBe(status);
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
+    const problem = (await response.json()) as Record<string, unknown>;
+    expect(problem).toMatchObject({ status, code, instance: path });
+    expect(JSON.stringify(problem)).not.toContain('secret detail');
+  });
+
+  it('answers what is not HTTP, and headers beyond measure, with a problem', async () => {
+    expect(await rawAnswer('NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1.1 400 .*"code":"invalid-request"/s);
+    const long = `GET /v1/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`;
+    expect(await rawAnswer(long)).toMatch(/^HTTP\/1.1 431 .*"code":"headers-too-large"/s);
+  });
+
+  it('tells the allowed methods and when to come back', async () => {
+    expect((await fetch(`${base}/v1/hello`, { method: 'PUT' })).headers.get('allow')).toBe('GET, HEAD');
+    expect((await fetch(`${base}/v1/refuse`)).headers.get('retry-after')).toBe('1');
+  });
+
+  it('opens internal doors to the cluster only', async () => {
+    const response = await fetch(`${base}/internal/door`, {
+      headers: { 'holdfast-cluster-key': CLUSTER_KEY },
+    });
+    expect(await response.text()).toBe('open');
+  });
+
+  it('returns the request id it was given', async () => {
+    const response = await fetch(`${base}/v1/hello`, { headers: { 'x-request-id': 'abc' } });
+    expect(response.headers.get('x-request-id')).toBe('abc');
+    const traced = await fetch(`${base}/v1/hello`, {
+      headers: { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' },
+    });
+    expect(traced.headers.get('x-request-id')).toBe('4bf92f3577b34da6a3ce929d0e0e4736');
+  });
+
+  it('lets an allowed page in and exposes what it needs', async () => {
+    const origin = 'https://console.example';
+    const response = await fetch(`${base}/v1/hello`, { headers: { origin } });
+    expect(response.headers.get('access-control-allow-origin')).toBe(origin);
+    expect(response.headers.get('access-control-expose-headers')).toContain('holdfast-version');
+    const preflight = await fetch(`${base}/v1/hello`, { method: 'OPTIONS', headers: { origin } });
+    expect(preflight.status).toBe(204);
+  });
+
+  it('is alive, and ready only with what it requires', async () => {
+    expect(await (await fetch(`${base}/ping`)).json()).toEqual({ alive: true });
+    expect((await fetch(`${base}/health`)).status).toBe(200);
+    storageOk = false;
+    const unready = await fetch(`${base}/health`);
+    expect(unready.status).toBe(503);
+    expect(await unready.json()).toMatchObject({
+      checks: { storage: { ok: false }, bus: { detail: 'away' } },
+    });
+    expect(await (await fetch(`${base}/metrics`)).text()).toContain('holdfast_http_request_seconds');
+  });
+});

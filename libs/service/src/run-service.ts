@@ -1,0 +1,129 @@
+import { STATUS_CODES } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { DynamicModule, INestMicroservice, Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { CustomTransportStrategy } from '@nestjs/microservices';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
+import { HEADERS, LIMITS, PROBLEM_CONTENT_TYPE, Problem } from '#libs/contracts';
+import { type Logger, type Metrics, Readiness } from '#libs/observability';
+import { installHttp, requestIdOf } from './http.js';
+import { NestLogger } from './nest-logger.js';
+import { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
+import type { PublicGuard } from './public-guard.js';
+import { RouteTable } from './route-table.js';
+import { announceReady, crashOnUncaught, stopOnSignals } from './shutdown.js';
+
+export interface ServiceOptions {
+  module: Type | DynamicModule;
+  logger: Logger;
+  metrics: Metrics;
+  guard: PublicGuard;
+  readiness?: Readiness;
+  /** Body of GET /ping. */
+  ping: () => unknown;
+  /** Options of Fastify beyond the common ones, e.g. a server factory that answers the hot path itself. */
+  fastify?: FastifyServerOptions;
+  /** Raw routes and parsers; called before Nest adds its own. */
+  configure?: (fastify: FastifyInstance, app: NestFastifyApplication) => void | Promise<void>;
+  /** Transports whose handlers are Nest controllers, e.g. a BusStrategy. Started without being waited for. */
+  strategies?: CustomTransportStrategy[];
+  /** How to begin to listen, when not on a port: the gateway may be given a listening handle. */
+  listen: { port: number; host: string } | ((app: NestFastifyApplication) => Promise<void>);
+  /** Called when the server listens; the process is announced as ready when it resolves. */
+  started?: (app: NestFastifyApplication, port: number) => Promise<void> | void;
+  /** Called first when the process is told to stop, while it still serves. */
+  stopping?: () => Promise<void>;
+  /** Called last, after the HTTP server has closed. */
+  stopped?: () => Promise<void>;
+}
+
+export interface RunningService {
+  app: NestFastifyApplication;
+  port: number;
+  stop(): Promise<void>;
+}
+
+/** Starts the process of a service and ties it to signals and to its parent. */
+export async function runService(options: ServiceOptions): Promise<RunningService> {
+  crashOnUncaught(options.logger);
+  const service = await startService(options);
+  stopOnSignals(service.stop, options.logger);
+  announceReady();
+  return service;
+}
+
+/** Starts the servers of a service; used on its own by tests, which have their own signals. */
+export async function startService(options: ServiceOptions): Promise<RunningService> {
+  const adapter = new FastifyAdapter({
+    logger: false,
+    routerOptions: { maxParamLength: LIMITS.keyBytes * 3 + 64 },
+    bodyLimit: LIMITS.changeSetBodyBytes,
+    keepAliveTimeout: 72_000,
+    requestTimeout: 30_000,
+    forceCloseConnections: 'idle',
+    genReqId: (request) => requestIdOf(request.headers),
+    requestIdHeader: HEADERS.requestId,
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      sendProblem(reply, toProblem(error) ?? new Problem('internal', 'unexpected error'), request.url),
+    clientErrorHandler: refuseUnreadable,
+    ...options.fastify,
+  } as ConstructorParameters<typeof FastifyAdapter>[0]);
+  const routes = new RouteTable();
+  const app = await NestFactory.create<NestFastifyApplication>(options.module, adapter, {
+    logger: new NestLogger(options.logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  app.useGlobalFilters(new ProblemFilter(options.logger, routes));
+  const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
+  const readiness = options.readiness ?? new Readiness();
+  installHttp(fastify, {
+    guard: options.guard,
+    metrics: options.metrics,
+    readiness,
+    routes,
+    ping: options.ping,
+  });
+  await options.configure?.(fastify, app);
+
+  const transports: INestMicroservice[] = [];
+  for (const strategy of options.strategies ?? []) transports.push(app.connectMicroservice({ strategy }));
+  await app.init();
+  await fastify.ready();
+  if (typeof options.listen === 'function') await options.listen(app);
+  else await app.listen(options.listen.port, options.listen.host);
+  const port = portOf(app);
+  await Promise.all(transports.map((transport) => transport.listen()));
+  await options.started?.(app, port);
+
+  return {
+    app,
+    port,
+    stop: async () => {
+      await options.stopping?.();
+      await app.close();
+      await options.stopped?.();
+    },
+  };
+}
+
+function portOf(app: NestFastifyApplication): number {
+  const address: AddressInfo | string | null = app.getHttpServer().address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** Answers what is not HTTP, or has headers beyond all measure, and closes the connection. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
+  const problem = new Problem(tooLarge ? 'headers-too-large' : 'invalid-request', error.message);
+  const body = JSON.stringify(problem.toBody());
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nContent-Type: ${PROBLEM_CONTENT_TYPE}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
