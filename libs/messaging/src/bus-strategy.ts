@@ -1,0 +1,113 @@
+import { type ArgumentsHost, Catch, type RpcExceptionFilter } from '@nestjs/common';
+import {
+  BaseRpcContext,
+  type CustomTransportStrategy,
+  type MessageHandler,
+  Server,
+} from '@nestjs/microservices';
+import { lastValueFrom, type Observable, throwError } from 'rxjs';
+import {
+  FACTS,
+  type FactSubject,
+  QUESTIONS,
+  type QuestionReply,
+  type QuestionSubject,
+} from '#libs/contracts';
+import { invariant } from '#libs/kernel';
+import type { Bus } from './bus.js';
+
+/**
+ * Lets Nest controllers answer questions and hear facts over a Bus: `@MessagePattern('registry.list')`,
+ * `@EventPattern('node.heartbeat')`. Payloads arrive validated, and plain on the wire: no `{pattern, data}` envelope.
+ *
+ * Questions are answered by one instance of `queue`; facts reach every instance. A pattern says otherwise by its
+ * extras: `@MessagePattern('failover.witness', { queue: null })`.
+ */
+export class BusStrategy extends Server implements CustomTransportStrategy {
+  private readonly unsubscribe: (() => void)[] = [];
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly options: { queue: string },
+  ) {
+    super();
+  }
+
+  listen(callback: (error?: unknown) => void): void {
+    for (const [pattern, handler] of this.messageHandlers) {
+      if (handler.isEventHandler) this.listenToFact(pattern, handler);
+      else this.answerQuestion(pattern, handler);
+    }
+    callback();
+  }
+
+  close(): void {
+    for (const unsubscribe of this.unsubscribe.splice(0)) unsubscribe();
+  }
+
+  on(): never {
+    throw new Error('a BusStrategy has no events: use Bus.onStatus');
+  }
+
+  unwrap<T>(): T {
+    return this.bus as T;
+  }
+
+  private listenToFact(pattern: string, handler: MessageHandler): void {
+    invariant(isFact(pattern), `no such fact: ${pattern}`);
+    const queue = queueOf(handler, undefined);
+    this.unsubscribe.push(
+      this.bus.subscribe(
+        pattern,
+        async (payload) => {
+          for (let each: MessageHandler | undefined = handler; each; each = each.next)
+            await run(each, payload, pattern);
+        },
+        queue === undefined ? {} : { queue },
+      ),
+    );
+  }
+
+  private answerQuestion(pattern: string, handler: MessageHandler): void {
+    invariant(isQuestion(pattern), `no such question: ${pattern}`);
+    const queue = queueOf(handler, this.options.queue);
+    this.unsubscribe.push(
+      this.bus.handle(
+        pattern,
+        async (request) => (await run(handler, request, pattern)) as QuestionReply<typeof pattern>,
+        queue === undefined ? {} : { queue },
+      ),
+    );
+  }
+}
+
+/** Nest turns what it does not know into "Internal server error"; the bus wants the error itself, a Problem above all. */
+@Catch()
+export class BusErrorFilter implements RpcExceptionFilter<unknown> {
+  catch(error: unknown, _host: ArgumentsHost): Observable<never> {
+    return throwError(() => error);
+  }
+}
+
+async function run(handler: MessageHandler, payload: unknown, pattern: string): Promise<unknown> {
+  const result: unknown = await handler(payload, new BaseRpcContext([pattern]));
+  return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
+}
+
+function queueOf(handler: MessageHandler, fallback: string | undefined): string | undefined {
+  const queue: unknown = handler.extras?.queue;
+  if (queue === undefined) return fallback;
+  return typeof queue === 'string' ? queue : undefined;
+}
+
+function isObservable(value: unknown): value is Observable<unknown> {
+  return typeof value === 'object' && value !== null && 'subscribe' in value;
+}
+
+function isFact(subject: string): subject is FactSubject {
+  return Object.hasOwn(FACTS, subject);
+}
+
+function isQuestion(subject: string): subject is QuestionSubject {
+  return Object.hasOwn(QUESTIONS, subject);
+}

@@ -1,0 +1,225 @@
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamManager,
+  type JsMsg,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
+import { FACT_FAMILIES, FACTS, type FactPayload, type FactSubject, namespaceToken } from '#libs/contracts';
+import { fullJitterMs, sleep, systemRng } from '#libs/kernel';
+import type { Bus, FactFamily, FamilyPayload } from './bus.js';
+import type { BusLogger } from './connection.js';
+import { decodeJson, withToken } from './wire.js';
+
+export const FACT_STREAM = 'HOLDFAST_FACTS';
+const MAX_AGE_MS = 7 * 24 * 3_600_000;
+const MAX_BYTES = 1024 * 1024 * 1024;
+const DUPLICATE_WINDOW_MS = 120_000;
+const API_TIMEOUT_MS = 2_000;
+const FETCH = { max_messages: 200, expires: 10_000, idle_heartbeat: 1_000 };
+const RETRY = { baseMs: 200, capMs: 5_000 };
+const STREAM_EXISTS = 10_058;
+
+/** A durable fact as the stream keeps it. */
+export interface StoredFact {
+  /** Position in the stream; rises, without meaning beyond this stream's life. */
+  seq: number;
+  subject: string;
+  /** Event id: equal ids are the same fact. */
+  id: string | undefined;
+  /** RFC 3339. */
+  time: string;
+  payload: unknown;
+}
+
+export function durableSubjects(): string[] {
+  const facts = Object.entries(FACTS).filter(([, fact]) => fact.durable);
+  const families = Object.entries(FACT_FAMILIES).filter(([, family]) => family.durable);
+  return [...facts.map(([subject]) => subject), ...families.map(([family]) => `${family}.*`)];
+}
+
+/**
+ * The durable facts, kept for replay in one JetStream stream. The stream stores whatever is published on their
+ * subjects; publishing through here also learns that it was stored. It is a convenience, rebuilt from rows when it is
+ * lost: every failure is told by the return value, and none stops anybody. Uses nothing newer than nats-server 2.9.
+ */
+export class FactStream {
+  private ensured = false;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly logger: BusLogger,
+  ) {
+    bus.onStatus((connected) => {
+      if (!connected) this.ensured = false;
+    });
+  }
+
+  /** Makes the stream unless it is there; false when it could not be seen to. */
+  async ensure(): Promise<boolean> {
+    if (this.ensured) return true;
+    const manager = await this.manager();
+    if (!manager) return false;
+    const config = {
+      subjects: durableSubjects(),
+      max_age: nanos(MAX_AGE_MS),
+      max_bytes: MAX_BYTES,
+      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+    };
+    try {
+      await manager.streams.add({
+        name: FACT_STREAM,
+        storage: StorageType.File,
+        retention: RetentionPolicy.Limits,
+        discard: DiscardPolicy.Old,
+        ...config,
+      });
+      this.ensured = true;
+    } catch (error) {
+      this.ensured =
+        error instanceof JetStreamApiError && error.code === STREAM_EXISTS
+          ? await this.update(manager, config)
+          : this.failed('the stream of facts could not be made', error);
+    }
+    return this.ensured;
+  }
+
+  /** Publishes and waits for the stream to have it. False: not stored (subscribers may have heard it all the same). */
+  publish<S extends FactSubject>(subject: S, payload: FactPayload<S>, id: string): Promise<boolean> {
+    return this.store(subject, subject, payload, id);
+  }
+
+  publishFamily<F extends FactFamily>(
+    family: F,
+    token: string,
+    payload: FamilyPayload<F>,
+    id: string,
+  ): Promise<boolean> {
+    return this.store(withToken(family, namespaceToken(token)), family, payload, id);
+  }
+
+  /** First and last position kept; undefined when the stream cannot be asked. */
+  async range(): Promise<{ first: number; last: number } | undefined> {
+    if (!(await this.ensure())) return undefined;
+    try {
+      const info = await (await this.manager())?.streams.info(FACT_STREAM);
+      return info && { first: info.state.first_seq, last: info.state.last_seq };
+    } catch (error) {
+      this.failed('the stream of facts could not be asked', error);
+      return undefined;
+    }
+  }
+
+  /**
+   * Every fact after position `after`, then what comes, until the signal aborts. Whenever the stream stops answering
+   * the reader begins anew after the last fact it gave: a consumer whose server died stays silent for ever otherwise.
+   */
+  async *follow(after: number, signal: AbortSignal): AsyncGenerator<StoredFact, void, undefined> {
+    let last = after;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        for await (const fact of this.read(last, signal)) {
+          last = fact.seq;
+          failures = 0;
+          yield fact;
+        }
+      } catch (error) {
+        this.failed('reading the stream of facts failed', error);
+      }
+      if (signal.aborted) return;
+      await pause(fullJitterMs(RETRY, failures++, systemRng), signal);
+    }
+  }
+
+  private async *read(after: number, signal: AbortSignal): AsyncGenerator<StoredFact, void, undefined> {
+    const connection = this.bus.connection;
+    if (!connection || !(await this.ensure())) return;
+    const manager = await this.manager();
+    if (!manager) return;
+    const { name } = await manager.consumers.add(FACT_STREAM, {
+      ack_policy: AckPolicy.None,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: after + 1,
+      inactive_threshold: nanos(60_000),
+      mem_storage: true,
+    });
+    const consumer = await jetstream(connection).consumers.get(FACT_STREAM, name);
+    while (!signal.aborted && !connection.isClosed()) {
+      const messages = await consumer.fetch(FETCH);
+      const stop = () => messages.stop();
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        for await (const message of messages) yield storedFact(message);
+      } finally {
+        signal.removeEventListener('abort', stop);
+      }
+    }
+    if (!connection.isClosed()) await manager.consumers.delete(FACT_STREAM, name);
+  }
+
+  private async store(subject: string, type: string, payload: unknown, id: string): Promise<boolean> {
+    const connection = this.bus.connection;
+    if (!connection) return false;
+    await this.ensure();
+    try {
+      await jetstream(connection, { timeout: API_TIMEOUT_MS }).publish(subject, JSON.stringify(payload), {
+        headers: this.bus.eventHeaders(type, id),
+        msgID: id,
+      });
+      return true;
+    } catch (error) {
+      return this.failed('a fact was not stored', error);
+    }
+  }
+
+  private async manager(): Promise<JetStreamManager | undefined> {
+    const connection = this.bus.connection;
+    if (!connection) return undefined;
+    try {
+      return await jetstreamManager(connection, { timeout: API_TIMEOUT_MS, checkAPI: false });
+    } catch (error) {
+      this.failed('JetStream cannot be asked', error);
+      return undefined;
+    }
+  }
+
+  private async update(manager: JetStreamManager, config: Record<string, unknown>): Promise<boolean> {
+    try {
+      await manager.streams.update(FACT_STREAM, config);
+      return true;
+    } catch (error) {
+      return this.failed('the stream of facts could not be updated', error);
+    }
+  }
+
+  private failed(what: string, error: unknown): false {
+    this.logger.debug({ reason: error instanceof Error ? error.message : String(error) }, what);
+    return false;
+  }
+}
+
+function storedFact(message: JsMsg): StoredFact {
+  const decoded = decodeJson(message.data);
+  return {
+    seq: message.seq,
+    subject: message.subject,
+    id: message.headers?.get('ce-id') || undefined,
+    time: message.headers?.get('ce-time') || new Date(message.timestamp).toISOString(),
+    payload: decoded.ok ? decoded.value : null,
+  };
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

@@ -1,0 +1,12 @@
+export {
+  type AskedRequest,
+  Bus,
+  type BusCounts,
+  type BusOptions,
+  type FactFamily,
+  type FamilyPayload,
+} from './bus.js';
+export { BusError, type BusErrorKind } from './bus-error.js';
+export { BusErrorFilter, BusStrategy } from './bus-strategy.js';
+export type { BusLogger, ConnectionSettings } from './connection.js';
+export { FACT_STREAM, FactStream, type StoredFact } from './fact-stream.js';
