@@ -1,0 +1,74 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type ServerProcess, spawnServer, waitUntilReady } from './child-server.js';
+import { freePort } from './free-port.js';
+import { keptSecret } from './kept-secret.js';
+import { probeTcp } from './probe.js';
+import { findProgram } from './programs.js';
+
+const HOST = '127.0.0.1';
+const USER = 'holdfast';
+
+export interface NatsServer extends ServerProcess {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+}
+
+export interface StartNats {
+  /** Everything of this server lives here: configuration, password, JetStream's store. */
+  dir: string;
+  port?: number;
+  readyWithinMs?: number;
+  onOutput?: (chunk: Buffer) => void;
+}
+
+/** One nats-server with JetStream and a password, on the loopback interface. */
+export async function startNats(options: StartNats): Promise<NatsServer> {
+  const dir = resolve(options.dir);
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const program = findProgram('nats-server');
+  const port = options.port ?? (await freePort());
+  const password = await keptSecret(join(dir, 'password'));
+  const file = join(dir, 'nats.conf');
+  await writeFile(file, natsConfig({ port, password, storeDir: join(dir, 'jetstream') }), { mode: 0o600 });
+  await chmod(file, 0o600);
+
+  const server = await spawnServer({
+    name: 'nats-server',
+    program,
+    args: ['-c', file],
+    cwd: dir,
+    // SIGINT is its orderly end; SIGTERM exits with code 1 in some releases.
+    stopSignals: [{ signal: 'SIGINT', graceMs: 5_000 }],
+    onOutput: options.onOutput,
+  });
+  const login = { user: USER, pass: password, verbose: false, pedantic: false, lang: 'probe', version: '1' };
+  const ready = () =>
+    probeTcp({
+      host: HOST,
+      port,
+      request: `CONNECT ${JSON.stringify(login)}\r\nPING\r\n`,
+      judge: (received) => {
+        const text = received.toString('latin1');
+        if (text.includes('-ERR')) return false;
+        return text.includes('PONG') ? true : undefined;
+      },
+    });
+  await waitUntilReady(server, ready, options.readyWithinMs ?? 30_000);
+  return { ...server, host: HOST, port, user: USER, password };
+}
+
+function natsConfig(settings: { port: number; password: string; storeDir: string }): string {
+  return `# Written at every start.
+server_name: holdfast
+host: "${HOST}"
+port: ${settings.port}
+max_payload: 1048576
+write_deadline: "5s"
+authorization { user: "${USER}", password: "${settings.password}", timeout: 2 }
+jetstream { store_dir: ${JSON.stringify(settings.storeDir)}, max_memory_store: 64MB, max_file_store: 2GB }
+logtime: true
+`;
+}
