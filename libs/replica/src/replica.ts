@@ -1,0 +1,205 @@
+import { type Change, LIMITS, type Operation } from '#libs/contracts';
+import { compareUtf8, invariant } from '#libs/kernel';
+import { chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
+import { ChangeWindow, type WindowBounds } from './change-window.js';
+import type { Entry, Position } from './entry.js';
+import { KeySpace } from './key-space.js';
+
+/**
+ * `gap`: changes between are missing. `diverged`: this history is not the one that the change belongs to.
+ * `corrupt`: the change contradicts itself.
+ */
+export type ApplyResult = 'applied' | 'duplicate' | 'gap' | 'diverged' | 'corrupt';
+
+export interface ListQuery {
+  namespace: string;
+  prefix: string;
+  /** Last key of the page before. */
+  after?: string | undefined;
+  limit: number;
+  /** Bytes of values; the first entry always fits. */
+  maxBytes: number;
+  atVersion?: number | undefined;
+}
+
+export interface ListPage {
+  version: number;
+  entries: Entry[];
+  more: boolean;
+}
+
+const DEFAULT_BOUNDS: WindowBounds = { versions: LIMITS.windowVersions, bytes: LIMITS.windowBytes };
+
+/**
+ * The replicated state machine: all entries, the history's position, and a window of the latest changes with undo
+ * records, so that lists can be answered at a recent past version. The same changes give the same state everywhere.
+ */
+export class Replica {
+  private space = new KeySpace();
+  private window: ChangeWindow;
+  private position: Position = { clusterId: null, version: 0, chain: GENESIS_CHAIN, term: 0 };
+
+  constructor(private readonly bounds: WindowBounds = DEFAULT_BOUNDS) {
+    this.window = new ChangeWindow(bounds, 0);
+  }
+
+  get clusterId(): string | null {
+    return this.position.clusterId;
+  }
+  get version(): number {
+    return this.position.version;
+  }
+  get chain(): string {
+    return this.position.chain;
+  }
+  /** Term of the last change. */
+  get term(): number {
+    return this.position.term;
+  }
+  /** Lowest `after` that `changesAfter` can answer, and lowest version that `list` can. */
+  get windowFloor(): number {
+    return this.window.floor;
+  }
+
+  /** A fresh replica takes the identity of the first database that it meets. */
+  adopt(clusterId: string): void {
+    invariant(this.clusterId === null || this.clusterId === clusterId, 'a replica belongs to one cluster');
+    this.position = { ...this.position, clusterId };
+  }
+
+  get(namespace: string, key: string): Entry | undefined {
+    return this.space.get(namespace, key);
+  }
+
+  list(query: ListQuery): ListPage | 'expired' {
+    const version = query.atVersion ?? this.version;
+    if (version < this.windowFloor || version > this.version) return 'expired';
+    const resumes = query.after !== undefined && compareUtf8(query.after, query.prefix) >= 0;
+    const from = resumes ? (query.after as string) : query.prefix;
+    const past = version === this.version ? undefined : version;
+    const entries: Entry[] = [];
+    let bytes = 0;
+    for (const entry of this.space.entries(query.namespace, from, !resumes, past)) {
+      if (!entry.key.startsWith(query.prefix)) break;
+      bytes += entry.value.length;
+      if (entries.length >= query.limit || (entries.length > 0 && bytes > query.maxBytes)) {
+        return { version, entries, more: true };
+      }
+      entries.push(entry);
+    }
+    return { version, entries, more: false };
+  }
+
+  namespaces(): { name: string; keys: number }[] {
+    return this.space
+      .names()
+      .map((name) => ({ name, keys: this.space.liveKeys(name) }))
+      .filter(({ keys }) => keys > 0);
+  }
+
+  /** Applies a change that came from elsewhere, after checking all of it. */
+  apply(change: Change): ApplyResult {
+    const first = change.lost?.from ?? change.version;
+    if (change.version <= this.version) return this.compareKnown(change);
+    if (first > this.version + 1) return 'gap';
+    if (first < this.version + 1) return 'diverged';
+    if (!isConsistent(change)) return 'corrupt';
+    if (chainAfter(this.chain, change) !== change.chain) return 'diverged';
+    this.advance(change);
+    return 'applied';
+  }
+
+  /** Applies a change that this process made and whose checksums and chain it computed. */
+  applyOwn(change: Change): void {
+    invariant((change.lost?.from ?? change.version) === this.version + 1, 'own changes are contiguous');
+    this.advance(change);
+  }
+
+  /** Changes after a version, oldest first; `compacted` when the window no longer reaches back so far. */
+  changesAfter(version: number, limit: number, maxBytes = Number.POSITIVE_INFINITY): Change[] | 'compacted' {
+    return this.window.after(version, limit, maxBytes) ?? 'compacted';
+  }
+
+  /** The chain at a version, as far as the window remembers it. */
+  chainAt(version: number): string | undefined {
+    return version === this.version ? this.chain : this.window.at(version)?.chain;
+  }
+
+  /** Replaces everything; the window begins anew. */
+  load(position: Position, state: StateBuilder): void {
+    this.space = state.space;
+    this.window = new ChangeWindow(this.bounds, position.version);
+    this.position = { ...position };
+  }
+
+  private compareKnown(change: Change): ApplyResult {
+    const known = this.chainAt(change.version);
+    return known === undefined || known === change.chain ? 'duplicate' : 'diverged';
+  }
+
+  private advance(arrived: Change): void {
+    const change = withOwnMemory(arrived);
+    for (const operation of change.operations) {
+      this.space.change(operation.namespace, operation.key, toEntry(operation, change), change.version);
+    }
+    this.position = {
+      clusterId: this.clusterId,
+      version: change.version,
+      chain: change.chain,
+      term: change.term,
+    };
+    for (const left of this.window.push(change)) {
+      for (const { namespace, key } of left.operations) this.space.forget(namespace, key, left.version);
+    }
+  }
+}
+
+/** Collects a whole state, in any number of steps, to be swapped in at once. */
+export class StateBuilder {
+  readonly space = new KeySpace();
+  entries = 0;
+
+  add(entry: Entry): void {
+    this.space.restore(entry);
+    this.entries++;
+  }
+}
+
+function isConsistent(change: Change): boolean {
+  if (change.kind === 'lost') return change.lost?.to === change.version && change.operations.length === 0;
+  return change.lost === undefined && change.operations.every(hasItsChecksum);
+}
+
+function hasItsChecksum(operation: Operation): boolean {
+  return operation.op === 'delete' || checksumOf(operation.value) === operation.checksum;
+}
+
+/**
+ * A value that is a slice of something larger (a pooled buffer, a network message) would keep all of it alive, so
+ * such a value is copied.
+ */
+function withOwnMemory(change: Change): Change {
+  const isSlice = (operation: Operation) =>
+    operation.op === 'put' && operation.value.buffer.byteLength > operation.value.length;
+  if (!change.operations.some(isSlice)) return change;
+  const operations = change.operations.map((operation) => {
+    if (operation.op === 'delete' || !isSlice(operation)) return operation;
+    const value = Buffer.allocUnsafeSlow(operation.value.length);
+    operation.value.copy(value);
+    return { ...operation, value };
+  });
+  return { ...change, operations };
+}
+
+function toEntry(operation: Operation, change: Change): Entry | undefined {
+  if (operation.op === 'delete') return undefined;
+  return {
+    namespace: operation.namespace,
+    key: operation.key,
+    value: operation.value,
+    contentType: operation.contentType,
+    version: change.version,
+    checksum: operation.checksum,
+    updatedAt: change.createdAt,
+  };
+}
