@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { HearingGuard } from './hearing-guard.js';
+
+describe('HearingGuard', () => {
+  const guard = () => new HearingGuard({ tickEveryMs: 100, ownPauseMs: 500 });
+
+  it('hears while its ticks come and the bus is there', () => {
+    const subject = guard();
+    expect([0, 100, 200, 790].map((nowMs) => subject.step(nowMs, true))).toEqual([
+      'hears',
+      'hears',
+      'hears',
+      'hears',
+    ]);
+  });
+
+  it('does not judge after its own stall, once', () => {
+    const subject = guard();
+    expect([0, 701, 800].map((nowMs) => subject.step(nowMs, true))).toEqual([
+      'hears',
+      'was-stalled',
+      'hears',
+    ]);
+  });
+
+  it('does not judge while the bus is away', () => {
+    const subject = guard();
+    expect(subject.step(0, false)).toBe('bus-away');
+    expect(subject.step(100, true)).toBe('hears');
+  });
+});

@@ -1,0 +1,326 @@
+import type {
+  NodeHeartbeat,
+  NodeInfo,
+  NodeRole,
+  NodeStatus,
+  NodeVerdict,
+  StatusReason,
+} from '#libs/contracts';
+import { type Condition, type Evidence, judge } from './status.js';
+
+/**
+ * Who belongs to the cluster, and how each one is. It applies only what is greater: a registration by incarnation, a
+ * heartbeat by (incarnation, seq), a verdict on exactly the incarnation that was judged, a status by statusSeq.
+ * Told the time and the evidence, it answers with the transitions that follow.
+ */
+export interface MemberRecord {
+  nodeId: string;
+  kind: 'config-node' | 'service';
+  role: NodeRole;
+  address: string | null;
+  incarnation: number;
+  status: NodeStatus;
+  reason: StatusReason | null;
+  statusSeq: number;
+  version: number;
+  term: number;
+  /** RFC 3339. */
+  lastHeartbeatAt: string | null;
+  registeredAt: string;
+  metadata: Record<string, string>;
+  /** It left for good; kept so that its numbers are never given out again. */
+  left: boolean;
+}
+
+interface Member {
+  record: MemberRecord;
+  /** Registered by a request, not merely heard of. */
+  explicit: boolean;
+  seq: number;
+  heardAtMs: number;
+  steadySinceMs: number | undefined;
+  condition: Condition | undefined;
+  verdict: Evidence['verdict'];
+  silent: boolean;
+  recovering: boolean;
+}
+
+export interface Transition {
+  nodeId: string;
+  incarnation: number;
+  statusSeq: number;
+  from: NodeStatus | null;
+  to: NodeStatus;
+  reason: StatusReason | null;
+}
+
+export interface MembershipSettings {
+  heartbeatTimeoutMs: number;
+  /** Heartbeats that came without a pause for this long end a `failed` that nobody withdraws. */
+  steadyMs: number;
+  maxMembers: number;
+}
+
+export interface Registration {
+  nodeId: string;
+  incarnation: number;
+  kind: 'config-node' | 'service';
+  role: 'follower' | 'observer';
+  address: string | null;
+  metadata: Record<string, string>;
+}
+
+export type RegisterOutcome =
+  | { outcome: 'registered'; record: MemberRecord; transition: Transition }
+  | { outcome: 'not-newer'; exceed: number }
+  | { outcome: 'full' };
+
+export type HeartbeatOutcome =
+  | { outcome: 'applied'; transition: Transition | undefined }
+  /** It told enough of itself to be taken in without a registration. */
+  | { outcome: 'adopted'; transition: Transition }
+  | { outcome: 'stale' | 'unknown' | 'full' };
+
+export class Membership {
+  private readonly members = new Map<string, Member>();
+  private highestVersion = 0;
+
+  constructor(private readonly settings: MembershipSettings) {}
+
+  register(request: Registration, at: string, nowMs: number): RegisterOutcome {
+    const known = this.members.get(request.nodeId);
+    if (known && request.incarnation <= known.record.incarnation) {
+      const heardOfOnly =
+        request.incarnation === known.record.incarnation && !known.explicit && !known.record.left;
+      if (!heardOfOnly) return { outcome: 'not-newer', exceed: known.record.incarnation };
+    }
+    if (!known && this.members.size >= this.settings.maxMembers) return { outcome: 'full' };
+    const member = this.begin(request, known, at, nowMs);
+    member.explicit = true;
+    return { outcome: 'registered', record: member.record, transition: this.move(member, known) };
+  }
+
+  heartbeat(beat: NodeHeartbeat, at: string, nowMs: number): HeartbeatOutcome {
+    const known = this.members.get(beat.nodeId);
+    if (!known || beat.incarnation > known.record.incarnation) return this.adopt(beat, known, at, nowMs);
+    if (known.record.left || beat.incarnation < known.record.incarnation || beat.seq <= known.seq) {
+      return { outcome: 'stale' };
+    }
+    this.apply(known, beat, at, nowMs);
+    return { outcome: 'applied', transition: this.settle(known) };
+  }
+
+  /** Evidence of the witnesses, on the incarnation that they judged. */
+  verdict(verdict: NodeVerdict): Transition | undefined {
+    const member = this.members.get(verdict.nodeId);
+    if (!member || member.record.left || verdict.incarnation !== member.record.incarnation) return undefined;
+    if (verdict.verdict === 'clear' || verdict.reason === null) {
+      member.verdict = undefined;
+    } else {
+      member.verdict = { verdict: verdict.verdict, reason: verdict.reason };
+      member.steadySinceMs = undefined;
+      if (verdict.verdict === 'failed') member.recovering = true;
+    }
+    return this.settle(member);
+  }
+
+  /** Who has been silent too long. Only asked when this process could have heard them (see HearingGuard). */
+  tick(nowMs: number): Transition[] {
+    const transitions: Transition[] = [];
+    for (const member of this.members.values()) {
+      if (member.record.left) continue;
+      member.silent = nowMs - member.heardAtMs > this.settings.heartbeatTimeoutMs;
+      const transition = this.settle(member);
+      if (transition) transitions.push(transition);
+    }
+    return transitions;
+  }
+
+  /** After a time in which nothing could be heard everybody gets a full time-out anew. */
+  forgiveSilence(nowMs: number): void {
+    for (const member of this.members.values()) {
+      if (!member.silent) member.heardAtMs = Math.max(member.heardAtMs, nowMs);
+    }
+  }
+
+  deregister(nodeId: string, incarnation: number): 'left' | 'not-newer' | 'unknown' {
+    const member = this.members.get(nodeId);
+    if (!member || member.record.left) return 'unknown';
+    if (incarnation < member.record.incarnation) return 'not-newer';
+    member.record = { ...member.record, left: true, incarnation };
+    return 'left';
+  }
+
+  /** What another instance, a cache or the database knows: taken in where it is newer than what is known here. */
+  merge(record: MemberRecord, nowMs: number, options: { authoritative: boolean }): void {
+    const known = this.members.get(record.nodeId);
+    this.noteVersion(record.version);
+    if (!known || record.incarnation > known.record.incarnation) {
+      this.members.set(record.nodeId, {
+        record: { ...record, statusSeq: Math.max(record.statusSeq, known?.record.statusSeq ?? 0) },
+        explicit: true,
+        seq: -1,
+        heardAtMs: nowMs,
+        steadySinceMs: undefined,
+        condition: conditionBehind(record),
+        verdict: verdictBehind(record),
+        silent: false,
+        recovering: record.status === 'failed' || record.reason === 'recovering',
+      });
+      return;
+    }
+    if (record.incarnation < known.record.incarnation) {
+      known.record = { ...known.record, statusSeq: Math.max(record.statusSeq, known.record.statusSeq) };
+      return;
+    }
+    const { registeredAt, left } = record;
+    known.record = { ...known.record, registeredAt, left: known.record.left || left };
+    this.mergeStatus(record, options);
+  }
+
+  /** A status that another instance gave. Of two with the same number the one in the database stands. */
+  mergeStatus(
+    other: Pick<MemberRecord, 'nodeId' | 'incarnation' | 'status' | 'reason' | 'statusSeq'>,
+    options: { authoritative: boolean },
+  ): void {
+    const known = this.members.get(other.nodeId);
+    if (!known || known.record.incarnation !== other.incarnation) return;
+    const ahead = other.statusSeq - known.record.statusSeq;
+    if (ahead < 0 || (ahead === 0 && !options.authoritative)) return;
+    const { status, reason, statusSeq } = other;
+    known.record = { ...known.record, status, reason, statusSeq };
+  }
+
+  noteVersion(version: number): void {
+    this.highestVersion = Math.max(this.highestVersion, version);
+  }
+
+  get(nodeId: string): MemberRecord | undefined {
+    const record = this.members.get(nodeId)?.record;
+    return record?.left ? undefined : record;
+  }
+
+  records(): MemberRecord[] {
+    return [...this.members.values()].map((member) => member.record);
+  }
+
+  info(record: MemberRecord): NodeInfo {
+    const { nodeId, left: _left, ...rest } = record;
+    return { id: nodeId, ...rest, lag: Math.max(0, this.highestVersion - record.version) };
+  }
+
+  private adopt(beat: NodeHeartbeat, known: Member | undefined, at: string, nowMs: number): HeartbeatOutcome {
+    const kind = beat.kind ?? known?.record.kind;
+    if (kind === undefined) return { outcome: 'unknown' };
+    if (!known && this.members.size >= this.settings.maxMembers) return { outcome: 'full' };
+    const registration: Registration = {
+      nodeId: beat.nodeId,
+      incarnation: beat.incarnation,
+      kind,
+      role: beat.role === 'observer' || kind === 'service' ? 'observer' : 'follower',
+      address: beat.address ?? known?.record.address ?? null,
+      metadata: beat.metadata ?? known?.record.metadata ?? {},
+    };
+    const member = this.begin(registration, known, at, nowMs);
+    this.apply(member, beat, at, nowMs);
+    // Even one that says it is well begins as syncing; its next heartbeat makes it healthy.
+    return { outcome: 'adopted', transition: this.move(member, known) };
+  }
+
+  /** A new incarnation: nothing that was known against the last one counts. */
+  private begin(request: Registration, known: Member | undefined, at: string, nowMs: number): Member {
+    const returning = known && !known.record.left ? known.record : undefined;
+    const member: Member = {
+      record: {
+        ...request,
+        status: 'degraded',
+        reason: 'syncing',
+        statusSeq: known?.record.statusSeq ?? 0,
+        version: 0,
+        term: returning?.term ?? 0,
+        lastHeartbeatAt: null,
+        registeredAt: returning?.registeredAt ?? at,
+        left: false,
+      },
+      explicit: false,
+      seq: -1,
+      heardAtMs: nowMs,
+      steadySinceMs: undefined,
+      condition: undefined,
+      verdict: undefined,
+      silent: false,
+      recovering: false,
+    };
+    this.members.set(request.nodeId, member);
+    return member;
+  }
+
+  private apply(member: Member, beat: NodeHeartbeat, at: string, nowMs: number): void {
+    const { record } = member;
+    const gapMs = nowMs - member.heardAtMs;
+    member.seq = beat.seq;
+    member.heardAtMs = nowMs;
+    member.silent = false;
+    if (gapMs > this.settings.heartbeatTimeoutMs) member.steadySinceMs = undefined;
+    member.steadySinceMs ??= nowMs;
+    member.condition = beat.condition ?? 'ok';
+    if (!member.verdict && member.condition === 'ok') member.recovering = false;
+    if (member.verdict?.verdict === 'failed' && nowMs - member.steadySinceMs >= this.settings.steadyMs) {
+      member.verdict = undefined;
+    }
+    member.record = {
+      ...record,
+      role: beat.role ?? record.role,
+      address: beat.address ?? record.address,
+      version: beat.version ?? record.version,
+      term: Math.max(record.term, beat.term ?? 0),
+      metadata: beat.metadata ?? record.metadata,
+      lastHeartbeatAt: at,
+    };
+    this.noteVersion(member.record.version);
+  }
+
+  private settle(member: Member): Transition | undefined {
+    const { status, reason } = judge({ ...member, kind: member.record.kind });
+    if (status === member.record.status && reason === member.record.reason) return undefined;
+    const from = member.record.status;
+    member.record = { ...member.record, status, reason, statusSeq: member.record.statusSeq + 1 };
+    return transitionOf(member.record, from);
+  }
+
+  private move(member: Member, previous: Member | undefined): Transition {
+    const from = previous && !previous.record.left ? previous.record.status : null;
+    member.record = { ...member.record, statusSeq: member.record.statusSeq + 1 };
+    return transitionOf(member.record, from);
+  }
+}
+
+function transitionOf(record: MemberRecord, from: NodeStatus | null): Transition {
+  const { nodeId, incarnation, statusSeq, status: to, reason } = record;
+  return { nodeId, incarnation, statusSeq, from, to, reason };
+}
+
+/** The evidence that a stored status stands for, until there is newer evidence. */
+function verdictBehind(record: MemberRecord): Evidence['verdict'] {
+  const { status, reason } = record;
+  if (status === 'failed') {
+    return { verdict: 'failed', reason: reason === 'process-down' ? 'process-down' : 'unresponsive' };
+  }
+  if (reason === 'unreachable' || reason === 'cannot-lead') return { verdict: 'degraded', reason };
+  return undefined;
+}
+
+function conditionBehind(record: MemberRecord): Condition | undefined {
+  switch (record.reason) {
+    case null:
+      return 'ok';
+    case 'stale':
+    case 'overloaded':
+    case 'wrong-database':
+    case 'stopping':
+    case 'syncing':
+      return record.reason;
+    default:
+      return 'ok';
+  }
+}
