@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { isAlive, processTree } from './processes.js';
+import { pause } from './wait.js';
+
+/**
+ * Kills a supervised process, and every successor that the supervisor starts, until it is told to stop: what was
+ * only killed once is back before anything else can happen.
+ */
+export class KeptDown {
+  private readonly pidFile: string;
+  private stopping = false;
+  private readonly running: Promise<void>;
+  kills = 0;
+
+  constructor(pidFile: string) {
+    this.pidFile = pidFile;
+    this.running = this.run();
+  }
+
+  async release(): Promise<void> {
+    this.stopping = true;
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopping) {
+      const pid = this.pid();
+      if (pid !== undefined && isAlive(pid)) this.kill(pid);
+      await pause(5);
+    }
+  }
+
+  private kill(pid: number): void {
+    for (const member of processTree(pid)) {
+      try {
+        process.kill(member, 'SIGKILL');
+        this.kills++;
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+      }
+    }
+  }
+
+  /** undefined between two lives. */
+  private pid(): number | undefined {
+    try {
+      const pid = Number.parseInt(readFileSync(this.pidFile, 'utf8'), 10);
+      return pid > 1 ? pid : undefined;
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+}

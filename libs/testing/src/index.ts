@@ -1,0 +1,25 @@
+export { type Answer, ApiClient, problemCode } from './clients/api-client.js';
+export { type SseEvent, SseParser } from './clients/sse.js';
+export { transportFailure } from './clients/transport-error.js';
+export { ensureBuilt, ROOT } from './cluster/build.js';
+export { Cluster, type ClusterView } from './cluster/cluster.js';
+export { freePort } from './cluster/free-port.js';
+export { HandNode } from './cluster/hand-node.js';
+export { KeptDown } from './cluster/keep-down.js';
+export { loggedErrors, logTails } from './cluster/logs.js';
+export {
+  commandOf,
+  cpuSeconds,
+  isAlive,
+  processesOf,
+  processTree,
+  pssBytes,
+  rssBytes,
+} from './cluster/processes.js';
+export { pause, until } from './cluster/wait.js';
+export { FaultProxy } from './fault-proxy.js';
+export { checkHistory, describeViolations } from './history/check.js';
+export { History, type LoggedChange, type WatchEvent } from './history/record.js';
+export type { Violation } from './history/violation.js';
+export { describeFailures, type Failure } from './workload/failures.js';
+export { Workload, type WorkloadOptions } from './workload/workload.js';
