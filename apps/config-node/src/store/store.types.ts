@@ -1,0 +1,70 @@
+import type { Change, DeleteOperation, PutOperation } from '#libs/contracts';
+
+/** `config.head`: where the log ends and who may continue it. */
+export interface HeadRow {
+  clusterId: string;
+  version: number;
+  /** 64 hex digits. */
+  chain: string;
+  term: number;
+  leaderId: string | null;
+  incarnation: number;
+  attempt: number;
+}
+
+/** What head must say for a leader's statement to count. */
+export interface Fence {
+  term: number;
+  leaderId: string;
+  incarnation: number;
+  attempt: number;
+  version: number;
+  chain: string;
+}
+
+export type RequestKind = 'put' | 'delete' | 'change-set' | 'rollback';
+
+export interface BatchChange {
+  change: Omit<Change, 'createdAt'>;
+  requestId: string | null;
+  requestHash: Buffer | null;
+  requestKind: RequestKind | null;
+  /** Per operation: a put of a key that did not exist. */
+  created: boolean[];
+}
+
+/** An operation as a repeated request's answer needs it: without the value. */
+export type StoredOperation = Omit<PutOperation, 'value'> | DeleteOperation;
+
+/** The change that a request led to. */
+export interface StoredRequest {
+  requestHash: Buffer | null;
+  requestKind: RequestKind | null;
+  change: Omit<Change, 'operations'> & { operations: StoredOperation[] };
+  created: boolean[];
+}
+
+/** A row of `config.entries`. */
+export interface StoredEntry {
+  namespace: string;
+  key: string;
+  value: Buffer;
+  contentType: string;
+  checksum: string;
+  version: number;
+  /** Time of `version`. */
+  updatedAt: string;
+}
+
+/** One version of one key in its history; the value itself is asked for by `valueAt`. */
+export interface HistoryItem {
+  version: number;
+  term: number;
+  op: 'put' | 'delete';
+  contentType: string | null;
+  checksum: string | null;
+  sizeBytes: number;
+  author: string | null;
+  comment: string | null;
+  createdAt: string;
+}

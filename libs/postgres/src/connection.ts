@@ -1,0 +1,90 @@
+import { Client, type ClientConfig } from 'pg';
+import { classify, OutcomeUnknown, StorageUnavailable } from './errors.js';
+
+export interface Statement {
+  /** A named statement is parsed and planned once per connection. */
+  name?: string;
+  text: string;
+  values?: unknown[];
+  /** Instead of the pool's own bound on the wait for an answer. */
+  timeoutMs?: number;
+}
+
+export interface Rows<R> {
+  rows: R[];
+  rowCount: number;
+}
+
+export type ServerRole = 'primary' | 'standby' | 'unknown';
+
+/** Where statements can be sent: a pool, or one connection inside a transaction. */
+export interface Queryable {
+  query<R extends object = Record<string, unknown>>(statement: Statement): Promise<Rows<R>>;
+}
+
+/** A commit whose wait for the synchronous standby was cancelled is reported as done, with this warning. */
+const WARNING = '01000';
+
+/**
+ * One connection that knows its server's role and whether it is fit for another statement.
+ * Since Postgres 14 a server reports `in_hot_standby` at connect and again, with the next result, when it is promoted.
+ */
+export class Connection extends Client implements Queryable {
+  role: ServerRole = 'unknown';
+  #broken: Error | undefined;
+  #awaitingReady = false;
+  #undurable: string | undefined;
+
+  constructor(config?: string | ClientConfig) {
+    super(config);
+    this.connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
+      if (message.parameterName !== 'in_hot_standby') return;
+      this.role = message.parameterValue === 'on' ? 'standby' : 'primary';
+    });
+    this.connection.on('readyForQuery', () => {
+      this.#awaitingReady = false;
+    });
+    // Without a listener the loss of an idle connection would end the process.
+    this.on('error', (error) => {
+      this.#broken ??= error;
+    });
+    this.on('end', () => {
+      this.#broken ??= new Error('the connection was closed');
+    });
+    this.on('notice', (notice) => {
+      if (notice.code === WARNING && notice.severity === 'WARNING') this.#undurable = notice.message;
+    });
+  }
+
+  /** Why the connection must not be used again; undefined when it may. */
+  get fault(): Error | undefined {
+    if (this.#broken) return this.#broken;
+    return this.#awaitingReady ? new Error('the connection still waits for an answer') : undefined;
+  }
+
+  /** Marks the connection as unfit: it is closed when it is given back. */
+  condemn(cause: unknown): void {
+    this.#broken ??= cause instanceof Error ? cause : new Error(String(cause));
+  }
+
+  /** Resolves when the server is ready for the next statement: whatever the statement did is committed by then. */
+  async send<R extends object>(statement: Statement): Promise<Rows<R>> {
+    if (this.#broken) {
+      throw new StorageUnavailable('the connection was lost before the statement', { cause: this.#broken });
+    }
+    this.#undurable = undefined;
+    this.#awaitingReady = true;
+    const { timeoutMs, ...query } = statement;
+    try {
+      const result = await this.query<R>({
+        ...query,
+        ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
+      });
+      if (this.#undurable !== undefined)
+        throw new OutcomeUnknown(`committed with a warning: ${this.#undurable}`);
+      return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+    } catch (error) {
+      throw error instanceof OutcomeUnknown ? error : classify(error);
+    }
+  }
+}
