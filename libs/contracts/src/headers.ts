@@ -14,6 +14,8 @@ export const HEADERS = {
   aimTerm: 'holdfast-aim-term',
   /** From gateways: 1 for the first attempt of a write whose idempotency key the gateway has just made up. */
   attempt: 'holdfast-attempt',
+  /** From gateways that cannot reach the leader: 1 asks a node that does not lead to send the write on, once. */
+  forward: 'holdfast-forward',
   /** From gateways: the request was forwarded once already and is not forwarded again. */
   forwarded: 'holdfast-forwarded',
   requestId: 'x-request-id',

@@ -14,6 +14,8 @@ export const NodePing = z.object({
   version: z.number(),
   fenceConfirmedAgoMs: z.number().nullable(),
   stopping: z.boolean(),
+  /** Of the database whose history the node holds; null before it met one. */
+  clusterId: z.string().nullish(),
 });
 export type NodePing = z.infer<typeof NodePing>;
 

@@ -1,0 +1,60 @@
+/**
+ * Who leads, as far as this gateway has heard. News comes from many sides and out of order: elections, heads,
+ * heartbeats, probes, the answers of nodes. The highest term wins; within a term there is one leader, so that
+ * later news of it only fills in what was missing.
+ */
+export interface Leader {
+  term: number;
+  id: string | null;
+  address: string | null;
+}
+
+export interface LeaderNews {
+  term: number;
+  id?: string | null | undefined;
+  address?: string | null | undefined;
+}
+
+/** `term`: a higher one. `leader`: its leader or the leader's address became known. `none`: nothing new. */
+export type Learnt = 'term' | 'leader' | 'none';
+
+export class LeaderView {
+  private known: Leader = { term: 0, id: null, address: null };
+  private lostTerm = 0;
+
+  get leader(): Leader {
+    return this.known;
+  }
+
+  /** Whom to send writes to; null while nobody is known, or while the one that is known has said that it lost. */
+  get target(): { term: number; address: string } | null {
+    const { term, address } = this.known;
+    if (address === null || this.lostTerm >= term) return null;
+    return { term, address };
+  }
+
+  learn(news: LeaderNews): Learnt {
+    if (news.term < this.known.term) return 'none';
+    if (news.term > this.known.term) {
+      this.known = { term: news.term, id: news.id ?? null, address: news.address ?? null };
+      return 'term';
+    }
+    const id = this.known.id ?? news.id ?? null;
+    // A leader that moves within its term does not exist: an address is taken only from whoever names that leader.
+    const same = news.id === undefined || news.id === null || news.id === id;
+    const address = same ? (news.address ?? this.known.address) : this.known.address;
+    if (id === this.known.id && address === this.known.address) return 'none';
+    this.known = { term: news.term, id, address };
+    return 'leader';
+  }
+
+  /** The leader of `term` stepped down, or can no longer lead. */
+  lost(term: number): void {
+    this.lostTerm = Math.max(this.lostTerm, term);
+  }
+
+  /** A node was heard leading `term`: what was said of its loss was wrong. */
+  leads(term: number): void {
+    if (this.lostTerm === term) this.lostTerm = term - 1;
+  }
+}
