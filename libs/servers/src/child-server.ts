@@ -28,6 +28,16 @@ export class ServerFailed extends Error {
   override readonly name = 'ServerFailed';
 }
 
+/** What every launcher takes. */
+export interface LaunchOptions {
+  readyWithinMs?: number;
+  onOutput?: (chunk: Buffer) => void;
+  /** Called as soon as the process exists, long before it is ready. */
+  onSpawned?: (pid: number) => void;
+  /** Ends a launch that is under way. */
+  signal?: AbortSignal;
+}
+
 export interface SpawnServer {
   name: string;
   program: string;
@@ -39,6 +49,7 @@ export interface SpawnServer {
   /** Tried in turn until one has ended the server; SIGKILL comes after the last. */
   stopSignals: { signal: NodeJS.Signals; graceMs: number }[];
   onOutput?: (chunk: Buffer) => void;
+  onSpawned?: (pid: number) => void;
 }
 
 /** Starts the program. The environment is not inherited: a PGOPTIONS or MALLOC_CONF of the user must not matter. */
@@ -86,6 +97,7 @@ export async function spawnServer(options: SpawnServer): Promise<ServerProcess> 
   };
   let stopping: Promise<void> | undefined;
   const pid = await started.promise;
+  options.onSpawned?.(pid);
   return {
     name: options.name,
     pid,
@@ -104,24 +116,32 @@ export async function spawnServer(options: SpawnServer): Promise<ServerProcess> 
 export async function waitUntilReady(
   server: ServerProcess,
   probe: () => Promise<boolean>,
-  deadlineMs: number,
+  options: { readyWithinMs: number; signal?: AbortSignal },
 ): Promise<void> {
-  const until = performance.now() + deadlineMs;
+  const { readyWithinMs, signal } = options;
+  const until = performance.now() + readyWithinMs;
   let ended: ServerExit | undefined;
   const exited = server.exited.then((exit) => {
     ended = exit;
   });
   while (!ended) {
     if (await probe()) return;
-    if (performance.now() > until) {
+    if (signal?.aborted || performance.now() > until) {
       await server.stop();
-      throw new ServerFailed(`${server.name} was not ready after ${deadlineMs} ms${lastWords(server)}`);
+      const why = signal?.aborted
+        ? 'was told to stop while starting'
+        : `was not ready after ${readyWithinMs} ms`;
+      throw new ServerFailed(`${server.name} ${why}${lastWords(server)}`);
     }
     await Promise.race([wait(PROBE_EVERY_MS), exited]);
   }
   throw new ServerFailed(
     `${server.name} ended with ${ended.signal ?? `exit code ${ended.code}`} while starting${lastWords(server)}`,
   );
+}
+
+export function readyWithin(options: LaunchOptions, usualMs: number) {
+  return { readyWithinMs: options.readyWithinMs ?? usualMs, signal: options.signal };
 }
 
 export async function endsWithin(exited: Promise<unknown>, ms: number): Promise<boolean> {

@@ -1,5 +1,12 @@
-export { endsWithin, type ServerExit, ServerFailed, type ServerProcess } from './child-server.js';
+export {
+  endsWithin,
+  type LaunchOptions,
+  type ServerExit,
+  ServerFailed,
+  type ServerProcess,
+} from './child-server.js';
 export { freePort, freePorts, isPortFree } from './free-port.js';
+export { ensurePrograms, type InstallOptions } from './install.js';
 export { keptSecret, newSecret } from './kept-secret.js';
 export { type NatsServer, type StartNats, startNats } from './nats.js';
 export { type PostgresServer, type StartPostgres, startPostgres } from './postgres.js';

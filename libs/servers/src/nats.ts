@@ -1,6 +1,12 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type ServerProcess, spawnServer, waitUntilReady } from './child-server.js';
+import {
+  type LaunchOptions,
+  readyWithin,
+  type ServerProcess,
+  spawnServer,
+  waitUntilReady,
+} from './child-server.js';
 import { freePort } from './free-port.js';
 import { keptSecret } from './kept-secret.js';
 import { probeTcp } from './probe.js';
@@ -16,12 +22,10 @@ export interface NatsServer extends ServerProcess {
   readonly password: string;
 }
 
-export interface StartNats {
+export interface StartNats extends LaunchOptions {
   /** Everything of this server lives here: configuration, password, JetStream's store. */
   dir: string;
   port?: number;
-  readyWithinMs?: number;
-  onOutput?: (chunk: Buffer) => void;
 }
 
 /** One nats-server with JetStream and a password, on the loopback interface. */
@@ -43,6 +47,7 @@ export async function startNats(options: StartNats): Promise<NatsServer> {
     // SIGINT is its orderly end; SIGTERM exits with code 1 in some releases.
     stopSignals: [{ signal: 'SIGINT', graceMs: 5_000 }],
     onOutput: options.onOutput,
+    onSpawned: options.onSpawned,
   });
   const login = { user: USER, pass: password, verbose: false, pedantic: false, lang: 'probe', version: '1' };
   const ready = () =>
@@ -56,7 +61,7 @@ export async function startNats(options: StartNats): Promise<NatsServer> {
         return text.includes('PONG') ? true : undefined;
       },
     });
-  await waitUntilReady(server, ready, options.readyWithinMs ?? 30_000);
+  await waitUntilReady(server, ready, readyWithin(options, 30_000));
   return { ...server, host: HOST, port, user: USER, password };
 }
 

@@ -1,7 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { ServerFailed, type ServerProcess, spawnServer, waitUntilReady } from './child-server.js';
+import {
+  type LaunchOptions,
+  readyWithin,
+  ServerFailed,
+  type ServerProcess,
+  spawnServer,
+  waitUntilReady,
+} from './child-server.js';
 import { freePort } from './free-port.js';
 import { findPostgres, postgresRunner } from './postgres-binaries.js';
 import { pathForRunner, prepareDataDirectory, SUPERUSER } from './postgres-data.js';
@@ -21,14 +28,12 @@ export interface PostgresServer extends ServerProcess {
   readonly database: string;
 }
 
-export interface StartPostgres {
+export interface StartPostgres extends LaunchOptions {
   /** Everything of this server lives here: `data` and the superuser's `password`. Made when absent. */
   dir: string;
   port?: number;
   /** More settings (`-c name=value`); they win over the ones below. */
   settings?: Record<string, string>;
-  readyWithinMs?: number;
-  onOutput?: (chunk: Buffer) => void;
 }
 
 const SETTINGS: Record<string, string> = {
@@ -87,8 +92,9 @@ export async function startPostgres(options: StartPostgres): Promise<PostgresSer
         { signal: 'SIGQUIT', graceMs: 2_000 },
       ],
       onOutput: options.onOutput,
+      onSpawned: options.onSpawned,
     });
-    await waitUntilReady(server, ready, options.readyWithinMs ?? 60_000);
+    await waitUntilReady(server, ready, readyWithin(options, 60_000));
     return server;
   };
 

@@ -1,6 +1,12 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type ServerProcess, spawnServer, waitUntilReady } from './child-server.js';
+import {
+  type LaunchOptions,
+  readyWithin,
+  type ServerProcess,
+  spawnServer,
+  waitUntilReady,
+} from './child-server.js';
 import { freePort } from './free-port.js';
 import { keptSecret } from './kept-secret.js';
 import { probeTcp } from './probe.js';
@@ -14,11 +20,9 @@ export interface RedisServer extends ServerProcess {
   readonly password: string;
 }
 
-export interface StartRedis {
+export interface StartRedis extends LaunchOptions {
   dir: string;
   port?: number;
-  readyWithinMs?: number;
-  onOutput?: (chunk: Buffer) => void;
 }
 
 /** A redis-server with a password, on the loopback interface. It is a cache: it keeps nothing on disk. */
@@ -39,6 +43,7 @@ export async function startRedis(options: StartRedis): Promise<RedisServer> {
     cwd: dir,
     stopSignals: [{ signal: 'SIGTERM', graceMs: 3_000 }],
     onOutput: options.onOutput,
+    onSpawned: options.onSpawned,
   });
   const ready = () =>
     probeTcp({
@@ -51,7 +56,7 @@ export async function startRedis(options: StartRedis): Promise<RedisServer> {
         return text.includes('+PONG') ? true : undefined;
       },
     });
-  await waitUntilReady(server, ready, options.readyWithinMs ?? 30_000);
+  await waitUntilReady(server, ready, readyWithin(options, 30_000));
   return { ...server, host: HOST, port, password };
 }
 
