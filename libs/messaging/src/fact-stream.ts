@@ -38,6 +38,9 @@ export interface StoredFact {
   payload: unknown;
 }
 
+/** `sent`: the server keeps no streams, so this is all there is to be had. */
+export type Announced = 'stored' | 'sent' | 'unconfirmed' | 'unsent';
+
 export function durableSubjects(): string[] {
   const facts = Object.entries(FACTS).filter(([, fact]) => fact.durable);
   const families = Object.entries(FACT_FAMILIES).filter(([, family]) => family.durable);
@@ -102,6 +105,20 @@ export class FactStream {
     id: string,
   ): Promise<boolean> {
     return this.store(withToken(family, namespaceToken(token)), family, payload, id);
+  }
+
+  /**
+   * Tells the world now and learns what became of it. Subscribers hear a fact once when all goes well; who sends it
+   * again after `unconfirmed` or `unsent` makes them hear it twice, and they know it by its id.
+   */
+  async announce<S extends FactSubject>(subject: S, payload: FactPayload<S>, id: string): Promise<Announced> {
+    const connection = this.bus.connection;
+    if (!connection) return 'unsent';
+    if (this.ensured) return (await this.store(subject, subject, payload, id)) ? 'stored' : 'unconfirmed';
+    if (!this.bus.publish(subject, payload, { id })) return 'unsent';
+    if (connection.info?.jetstream !== true) return 'sent';
+    await this.ensure();
+    return 'unconfirmed';
   }
 
   /** First and last position kept; undefined when the stream cannot be asked. */

@@ -9,4 +9,5 @@ export {
 export { BusError, type BusErrorKind } from './bus-error.js';
 export { BusErrorFilter, BusStrategy } from './bus-strategy.js';
 export type { BusLogger, ConnectionSettings } from './connection.js';
-export { FACT_STREAM, FactStream, type StoredFact } from './fact-stream.js';
+export { FactOutbox, type OutboxFact, type OutboxRows } from './fact-outbox.js';
+export { type Announced, FACT_STREAM, FactStream, type StoredFact } from './fact-stream.js';

@@ -1,0 +1,5 @@
+import { runService } from '#libs/service';
+import { registryApp } from './registry.app.js';
+import { loadRegistrySettings } from './registry.config.js';
+
+await runService(registryApp(loadRegistrySettings()));

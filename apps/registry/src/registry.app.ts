@@ -1,0 +1,85 @@
+import { hostname } from 'node:os';
+import { Redis } from 'ioredis';
+import { maskSecrets } from '#libs/config';
+import { systemClock } from '#libs/kernel';
+import { Bus, BusStrategy, FactOutbox } from '#libs/messaging';
+import { createLogger, Metrics, Readiness } from '#libs/observability';
+import { PrimaryPool } from '#libs/postgres';
+import { PublicGuard, type ServiceOptions } from '#libs/service';
+import { type loadRegistrySettings, registrySettings } from './registry.config.js';
+import { registryModule } from './registry.module.js';
+import { RegistryService } from './registry.service.js';
+
+/** Everything that one registry process consists of, ready to be started. */
+export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): ServiceOptions {
+  const instanceId = settings.instanceId ?? `registry-${hostname()}-${process.pid}`;
+  const logger = createLogger({ service: 'registry', node: instanceId, level: settings.logLevel });
+  logger.info({ settings: maskSecrets(settings) }, 'starting');
+  const metrics = new Metrics('registry', instanceId);
+  const readiness = new Readiness();
+
+  const bus = Bus.connect({
+    servers: settings.natsServers,
+    user: settings.natsUser,
+    password: settings.natsPassword,
+    name: instanceId,
+    logger,
+  });
+  const pool = new PrimaryPool({
+    hosts: settings.postgresHosts,
+    database: settings.postgresDatabase,
+    user: settings.postgresUser ?? 'holdfast_registry',
+    password: settings.postgresPassword,
+    applicationName: instanceId,
+  });
+  const redis = new Redis({
+    host: settings.redisHost,
+    port: settings.redisPort,
+    ...(settings.redisPassword === undefined ? {} : { password: settings.redisPassword }),
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 1_000,
+    commandTimeout: 500,
+    retryStrategy: (attempt) => Math.min(1_000, attempt * 100),
+  });
+  redis.on('error', (error: Error) => logger.debug({ reason: error.message }, 'redis'));
+
+  readiness.add('nats', () => ({ ok: bus.connected }), { required: true });
+  readiness.add('postgres', () => ({ ok: pool.available() }), { required: false });
+  readiness.add('redis', () => ({ ok: redis.status === 'ready' }), { required: false });
+
+  let service: RegistryService | undefined;
+  let outbox: FactOutbox | undefined;
+  return {
+    module: registryModule({
+      bus,
+      pool,
+      redis,
+      metrics,
+      logger,
+      clock: systemClock,
+      settings: registrySettings(settings.preset),
+    }),
+    logger,
+    metrics,
+    readiness,
+    guard: new PublicGuard(settings),
+    ping: () => ({ service: 'registry', instanceId, members: service?.list({}).length ?? 0 }),
+    strategies: [new BusStrategy(bus, { queue: 'registry' })],
+    listen: { port: settings.port, host: settings.bind },
+    started: (app) => {
+      outbox = app.get(FactOutbox);
+      service = app.get(RegistryService);
+      service.start();
+    },
+    stopping: async () => {
+      await service?.stop();
+      await outbox?.stop();
+    },
+    stopped: async () => {
+      await bus.close();
+      redis.disconnect();
+      await pool.end();
+    },
+  };
+}

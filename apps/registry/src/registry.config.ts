@@ -1,0 +1,60 @@
+import { loadSettings, timingsOf } from '#libs/config';
+
+const NAMES = [
+  'instanceId',
+  'port',
+  'bind',
+  'postgresHosts',
+  'postgresDatabase',
+  'postgresUser',
+  'postgresPassword',
+  'natsServers',
+  'natsUser',
+  'natsPassword',
+  'redisHost',
+  'redisPort',
+  'redisPassword',
+  'redisSentinels',
+  'redisMaster',
+  'clusterKey',
+  'preset',
+  'logLevel',
+  'publicHosts',
+  'corsOrigins',
+] as const;
+
+export interface RegistrySettings {
+  heartbeatEveryMs: number;
+  heartbeatTimeoutMs: number;
+  ownPauseMs: number;
+  steadyMs: number;
+  maxMembers: number;
+  tickEveryMs: number;
+  flushEveryMs: number;
+  refreshEveryMs: number;
+  pruneEveryMs: number;
+  cacheTtlMs: number;
+  outboxEveryMs: number;
+}
+
+export function loadRegistrySettings() {
+  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_registry' });
+}
+
+export function registrySettings(preset: Parameters<typeof timingsOf>[0]): RegistrySettings {
+  const { heartbeatEveryMs, heartbeatTimeoutMs, ownPauseMs } = timingsOf(preset);
+  return {
+    heartbeatEveryMs,
+    heartbeatTimeoutMs,
+    ownPauseMs,
+    steadyMs: 6 * heartbeatEveryMs,
+    maxMembers: 10_000,
+    tickEveryMs: 100,
+    flushEveryMs: 1_000,
+    refreshEveryMs: 5_000,
+    pruneEveryMs: 600_000,
+    outboxEveryMs: 2_000,
+    // Renewed once a second; outlives well over three missed heartbeats.
+    cacheTtlMs: Math.max(5_000, 6 * heartbeatEveryMs),
+  };
+}

@@ -1,0 +1,72 @@
+import { Controller, UseFilters } from '@nestjs/common';
+import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
+import type {
+  FactPayload,
+  GetNodeReply,
+  NodeHeartbeat,
+  NodeStatusChanged,
+  NodeVerdict,
+  QuestionReply,
+  RegisterReply,
+  SyncHead,
+} from '#libs/contracts';
+import { type AskedRequest, BusErrorFilter } from '#libs/messaging';
+import { RegistryService } from './registry.service.js';
+
+/** The bus's door. Questions go to one instance of several; every instance hears the facts. */
+@Controller()
+@UseFilters(BusErrorFilter)
+export class RegistryController {
+  constructor(private readonly registry: RegistryService) {}
+
+  @MessagePattern('registry.register')
+  register(@Payload() request: AskedRequest<'registry.register'>): Promise<RegisterReply> {
+    return this.registry.register(request);
+  }
+
+  @MessagePattern('registry.deregister')
+  async deregister(@Payload() request: AskedRequest<'registry.deregister'>): Promise<Record<string, never>> {
+    await this.registry.deregister(request.nodeId, request.incarnation);
+    return {};
+  }
+
+  @MessagePattern('registry.list')
+  list(@Payload() request: AskedRequest<'registry.list'>): QuestionReply<'registry.list'> {
+    return { nodes: this.registry.list(request) };
+  }
+
+  @MessagePattern('registry.get')
+  get(@Payload() request: AskedRequest<'registry.get'>): Promise<GetNodeReply> {
+    return this.registry.get(request.nodeId);
+  }
+
+  @EventPattern<string>('node.heartbeat')
+  heartbeat(@Payload() beat: NodeHeartbeat): void {
+    this.registry.heartbeat(beat);
+  }
+
+  @EventPattern<string>('node.failed')
+  failed(@Payload() verdict: NodeVerdict): void {
+    this.registry.verdict(verdict);
+  }
+
+  @EventPattern<string>('node.recovered')
+  recovered(@Payload() verdict: NodeVerdict): void {
+    this.registry.verdict(verdict);
+  }
+
+  @EventPattern<string>('node.status')
+  status(@Payload() change: NodeStatusChanged): void {
+    this.registry.statusChanged(change);
+  }
+
+  @EventPattern<string>('node.registered')
+  registered(@Payload() fact: FactPayload<'node.registered'>): void {
+    this.registry.registered(fact);
+  }
+
+  @EventPattern<string>('sync.head')
+  head(@Payload() head: SyncHead): void {
+    this.registry.noteVersion(head.version);
+  }
+}

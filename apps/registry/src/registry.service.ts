@@ -1,0 +1,260 @@
+import { Injectable } from '@nestjs/common';
+import {
+  type FactPayload,
+  type GetNodeReply,
+  type NodeHeartbeat,
+  type NodeInfo,
+  type NodeStatusChanged,
+  type NodeVerdict,
+  Problem,
+  type RegisterReply,
+} from '#libs/contracts';
+import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type AskedRequest, Bus, type BusLogger, type OutboxFact } from '#libs/messaging';
+import { HearingGuard } from './domain/hearing-guard.js';
+import { type MemberRecord, Membership, type Transition } from './domain/membership.js';
+import { Journal } from './journal.js';
+import { RegistryCache } from './registry.cache.js';
+import type { RegistrySettings } from './registry.config.js';
+import { RegistryMetrics } from './registry.metrics.js';
+import { RegistryStore } from './registry.store.js';
+
+const TRANSITIONS_SHOWN = 20;
+
+/** The shell: evidence in, the core decides, rows and news out. Knows the members from memory; stores only follow. */
+@Injectable()
+export class RegistryService {
+  private readonly members: Membership;
+  private readonly hearing: HearingGuard;
+  private readonly beatSinceFlush = new Set<string>();
+  private readonly loops: Repeating[] = [];
+  private migrated = false;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly store: RegistryStore,
+    private readonly cache: RegistryCache,
+    private readonly journal: Journal,
+    private readonly metrics: RegistryMetrics,
+    private readonly settings: RegistrySettings,
+    private readonly clock: Clock,
+    private readonly logger: BusLogger,
+  ) {
+    this.members = new Membership(settings);
+    this.hearing = new HearingGuard(settings);
+    journal.whenTaken((nodeId) => this.reload(nodeId));
+    metrics.watch(() => this.members.records());
+  }
+
+  start(): void {
+    const every = (what: string, everyMs: number, task: () => Promise<void> | void) =>
+      this.loops.push(repeat(task, { everyMs, onError: (error) => this.complain(what, error) }));
+    every('judging silence', this.settings.tickEveryMs, () => this.tick());
+    every('renewing the cache and heartbeat rows', this.settings.flushEveryMs, () => this.flush());
+    every('reading members from the cache', this.settings.refreshEveryMs, () => this.refreshFromCache());
+    every('reading members from the database', this.settings.refreshEveryMs, () => this.refreshFromStore());
+    every('pruning', this.settings.pruneEveryMs, () => this.prune());
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.loops.map((loop) => loop.stop()));
+    await this.journal.stop();
+  }
+
+  get loaded(): boolean {
+    return this.migrated;
+  }
+
+  async register(request: AskedRequest<'registry.register'>): Promise<RegisterReply> {
+    await this.consultStore(request.nodeId);
+    const at = this.now();
+    const registration = { ...request, address: request.address ?? null };
+    const result = this.members.register(registration, at, this.clock.monotonicMs());
+    this.metrics.registrations.inc({ outcome: result.outcome });
+    if (result.outcome === 'full') throw new Problem('cluster-busy', 'there are too many members');
+    if (result.outcome === 'not-newer') return { accepted: false, exceed: result.exceed };
+    const node = this.members.info(result.record);
+    const id = `node.registered/${node.id}/${node.incarnation}`;
+    const payload: FactPayload<'node.registered'> = { node };
+    this.record(result.record, result.transition, null, [{ id, subject: 'node.registered', payload }]);
+    this.beatSinceFlush.add(node.id);
+    const { heartbeatEveryMs, heartbeatTimeoutMs } = this.settings;
+    return { accepted: true, node, heartbeatEveryMs, heartbeatTimeoutMs };
+  }
+
+  heartbeat(beat: NodeHeartbeat): void {
+    const result = this.members.heartbeat(beat, this.now(), this.clock.monotonicMs());
+    this.metrics.heartbeats.inc({ outcome: result.outcome });
+    if (result.outcome !== 'applied' && result.outcome !== 'adopted') return;
+    this.beatSinceFlush.add(beat.nodeId);
+    this.move(result.transition, null);
+  }
+
+  verdict(verdict: NodeVerdict): void {
+    const { judgedBy, confirmedBy, evidence } = verdict;
+    this.move(this.members.verdict(verdict), { ...evidence, judgedBy, confirmedBy });
+  }
+
+  /** From another instance; our own come back to us and change nothing. */
+  statusChanged(change: NodeStatusChanged): void {
+    const { to: status, ...rest } = change;
+    this.members.mergeStatus({ ...rest, status }, { authoritative: false });
+  }
+
+  registered({ node }: FactPayload<'node.registered'>): void {
+    this.members.merge(recordOf(node), this.clock.monotonicMs(), { authoritative: false });
+  }
+
+  noteVersion(version: number): void {
+    this.members.noteVersion(version);
+  }
+
+  async deregister(nodeId: string, incarnation: number): Promise<void> {
+    const before = this.members.get(nodeId);
+    const outcome = this.members.deregister(nodeId, incarnation);
+    if (outcome === 'unknown' || !before) throw new Problem('node-not-found', `no node ${nodeId}`);
+    if (outcome === 'not-newer') {
+      throw new Problem('precondition-failed', `incarnation ${before.incarnation} is registered`, {
+        incarnation: before.incarnation,
+      });
+    }
+    const payload = { nodeId, incarnation, at: this.now() };
+    const id = `node.deregistered/${nodeId}/${incarnation}`;
+    const record = { ...before, incarnation, left: true };
+    this.record(record, undefined, null, [{ id, subject: 'node.deregistered', payload }]);
+    await this.cache
+      .remove(nodeId)
+      .catch((error: unknown) => this.complain('removing from the cache', error));
+  }
+
+  list(filter: AskedRequest<'registry.list'>): NodeInfo[] {
+    return this.members
+      .records()
+      .filter((record) => !record.left)
+      .filter((record) => filter.status === undefined || record.status === filter.status)
+      .filter((record) => filter.kind === undefined || record.kind === filter.kind)
+      .map((record) => this.members.info(record))
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** From memory, else the cache, else the database. */
+  async get(nodeId: string): Promise<GetNodeReply> {
+    if (!this.members.get(nodeId)) await this.refreshOne(nodeId);
+    const record = this.members.get(nodeId);
+    if (!record) throw new Problem('node-not-found', `no node ${nodeId}`);
+    const transitions = await this.store.transitions(nodeId, TRANSITIONS_SHOWN).catch((error: unknown) => {
+      this.complain('reading transitions', error);
+      return [];
+    });
+    return { node: this.members.info(record), transitions };
+  }
+
+  private tick(): void {
+    const nowMs = this.clock.monotonicMs();
+    const hearing = this.hearing.step(nowMs, this.bus.connected);
+    if (hearing !== 'hears') {
+      this.members.forgiveSilence(nowMs);
+      return;
+    }
+    for (const transition of this.members.tick(nowMs)) {
+      this.move(transition, { silentForMs: this.settings.heartbeatTimeoutMs });
+    }
+  }
+
+  private async flush(): Promise<void> {
+    const records = [...this.beatSinceFlush]
+      .map((nodeId) => this.members.get(nodeId))
+      .filter((record) => record !== undefined);
+    this.beatSinceFlush.clear();
+    if (records.length === 0) return;
+    const cached = this.cache
+      .put(records.map((record) => this.members.info(record)))
+      .catch((error: unknown) => this.complain('renewing the cache', error));
+    const stored = this.migrated ? this.store.saveHeartbeats(records) : undefined;
+    await Promise.all([cached, stored]);
+  }
+
+  private async refreshFromCache(): Promise<void> {
+    for (const node of await this.cache.all()) {
+      this.members.merge(recordOf(node), this.clock.monotonicMs(), { authoritative: false });
+    }
+  }
+
+  private async refreshFromStore(): Promise<void> {
+    if (!this.migrated) {
+      await this.store.migrate();
+      this.migrated = true;
+    }
+    for (const record of await this.store.load()) {
+      this.members.merge(record, this.clock.monotonicMs(), { authoritative: this.journal.waiting === 0 });
+    }
+  }
+
+  /** The database knows of registrations that another instance took. Without it we go by what we remember. */
+  private async consultStore(nodeId: string): Promise<void> {
+    if (!this.migrated) return;
+    await this.reload(nodeId).catch((error: unknown) => this.complain('looking a member up', error));
+  }
+
+  private async reload(nodeId: string): Promise<void> {
+    const record = await this.store.read(nodeId);
+    if (record)
+      this.members.merge(record, this.clock.monotonicMs(), { authoritative: this.journal.waiting === 0 });
+  }
+
+  private async refreshOne(nodeId: string): Promise<void> {
+    try {
+      const cached = await this.cache.get(nodeId);
+      if (cached) this.members.merge(recordOf(cached), this.clock.monotonicMs(), { authoritative: false });
+      else await this.consultStore(nodeId);
+    } catch (error) {
+      this.complain('reading the cache', error);
+      await this.consultStore(nodeId);
+    }
+  }
+
+  private async prune(): Promise<void> {
+    if (this.migrated) await this.store.prune();
+  }
+
+  private move(transition: Transition | undefined, evidence: Record<string, unknown> | null): void {
+    const record = transition && this.members.get(transition.nodeId);
+    if (transition && record) this.record(record, transition, evidence, []);
+  }
+
+  private record(
+    record: MemberRecord,
+    transition: Transition | undefined,
+    evidence: Record<string, unknown> | null,
+    facts: OutboxFact[],
+  ): void {
+    const at = this.now();
+    if (transition) {
+      const payload: NodeStatusChanged = { ...transition, at };
+      facts.push({
+        id: `node.status/${record.nodeId}/${transition.statusSeq}`,
+        subject: 'node.status',
+        payload,
+      });
+      this.metrics.transitions.inc({ to: transition.to, reason: transition.reason ?? 'none' });
+      this.logger.info({ ...transition }, 'node status changed');
+      this.beatSinceFlush.add(record.nodeId);
+    }
+    this.journal.add({ record, transition, at, evidence, facts });
+  }
+
+  private now(): string {
+    return new Date(this.clock.wallMs()).toISOString();
+  }
+
+  private complain(what: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.metrics.troubles.inc({ what });
+    this.logger.debug({ reason, what }, 'goes on without');
+  }
+}
+
+function recordOf(node: NodeInfo): MemberRecord {
+  const { id, lag: _lag, ...rest } = node;
+  return { nodeId: id, ...rest, left: false };
+}

@@ -1,0 +1,86 @@
+import { FACTS, type FactPayload, type FactSubject } from '#libs/contracts';
+import { type Repeating, repeat } from '#libs/kernel';
+import type { BusLogger } from './connection.js';
+import type { FactStream } from './fact-stream.js';
+
+export interface OutboxFact {
+  /** Event id: kind and version or row id. */
+  id: string;
+  subject: string;
+  payload: unknown;
+}
+
+/** Rows of facts that have yet to be published; kept by the service that owns them. */
+export interface OutboxRows {
+  /** Oldest first. */
+  unpublished(limit: number): Promise<OutboxFact[]>;
+  markPublished(ids: readonly string[]): Promise<void>;
+}
+
+const BATCH = 100;
+
+/**
+ * Facts that must not be missed are rows before they are messages. Their owner announces them when it writes them;
+ * whatever was then not confirmed is published from its row, by any instance, also after a restart.
+ */
+export class FactOutbox {
+  private readonly loop: Repeating;
+
+  constructor(
+    private readonly stream: FactStream,
+    private readonly rows: OutboxRows,
+    private readonly logger: BusLogger,
+    options: { everyMs: number },
+  ) {
+    this.loop = repeat(() => this.drain(), {
+      everyMs: options.everyMs,
+      firstAfterMs: options.everyMs,
+      onError: (error) =>
+        logger.debug(
+          { reason: error instanceof Error ? error.message : String(error) },
+          'facts wait for the database',
+        ),
+    });
+  }
+
+  /** Announces a fact whose row was just written, and marks the row when that was confirmed. */
+  async announce(fact: OutboxFact): Promise<void> {
+    if (!(await this.tell(fact))) return;
+    await this.rows.markPublished([fact.id]);
+  }
+
+  /** Announces a fact whose row cannot be written now. The row, once there, has it published again: same id. */
+  async announceUnrecorded(fact: OutboxFact): Promise<void> {
+    await this.tell(fact);
+  }
+
+  stop(): Promise<void> {
+    return this.loop.stop();
+  }
+
+  private async drain(): Promise<void> {
+    const facts = await this.rows.unpublished(BATCH);
+    const done: string[] = [];
+    for (const fact of facts) {
+      if (!(await this.tell(fact))) break;
+      done.push(fact.id);
+    }
+    if (done.length > 0) await this.rows.markPublished(done);
+  }
+
+  /** True when nothing is left to be done for it. */
+  private async tell(fact: OutboxFact): Promise<boolean> {
+    const { subject, id } = fact;
+    const parsed = isFact(subject) ? FACTS[subject].schema.safeParse(fact.payload) : undefined;
+    if (!isFact(subject) || !parsed?.success) {
+      this.logger.error({ id, subject }, 'a stored fact is not what the contract says; it is not published');
+      return true;
+    }
+    const announced = await this.stream.announce(subject, parsed.data as FactPayload<typeof subject>, id);
+    return announced === 'stored' || announced === 'sent';
+  }
+}
+
+function isFact(subject: string): subject is FactSubject {
+  return Object.hasOwn(FACTS, subject);
+}
