@@ -31,6 +31,8 @@ export {
   STATUS_REASONS,
   type StatusReason,
 } from './node.js';
+export { parseQuery } from './openapi/parse-query.js';
+export { QUERIES } from './openapi/parameters.js';
 export { PROBLEM_CONTENT_TYPE, Problem, type ProblemBody } from './problem.js';
 export {
   ChangeSetRequest,

@@ -13,6 +13,8 @@ export const LIMITS = {
   listItemsDefault: 100,
   listPageBytes: 4 * 1024 * 1024,
   watchesPerStream: 100,
+  /** Longest wait of one long poll. */
+  watchWaitMaxMs: 60_000,
   minVersionWaitMs: 5_000,
   minVersionWaitMaxMs: 30_000,
   windowVersions: 100_000,

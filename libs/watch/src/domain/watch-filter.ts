@@ -1,0 +1,47 @@
+import type { Change, Operation } from '#libs/contracts';
+
+/** Keys of one namespace that begin with `prefix`; an empty prefix is all of them. */
+export interface Watched {
+  readonly namespace: string;
+  readonly prefix: string;
+}
+
+/** What one watcher asked for, without repetition: no key is in two of its parts. */
+export interface WatchFilter {
+  readonly parts: readonly Watched[];
+  /** Equal for filters that match the same operations: watchers with the same id share what is encoded for them. */
+  readonly id: string;
+}
+
+/** Drops the parts that another part covers, and brings the rest into one order. */
+export function watchFilter(asked: readonly Watched[]): WatchFilter {
+  const ordered = [...asked].sort((a, b) => compare(a.namespace, b.namespace) || compare(a.prefix, b.prefix));
+  const parts: Watched[] = [];
+  for (const part of ordered) {
+    const last = parts.at(-1);
+    if (last?.namespace === part.namespace && part.prefix.startsWith(last.prefix)) continue;
+    parts.push(part);
+  }
+  return { parts, id: JSON.stringify(parts.map(({ namespace, prefix }) => [namespace, prefix])) };
+}
+
+/** The operations of a change that the filter asks for, in their order; empty = the change does not concern it. */
+export function matchingOperations(filter: WatchFilter, change: Change): Operation[] {
+  return change.operations.filter((operation) => matches(filter, operation));
+}
+
+export function concerns(filter: WatchFilter, change: Change): boolean {
+  return change.operations.some((operation) => matches(filter, operation));
+}
+
+function matches(filter: WatchFilter, operation: Operation): boolean {
+  for (const { namespace, prefix } of filter.parts) {
+    if (operation.namespace === namespace && operation.key.startsWith(prefix)) return true;
+  }
+  return false;
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
