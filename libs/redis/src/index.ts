@@ -1,0 +1,2 @@
+export { CacheUnavailable, RedisCache, type RedisSettings } from './redis-cache.js';
+export type { Stamp, Stamped } from './stamped.js';

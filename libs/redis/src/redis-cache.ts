@@ -1,0 +1,147 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import { backoffCeilingMs, type Rng, systemRng } from '#libs/kernel';
+import { parseStamped, SET_IF_NEWER, type Stamp, type Stamped } from './stamped.js';
+
+export interface RedisSettings {
+  host: string;
+  port: number;
+  password?: string | undefined;
+  /** With these, `host` and `port` are not used: the Sentinels name the master. */
+  sentinels?: { host: string; port: number }[];
+  masterName?: string;
+  /** Shown in CLIENT LIST. */
+  connectionName: string;
+  /** 50 ms by default: a cache that is slower than this is not worth the wait. */
+  commandTimeoutMs?: number;
+  /** Told of every failed connection; there is nothing to do about it. */
+  onError?: (error: Error) => void;
+}
+
+/** Redis did not answer, or not in time. Whatever it holds can be had elsewhere: a caller goes on without it. */
+export class CacheUnavailable extends Error {
+  override readonly name = 'CacheUnavailable';
+}
+
+const RECONNECT = { baseMs: 50, capMs: 2_000 };
+
+/** Replies as of protocol 2. */
+type Options = Omit<RedisOptions, 'replyMapping'>;
+
+class ScriptedRedis extends Redis {
+  declare setIfNewer: (
+    key: string,
+    incarnation: number,
+    seq: number,
+    json: string,
+    ttlMs: number,
+  ) => Promise<number>;
+}
+
+/**
+ * A cache in Redis. Nothing here is the truth, so nothing waits for it: without a connection every call rejects at
+ * once with CacheUnavailable, and reconnecting goes on for ever in the background. After a failover Redis may have
+ * gone back in time: what must not go back carries a stamp.
+ */
+export class RedisCache {
+  readonly #redis: ScriptedRedis;
+
+  /** Never throws and never waits because Redis is away. */
+  static connect(settings: RedisSettings, rng: Rng = systemRng): RedisCache {
+    const redis = new ScriptedRedis(optionsFor(settings, rng));
+    // Without a listener ioredis writes to the console.
+    redis.on('error', (error) => settings.onError?.(error));
+    return new RedisCache(redis);
+  }
+
+  private constructor(redis: ScriptedRedis) {
+    this.#redis = redis;
+  }
+
+  get available(): boolean {
+    return this.#redis.status === 'ready';
+  }
+
+  async getJson(key: string): Promise<unknown> {
+    const text = await this.#ask(() => this.#redis.get(key));
+    return text === null ? undefined : JSON.parse(text);
+  }
+
+  async setJson(key: string, value: unknown, ttlMs: number): Promise<void> {
+    await this.#ask(() => this.#redis.set(key, JSON.stringify(value), 'PX', ttlMs));
+  }
+
+  /** False when what is stored has the same stamp or a greater one; its time to live is then left alone. */
+  async setIfNewer(key: string, stamp: Stamp, value: unknown, ttlMs: number): Promise<boolean> {
+    const { incarnation, seq } = stamp;
+    const set = await this.#ask(() =>
+      this.#redis.setIfNewer(key, incarnation, seq, JSON.stringify(value), ttlMs),
+    );
+    return set === 1;
+  }
+
+  async getStamped(key: string): Promise<Stamped | undefined> {
+    const text = await this.#ask(() => this.#redis.get(key));
+    return text === null ? undefined : parseStamped(text);
+  }
+
+  /** In the order of `keys`, in one round trip. */
+  async getManyStamped(keys: readonly string[]): Promise<(Stamped | undefined)[]> {
+    if (keys.length === 0) return [];
+    const texts = await this.#ask(() => this.#redis.mget(...keys));
+    return texts.map((text) => (text === null ? undefined : parseStamped(text)));
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#ask(() => this.#redis.del(key));
+  }
+
+  async ping(): Promise<void> {
+    await this.#ask(() => this.#redis.ping());
+  }
+
+  /** Closes the connection at once: there is nothing to wait for. */
+  close(): void {
+    this.#redis.disconnect();
+  }
+
+  async #ask<T>(command: () => Promise<T>): Promise<T> {
+    try {
+      return await command();
+    } catch (error) {
+      throw new CacheUnavailable(error instanceof Error ? error.message : String(error), { cause: error });
+    }
+  }
+}
+
+function optionsFor(settings: RedisSettings, rng: Rng): Options {
+  const server: Options = settings.sentinels?.length
+    ? {
+        sentinels: settings.sentinels,
+        name: settings.masterName ?? 'holdfast',
+        // Else the client may stay with a master that was demoted.
+        failoverDetector: true,
+        sentinelReconnectStrategy: (attempt) => reconnectAfterMs(attempt, rng),
+      }
+    : { host: settings.host, port: settings.port };
+  return {
+    ...server,
+    ...(settings.password === undefined ? {} : { password: settings.password }),
+    connectionName: settings.connectionName,
+    connectTimeout: 1_000,
+    commandTimeout: settings.commandTimeoutMs ?? 50,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    // A write sent again later could put back what has changed since.
+    autoResendUnfulfilledCommands: false,
+    keepAlive: 2_000,
+    retryStrategy: (attempt) => reconnectAfterMs(attempt, rng),
+    // The server was demoted to a replica: reconnect (to the new master) and send the command again.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    scripts: { setIfNewer: { lua: SET_IF_NEWER, numberOfKeys: 1 } },
+  };
+}
+
+/** Half of the ceiling is certain, so that a dead server is not hammered; the rest keeps clients out of step. */
+function reconnectAfterMs(attempt: number, rng: Rng): number {
+  return backoffCeilingMs(RECONNECT, attempt - 1) * (0.5 + rng.next() / 2);
+}
