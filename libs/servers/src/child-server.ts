@@ -5,6 +5,7 @@ import { deferred } from '#libs/kernel';
 
 const TAIL_BYTES = 4_096;
 const PROBE_EVERY_MS = 20;
+const LAST_WORDS_WITHIN_MS = 300;
 
 export interface ServerExit {
   code: number | null;
@@ -70,9 +71,15 @@ export async function spawnServer(options: SpawnServer): Promise<ServerProcess> 
       new ServerFailed(`${options.name}: cannot run ${options.program}: ${error.message}`, { cause: error }),
     ),
   );
-  child.once('close', (code, signal) => {
+  child.once('exit', (code, signal) => {
     ended = true;
-    exit.resolve({ code, signal });
+    // Its last words arrive until 'close'; a grandchild that outlives it may hold the pipe open for long.
+    const settle = () => exit.resolve({ code, signal });
+    const timer = setTimeout(settle, LAST_WORDS_WITHIN_MS);
+    child.once('close', () => {
+      clearTimeout(timer);
+      settle();
+    });
   });
 
   let tail = Buffer.alloc(0);

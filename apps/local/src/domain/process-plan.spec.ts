@@ -24,6 +24,10 @@ describe('planProcesses', () => {
     ]);
   });
 
+  it('knows the programs that it starts', () => {
+    expect(new Set(plan.map((it) => it.app))).toEqual(new Set(PLANNED_APPS));
+  });
+
   it('sets only variables that settings know', () => {
     const known = new Set(settingNames().map(variableOf));
     const unknown = plan.flatMap((it) => Object.keys(it.env)).filter((name) => !known.has(name));

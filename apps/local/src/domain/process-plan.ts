@@ -33,6 +33,9 @@ const CONTROL: readonly { name: string; app: DatabaseRole }[] = [
   { name: 'sync', app: 'sync' },
 ];
 
+/** Folders below apps/ that the plan starts programs of. */
+export const PLANNED_APPS = ['config-node', 'registry', 'failover', 'sync', 'gateway'] as const;
+
 /** What listens on a port of its own, chosen free; the gateways share the one the user knows. */
 export const PORT_OWNERS: readonly string[] = [
   ...SERVER_NAMES,

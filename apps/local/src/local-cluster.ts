@@ -1,0 +1,101 @@
+import type { SendHandle } from 'node:child_process';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Children } from './children.js';
+import type { ClusterState } from './cluster-state.js';
+import { environmentFile } from './domain/environment-file.js';
+import { planProcesses, type ServiceProcess, stopOrder } from './domain/process-plan.js';
+import { fetchJson } from './gateway-probe.js';
+import type { HomeFolder } from './home-folder.js';
+import { serviceLauncher } from './launch-service.js';
+import type { RunFolder } from './run-folder.js';
+import { type ServerAccess, startServers } from './servers.js';
+import type { Terminal } from './terminal.js';
+
+const HEALTH_POLL_MS = 50;
+const STILL_WAITING_EVERY_MS = 15_000;
+
+export interface ClusterOptions {
+  home: HomeFolder;
+  state: ClusterState;
+  runFolder: RunFolder;
+  children: Children;
+  terminal: Terminal;
+  /** Where the gateways accept connections, bound already. */
+  door: SendHandle;
+  bind: string;
+  gatewayPort: number;
+  workingDirectory: string;
+  programOf: (app: string) => string;
+  environment: Readonly<Record<string, string>>;
+  passedOn: Readonly<Record<string, string>>;
+}
+
+/** All processes of one cluster on this machine, started and stopped together. */
+export class LocalCluster {
+  private services: ServiceProcess[] = [];
+  private stopping = false;
+
+  constructor(private readonly options: ClusterOptions) {}
+
+  get address(): string {
+    const { bind, gatewayPort } = this.options;
+    const host = ['0.0.0.0', '::', 'localhost'].includes(bind) ? '127.0.0.1' : bind;
+    return `http://${host.includes(':') ? `[${host}]` : host}:${gatewayPort}`;
+  }
+
+  /** Resolves to true when every process is ready and the gateways say so; to false when stopped meanwhile. */
+  async start(): Promise<boolean> {
+    const { children, home, state } = this.options;
+    const access = await startServers(children, home, state);
+    if (!access || this.stopping) return false;
+    this.services = this.plan(access);
+    for (const service of this.services) this.writeEnvironment(service);
+    // All at once: a service that is up before what it needs tries again until that is there.
+    const allReady = Promise.all(this.services.map((service) => this.launch(service)));
+    await this.untilServing(allReady);
+    return !this.stopping;
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.options.children.stop(stopOrder(this.services));
+  }
+
+  private plan(access: ServerAccess): ServiceProcess[] {
+    const { home, bind, gatewayPort, state, passedOn } = this.options;
+    return planProcesses({ home: home.root, bind, gatewayPort, passedOn, ...state, ...access });
+  }
+
+  private launch(service: ServiceProcess): Promise<void> {
+    const { children, door, programOf, workingDirectory, environment } = this.options;
+    const onOutput = (name: string, chunk: Buffer) => children.logOf(name).write(chunk);
+    const launch = serviceLauncher(service, { door, programOf, workingDirectory, environment, onOutput });
+    return children.supervise(service.name, launch, { firstStartMustSucceed: false });
+  }
+
+  private writeEnvironment(service: ServiceProcess): void {
+    const { runFolder, home, programOf } = this.options;
+    const command = `${process.execPath} --env-file=${home.run}/${service.name}.env ${programOf(service.app)}`;
+    runFolder.writeEnvironment(service.name, environmentFile(service.name, command, service.env));
+  }
+
+  private async untilServing(allReady: Promise<unknown>): Promise<void> {
+    const { terminal, children } = this.options;
+    let everyoneReady = false;
+    const noticed = allReady.then(() => {
+      everyoneReady = true;
+    });
+    let toldMs = performance.now();
+    while (!this.stopping) {
+      const health = await fetchJson(`${this.address}/health`);
+      if (everyoneReady && health?.status === 200) return noticed;
+      if (performance.now() - toldMs > STILL_WAITING_EVERY_MS) {
+        toldMs = performance.now();
+        const starting = children.starting().join(', ') || 'nobody';
+        const says = health ? `answers ${health.status} ${JSON.stringify(health.body)}` : 'does not answer';
+        terminal.complain(`  still starting: ${starting}; the gateway ${says}`);
+      }
+      await wait(HEALTH_POLL_MS);
+    }
+  }
+}
