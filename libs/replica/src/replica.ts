@@ -160,7 +160,8 @@ export class StateBuilder {
   entries = 0;
 
   add(entry: Entry): void {
-    this.space.restore(entry);
+    const value = ownMemory(entry.value);
+    this.space.restore(value === entry.value ? entry : { ...entry, value });
     this.entries++;
   }
 }
@@ -178,15 +179,18 @@ function hasItsChecksum(operation: Operation): boolean {
  * A value that is a slice of something larger (a pooled buffer, a network message) would keep all of it alive, so
  * such a value is copied.
  */
+function ownMemory(value: Buffer): Buffer {
+  if (value.buffer.byteLength === value.length) return value;
+  const copy = Buffer.allocUnsafeSlow(value.length);
+  value.copy(copy);
+  return copy;
+}
+
 function withOwnMemory(change: Change): Change {
-  const isSlice = (operation: Operation) =>
-    operation.op === 'put' && operation.value.buffer.byteLength > operation.value.length;
-  if (!change.operations.some(isSlice)) return change;
   const operations = change.operations.map((operation) => {
-    if (operation.op === 'delete' || !isSlice(operation)) return operation;
-    const value = Buffer.allocUnsafeSlow(operation.value.length);
-    operation.value.copy(value);
-    return { ...operation, value };
+    if (operation.op === 'delete') return operation;
+    const value = ownMemory(operation.value);
+    return value === operation.value ? operation : { ...operation, value };
   });
   return { ...change, operations };
 }

@@ -1,0 +1,174 @@
+import type { NodeRole } from '#libs/contracts';
+import type { Clock } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import type { Fence, HeadState, StepDownReason } from '../domain/committer.types.js';
+import type { HeadRow } from '../store/store.types.js';
+import type { Peers } from './peers.js';
+import type { Publisher } from './publisher.js';
+import type { ReplicaHost } from './replica-host.js';
+
+export interface LeadershipOptions {
+  nodeId: string;
+  mayLead: boolean;
+  maxLostTail: number;
+}
+
+/** What leadership asks of the rest of the node. */
+export interface LeadershipDuties {
+  /** Brings the replica to where head stands, straight from the log; false when that did not succeed. */
+  catchUp(head: HeadRow): Promise<boolean>;
+  readHead(): Promise<HeadRow>;
+  /** This node began or ended a term. */
+  termBegan(fence: Fence): void;
+  termEnded(term: number, why: StepDownReason): void;
+}
+
+const CANDIDATE_SHOWN_MS = 1_000;
+
+/** Who leads, as far as this node knows, and whether that is itself. Head decides; everything else is a hint. */
+export class Leadership {
+  private known: { id: string; term: number } | null = null;
+  private ownTerm: number | undefined;
+  private confirmedAtMs: number | undefined;
+  private candidateUntilMs = Number.NEGATIVE_INFINITY;
+  private taking: Promise<void> | undefined;
+  private stopping = false;
+
+  constructor(
+    private readonly options: LeadershipOptions,
+    private readonly host: ReplicaHost,
+    private readonly peers: Peers,
+    private readonly publisher: () => Publisher,
+    private readonly incarnation: () => number,
+    private readonly duties: LeadershipDuties,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  get role(): NodeRole {
+    if (!this.options.mayLead) return 'observer';
+    if (this.publisher().isLeading) return 'leader';
+    return this.clock.monotonicMs() < this.candidateUntilMs ? 'candidate' : 'follower';
+  }
+
+  get leader(): { id: string; address: string } | null {
+    if (this.known === null) return null;
+    const address = this.peers.addressOf(this.known.id);
+    return address === null ? null : { id: this.known.id, address };
+  }
+
+  get leaderId(): string | null {
+    return this.known?.id ?? null;
+  }
+
+  /** Highest term known. */
+  get term(): number {
+    return this.host.term;
+  }
+
+  /** How long ago the database proved that this node may write; null when it does not lead. */
+  get fenceConfirmedAgoMs(): number | null {
+    if (!this.publisher().isLeading || this.confirmedAtMs === undefined) return null;
+    return Math.max(0, this.clock.monotonicMs() - this.confirmedAtMs);
+  }
+
+  /** News that somebody leads a term. True when it is worth reading head for. */
+  heard(term: number, leaderId: string): boolean {
+    if (term < this.host.term) return false;
+    const isNews = term > this.host.term || this.known?.id !== leaderId;
+    this.host.noteTerm(term);
+    this.known = { id: leaderId, term };
+    return isNews;
+  }
+
+  /** A failover instance asked whether this node could lead. */
+  polled(): void {
+    this.candidateUntilMs = this.clock.monotonicMs() + CANDIDATE_SHOWN_MS;
+  }
+
+  fenceConfirmed(sentAtMs: number): void {
+    this.confirmedAtMs = sentAtMs;
+  }
+
+  /** Takes note of head as the database has it, and begins or ends this node's term accordingly. */
+  headRead(head: HeadRow): void {
+    this.host.noteTerm(head.term);
+    if (head.leaderId !== null) this.known = { id: head.leaderId, term: head.term };
+    const isMine = this.isMine(head);
+    if (this.publisher().isLeading) {
+      const isThisTerm = isMine && head.term === this.ownTerm;
+      if (!isThisTerm && head.term > (this.ownTerm ?? 0)) this.publisher().stepDown('deposed');
+      return;
+    }
+    if (isMine && this.options.mayLead && !this.stopping) {
+      this.taking ??= this.take().finally(() => {
+        this.taking = undefined;
+      });
+    }
+  }
+
+  steppedDown(why: StepDownReason, head: HeadState | undefined): void {
+    const term = this.ownTerm ?? 0;
+    this.ownTerm = undefined;
+    this.confirmedAtMs = undefined;
+    this.candidateUntilMs = Number.NEGATIVE_INFINITY;
+    this.known = head?.leaderId ? { id: head.leaderId, term: head.term } : null;
+    if (head !== undefined) this.host.noteTerm(head.term);
+    this.logger.warn({ why, term, leader: this.known?.id ?? null }, 'stepped down');
+    this.duties.termEnded(term, why);
+  }
+
+  /** Leads no more, and does not begin again. */
+  resign(): void {
+    this.stopping = true;
+    this.publisher().stepDown('stopping');
+  }
+
+  /** Waits until a term that is being taken is taken, or given up. */
+  async settled(): Promise<void> {
+    await this.taking;
+  }
+
+  private isMine(head: Pick<HeadRow, 'leaderId' | 'incarnation'>): boolean {
+    return head.leaderId === this.options.nodeId && head.incarnation === this.incarnation();
+  }
+
+  /** Head names this node. It leads as soon as its history is head's, and not before. */
+  private async take(): Promise<void> {
+    const publisher = this.publisher();
+    try {
+      let head = await this.duties.readHead();
+      while (this.isMine(head) && !this.stopping) {
+        if (!(await this.duties.catchUp(head))) return;
+        head = await this.duties.readHead();
+        const { version, chain } = this.host.replica;
+        if (publisher.isIdle && this.isMine(head) && head.version === version && head.chain === chain) {
+          this.begin(head);
+          return;
+        }
+      }
+    } catch (error) {
+      this.logger.warn({ error }, 'could not take office; the next read of head tries again');
+    }
+  }
+
+  private begin(head: HeadRow): void {
+    const { term, version, chain, attempt } = head;
+    const fence: Fence = {
+      term,
+      leaderId: this.options.nodeId,
+      incarnation: this.incarnation(),
+      attempt,
+      version,
+      chain,
+    };
+    const highest = Math.max(this.peers.highestVersion, this.host.highestVersion);
+    const lostTo = highest > version && highest - version <= this.options.maxLostTail ? highest : null;
+    this.ownTerm = term;
+    this.confirmedAtMs = this.clock.monotonicMs();
+    this.known = { id: this.options.nodeId, term };
+    this.logger.info({ term, version, lostTo }, 'leading');
+    this.publisher().lead(fence, lostTo);
+    this.duties.termBegan(fence);
+  }
+}
