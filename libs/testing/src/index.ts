@@ -7,6 +7,7 @@ export { freePort } from './cluster/free-port.js';
 export { HandNode } from './cluster/hand-node.js';
 export { KeptDown } from './cluster/keep-down.js';
 export { loggedErrors, logTails } from './cluster/logs.js';
+export { postgresClient } from './cluster/postgres-client.js';
 export {
   commandOf,
   cpuSeconds,

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './build.js';
 import type { Cluster } from './cluster.js';
@@ -24,13 +24,21 @@ export class HandNode {
     this.child = child;
   }
 
+  /** Resolves when the cluster counts it as healthy. */
   static async start(cluster: Cluster, options: HandNodeOptions): Promise<HandNode> {
-    const { id } = options;
-    const port = await freePort();
+    const node = HandNode.spawn(cluster, { port: await freePort(), ...options });
+    const isHealthy = async () =>
+      (await cluster.view()).nodes.some(({ id, status }) => id === node.id && status === 'healthy');
+    await until(`${node.id} is healthy`, isHealthy, 60_000);
+    return node;
+  }
+
+  static spawn(cluster: Cluster, options: HandNodeOptions & { port: number }): HandNode {
+    const { id, port } = options;
     const address = `http://127.0.0.1:${port}`;
     const dataDir = join(cluster.home, 'data', id);
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    const log = createWriteStream(join(cluster.home, 'log', `${id}.log`), { flags: 'a' });
+    const log = openSync(join(cluster.home, 'log', `${id}.log`), 'a');
     const child = spawn(process.execPath, ['--enable-source-maps', 'dist/apps/config-node/src/main.js'], {
       cwd: ROOT,
       env: {
@@ -41,17 +49,10 @@ export class HandNode {
         HOLDFAST_DATA_DIR: dataDir,
         ...options.env,
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', log, log],
     });
-    child.stdout?.pipe(log);
-    child.stderr?.pipe(log);
-    const node = new HandNode(id, address, child);
-    await until(
-      `${id} is healthy`,
-      async () => (await cluster.view()).nodes.some((seen) => seen.id === id && seen.status === 'healthy'),
-      30_000,
-    );
-    return node;
+    closeSync(log);
+    return new HandNode(id, address, child);
   }
 
   get pid(): number {
@@ -61,5 +62,11 @@ export class HandNode {
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
     await until(`${this.id} is gone`, () => !isAlive(this.pid), 5_000, 1);
+  }
+
+  /** As a service manager would: it drains and writes its snapshot. */
+  async stop(): Promise<void> {
+    this.child.kill('SIGTERM');
+    await until(`${this.id} ends`, () => !isAlive(this.pid), 20_000, 5);
   }
 }

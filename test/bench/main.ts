@@ -1,0 +1,35 @@
+import { benchFailover } from './failover.js';
+import { benchIdle } from './idle.js';
+import { benchKeys } from './keys.js';
+import { benchPublish } from './publish.js';
+import { benchRead } from './read.js';
+import { printMachine } from './report.js';
+import { benchWatch } from './watch.js';
+
+/** `quick`: fewer and shorter rounds, to see that it works; its numbers mean little. */
+export interface BenchOptions {
+  quick: boolean;
+}
+
+const BENCHES: Record<string, (options: BenchOptions) => Promise<void>> = {
+  failover: benchFailover,
+  publish: benchPublish,
+  read: benchRead,
+  watch: benchWatch,
+  idle: benchIdle,
+  keys: benchKeys,
+};
+
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const quick = process.argv.includes('--quick');
+const unknown = names.filter((name) => !Object.hasOwn(BENCHES, name));
+if (unknown.length > 0) {
+  console.error(`unknown: ${unknown.join(' ')}`);
+  console.error(`usage: npm run bench -- [${Object.keys(BENCHES).join('|')}] [--quick]`);
+  process.exitCode = 2;
+} else {
+  printMachine(quick);
+  for (const [name, bench] of Object.entries(BENCHES)) {
+    if (names.length === 0 || names.includes(name)) await bench({ quick });
+  }
+}
