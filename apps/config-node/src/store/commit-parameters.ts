@@ -1,5 +1,9 @@
+import { isStorableText } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
+import { DataError } from '#libs/postgres';
 import type { BatchChange, Fence } from './store.types.js';
+
+const CHARACTER_NOT_IN_REPERTOIRE = '22021';
 
 /** What an operation weighs in a page of the log beside its key and value. */
 const OPERATION_OVERHEAD_BYTES = 128;
@@ -14,6 +18,7 @@ const OPERATION_OVERHEAD_BYTES = 128;
 export function commitParameters(fence: Fence, batch: readonly BatchChange[]): unknown[] {
   const last = batch.at(-1);
   invariant(last, 'a batch has at least one change');
+  for (const { change, requestId } of batch) refuseUnstorable(change, requestId);
   const changes = changeColumns(fence, batch);
   const operations = operationColumns(batch);
   return [
@@ -24,6 +29,14 @@ export function commitParameters(fence: Fence, batch: readonly BatchChange[]): u
     Buffer.concat(operations.values),
     ...Object.values(operations.columns),
   ];
+}
+
+/** Encoding a lone surrogate would quietly store other text than was published; Postgres could not object. */
+function refuseUnstorable(change: BatchChange['change'], requestId: string | null): void {
+  const texts = [change.author, change.comment, requestId];
+  for (const op of change.operations) texts.push(op.namespace, op.key);
+  if (texts.every((text) => text === null || isStorableText(text))) return;
+  throw new DataError('text is not well-formed Unicode without U+0000', CHARACTER_NOT_IN_REPERTOIRE);
 }
 
 export function fenceParameters(fence: Fence): unknown[] {

@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Fence, StoredEntry } from '../../../apps/config-node/src/store/store.types.js';
+import { after, batchOf, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
+
+let lab: LeaderLab;
+let fence: Fence;
+
+beforeAll(async () => {
+  lab = await openMigratedLab();
+  fence = await lead(lab, 'node-1');
+});
+afterAll(() => lab.close());
+
+async function commit(changes: Parameters<typeof batchOf>[1]): Promise<void> {
+  const batch = batchOf(fence, changes);
+  if ((await lab.store.commit(fence, batch)) === 'fenced') throw new Error('fenced');
+  fence = after(fence, batch);
+}
+
+const remove = (key: string, namespace = 'app') => ({ op: 'delete', namespace, key }) as const;
+
+async function state(): Promise<{ version: number; entries: StoredEntry[] }> {
+  return lab.store.loadState(async (head, pages) => {
+    const entries: StoredEntry[] = [];
+    for await (const page of pages) entries.push(...page);
+    return { version: head.version, entries };
+  });
+}
+
+describe('the log', () => {
+  it('is empty at first', async () => {
+    expect(await lab.store.oldestVersion()).toBeUndefined();
+    expect(await lab.store.changesAfter(0, 10, 1_000)).toEqual([]);
+    expect(await state()).toEqual({ version: 0, entries: [] });
+  });
+
+  it('is read in pages bounded by count and by bytes, each with at least one change', async () => {
+    await commit(Array.from({ length: 20 }, (_, i) => ({ operations: [put(`k${i}`, 'x'.repeat(10_000))] })));
+    expect(await lab.store.oldestVersion()).toBe(1);
+    const versions = async (after: number, limit: number, bytes: number) =>
+      (await lab.store.changesAfter(after, limit, bytes)).map((change) => change.version);
+    expect(await versions(0, 3, 1_000_000)).toEqual([1, 2, 3]);
+    expect(await versions(17, 100, 1_000_000)).toEqual([18, 19, 20]);
+    expect(await versions(0, 100, 35_000)).toEqual([1, 2, 3]);
+    expect(await versions(5, 100, 1)).toEqual([6]);
+    expect(await versions(20, 100, 1)).toEqual([]);
+  });
+
+  it('is read for one namespace with that namespace only', async () => {
+    const from = fence.version;
+    await commit([
+      { operations: [put('a', '1', 'one'), put('a', '1', 'two')] },
+      { operations: [put('b', '1', 'two')] },
+      { operations: [remove('a', 'one')] },
+    ]);
+    const page = await lab.store.changesPage({ after: from, limit: 10, namespace: 'one' });
+    expect(
+      page.map((c) => [c.version - from, c.operations.map((o) => `${o.op} ${o.namespace}/${o.key}`)]),
+    ).toEqual([
+      [1, ['put one/a']],
+      [3, ['delete one/a']],
+    ]);
+    expect(await lab.store.changesPage({ after: from, limit: 1, namespace: 'two' })).toHaveLength(1);
+    expect(await lab.store.changesPage({ after: from, limit: 10 })).toHaveLength(3);
+  });
+
+  it('tells the history of a key, newest first, and its value at each version', async () => {
+    const from = fence.version;
+    await commit([
+      { operations: [put('h', 'one')], author: 'ann', comment: 'first' },
+      { operations: [put('other', 'x')] },
+      { operations: [remove('h')] },
+      { operations: [put('h', 'three')] },
+    ]);
+    const history = await lab.store.history('app', 'h', { limit: 10 });
+    expect(history.map((item) => [item.version - from, item.op, item.sizeBytes, item.author])).toEqual([
+      [4, 'put', 5, null],
+      [3, 'delete', 0, null],
+      [1, 'put', 3, 'ann'],
+    ]);
+    expect(history[2]).toMatchObject({
+      comment: 'first',
+      contentType: 'text/plain',
+      checksum: put('h', 'one').checksum,
+    });
+    expect(await lab.store.history('app', 'h', { limit: 1, before: from + 3 })).toMatchObject([
+      { version: from + 1 },
+    ]);
+    const valueAt = async (v: number) => (await lab.store.valueAt('app', 'h', from + v))?.value.toString();
+    expect(await Promise.all([0, 1, 2, 3, 4, 99].map(valueAt))).toEqual([
+      undefined,
+      'one',
+      'one',
+      undefined,
+      'three',
+      'three',
+    ]);
+    expect(await lab.store.valueAt('app', 'h', from + 2)).toMatchObject({
+      version: from + 1,
+      checksum: put('h', 'one').checksum,
+    });
+  });
+});
+
+describe('loadState', () => {
+  it('shows one moment, in UTF-8 order, while writes go on', async () => {
+    const keys = Array.from({ length: 3_000 }, (_, i) => `many/${i}`);
+    await commit([
+      { operations: [put('\u{1F600}', 'x', 'order'), put('\uFFFD', 'x', 'order'), put('z', 'x', 'order')] },
+    ]);
+    for (let i = 0; i < keys.length; i += 1_000) {
+      await commit([{ operations: keys.slice(i, i + 1_000).map((key) => put(key, '0')) }]);
+    }
+    const seen = await lab.store.loadState(async (head, pages) => {
+      const entries: StoredEntry[] = [];
+      let count = 0;
+      for await (const page of pages) {
+        entries.push(...page);
+        count++;
+        await commit([
+          { operations: [put('many/2999', 'later'), remove('many/2998'), put(`new/${count}`, 'x')] },
+        ]);
+      }
+      expect(count).toBeGreaterThan(1);
+      return { version: head.version, entries };
+    });
+    expect(Math.max(...seen.entries.map((entry) => entry.version))).toBe(seen.version);
+    const byKey = new Map(seen.entries.map((entry) => [`${entry.namespace}/${entry.key}`, entry]));
+    expect(byKey.get('app/many/2999')?.value.toString()).toBe('0');
+    expect(byKey.has('app/many/2998')).toBe(true);
+    expect([...byKey.keys()].filter((key) => key.startsWith('app/new/'))).toEqual([]);
+    const order = seen.entries.filter((entry) => entry.namespace === 'order').map((entry) => entry.key);
+    expect(order).toEqual(['z', '\uFFFD', '\u{1F600}']);
+    // What was read in pages is what a reader of everything sees.
+    const { rows } = await lab.admin.query(
+      'select count(*)::int as n from config.entries where version <= $1',
+      [seen.version],
+    );
+    expect(rows[0].n).toBeLessThanOrEqual(seen.entries.length);
+    expect((await state()).version).toBe(fence.version);
+  });
+
+  it('cuts pages by bytes too', async () => {
+    await commit([1, 2, 3, 4].map((i) => ({ operations: [put(`large/${i}`, Buffer.alloc(1_000_000))] })));
+    await commit([5, 6, 7, 8].map((i) => ({ operations: [put(`large/${i}`, Buffer.alloc(1_000_000))] })));
+    await commit([9, 10, 11, 12].map((i) => ({ operations: [put(`large/${i}`, Buffer.alloc(1_000_000))] })));
+    const sizes = await lab.store.loadState(async (_, pages) => {
+      const bytes: number[] = [];
+      for await (const page of pages) bytes.push(page.reduce((sum, entry) => sum + entry.value.length, 0));
+      return bytes;
+    });
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(8 * 1024 * 1024);
+  });
+
+  it('may take longer than a publish may', async () => {
+    const head = await lab.store.loadState(async (seen, pages) => {
+      await new Promise((resolve) => setTimeout(resolve, 3_500));
+      for await (const page of pages) expect(page.length).toBeGreaterThan(0);
+      return seen;
+    });
+    expect(head.version).toBe(fence.version);
+  });
+});
