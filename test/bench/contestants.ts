@@ -14,7 +14,7 @@ export async function startBareServer(address: string, path: string): Promise<St
   await api.close();
   const { connection: _connection, 'keep-alive': _keepAlive, date: _date, ...own } = headers;
   const child = fork(
-    join(ROOT, 'test/bench/bare-server.ts'),
+    join(import.meta.dirname, 'bare-server.js'),
     [JSON.stringify({ headers: own, body: body.toString('base64') })],
     { execArgv: [] },
   );
@@ -31,6 +31,7 @@ export async function startGateway(cluster: Cluster, path: string): Promise<Star
   const child = spawn(process.execPath, ['--enable-source-maps', 'dist/apps/gateway/src/main.js'], {
     cwd: ROOT,
     env: {
+      PATH: process.env.PATH,
       ...cluster.environment('gateway-1'),
       HOLDFAST_INSTANCE_ID: 'gateway-bench',
       HOLDFAST_PORT: String(port),

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseEnv } from 'node:util';
 import { ApiClient } from '../clients/api-client.js';
 import { ensureBuilt, MAIN, ROOT } from './build.js';
 import { freePort } from './free-port.js';
@@ -110,11 +111,9 @@ export class Cluster {
 
   /** Environment that the supervisor gave to a child, for starting another like it by hand. */
   environment(name: string): Record<string, string> {
-    const lines = readFileSync(join(this.home, 'run', `${name}.env`), 'utf8').split('\n');
+    const text = readFileSync(join(this.home, 'run', `${name}.env`), 'utf8');
     return Object.fromEntries(
-      lines
-        .filter((line) => line.includes('='))
-        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+      Object.entries(parseEnv(text)).filter((entry): entry is [string, string] => entry[1] !== undefined),
     );
   }
 

@@ -42,6 +42,7 @@ export class HandNode {
     const child = spawn(process.execPath, ['--enable-source-maps', 'dist/apps/config-node/src/main.js'], {
       cwd: ROOT,
       env: {
+        PATH: process.env.PATH,
         ...cluster.environment('node-1'),
         HOLDFAST_NODE_ID: id,
         HOLDFAST_PORT: String(port),
