@@ -69,8 +69,9 @@ export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): 
     listen: { port: settings.port, host: settings.bind },
     started: (app) => {
       outbox = app.get(FactOutbox);
-      service = app.get(RegistryService);
-      service.start();
+      const registry = app.get(RegistryService);
+      registry.start();
+      service = registry;
     },
     stopping: async () => {
       await service?.stop();

@@ -251,10 +251,18 @@ export const PollReply = z.object({
 export type PollReply = z.infer<typeof PollReply>;
 
 /** Asked of the other witnesses when one suspects a crash. */
-export const WitnessRequest = z.object({ askedBy: z.string(), nodeId: NodeId, incarnation: Incarnation });
+export const WitnessRequest = z.object({
+  askedBy: z.string(),
+  nodeId: NodeId,
+  incarnation: z.number().int().nonnegative(),
+  /** What the asker suspects. */
+  reason: z.enum(VERDICT_REASONS).optional(),
+});
 export const WitnessReply = z.object({
   instanceId: z.string(),
   view: z.enum(['connected', 'lost', 'unknown', 'paused']),
+  /** Its own evidence says the same as the reason asked about. */
+  agrees: z.boolean().optional(),
 });
 
 export const PullRequest = z.object({ after: Version, limit: z.number().int().min(1).max(1_000) });

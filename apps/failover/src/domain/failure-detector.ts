@@ -1,0 +1,354 @@
+import type { NodeVerdict, VerdictReason } from '#libs/contracts';
+import {
+  type Assessment,
+  assess,
+  type DetectorTimings,
+  type NodeEvidence,
+  type Surroundings,
+} from './evidence.js';
+
+/**
+ * Judges nodes by the evidence that one witness gathers. Pure: time and evidence come in; out come suspicions, for
+ * which the shell seeks other witnesses, and withdrawals. A suspicion becomes a verdict only when the shell, or
+ * another witness, says so (`verdict`): then everybody holds the same verdicts, whoever gave them.
+ *
+ * Own-pause guard: a tick that comes too late means that this process did not run. What it did not hear in that time
+ * proves nothing, so all evidence that rests on time begins anew. A stalled judge never fails anybody.
+ */
+export type DetectorInput =
+  | { type: 'tick'; nowMs: number }
+  | { type: 'known'; nodeId: string; incarnation: number; nowMs: number }
+  | { type: 'forget'; nodeId: string }
+  | {
+      type: 'heartbeat';
+      nodeId: string;
+      incarnation: number;
+      fenceConfirmedAgoMs: number | undefined;
+      nowMs: number;
+    }
+  | {
+      type: 'ping-answered';
+      nodeId: string;
+      incarnation: number;
+      fenceConfirmedAgoMs: number | undefined;
+      nowMs: number;
+    }
+  | { type: 'ping-missed'; nodeId: string; sentMs: number; nowMs: number }
+  | {
+      type: 'tether-open' | 'tether-closed' | 'dial-refused' | 'dial-accepted';
+      nodeId: string;
+      nowMs: number;
+    }
+  | { type: 'bus'; connected: boolean; nowMs: number }
+  | { type: 'own-write'; ok: boolean; nowMs: number }
+  | { type: 'leader'; leader: { nodeId: string; incarnation: number } | undefined; nowMs: number }
+  /** Given by us after the others were asked, or heard from another witness. */
+  | {
+      type: 'verdict';
+      verdict: Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'>;
+      nowMs: number;
+    }
+  /** The others did not confirm it. */
+  | { type: 'not-confirmed'; nodeId: string; nowMs: number };
+
+export type DetectorOutput =
+  /** A leader's connection broke and a new one was refused: candidates may be asked while the rest is found out. */
+  | { type: 'alarm'; nodeId: string; incarnation: number }
+  | ({ type: 'suspect'; nodeId: string; incarnation: number; massSilence: boolean } & Assessment)
+  /** The head names an incarnation of the leader that is gone for certain: a newer one has spoken. */
+  | { type: 'leader-restarted'; nodeId: string; incarnation: number; newIncarnation: number }
+  | { type: 'clear'; nodeId: string; incarnation: number };
+
+export interface DetectorSettings extends DetectorTimings {
+  tickEveryMs: number;
+  /** A tick later than this is a pause of our own. */
+  ownPauseMs: number;
+  /** How long a fresh round of evidence takes: one ping and its time-out. */
+  freshRoundMs: number;
+  /** Answers in a row that withdraw a verdict. */
+  clearAfterPings: number;
+  /** How long to wait before asking again about a suspicion that was not confirmed. */
+  askAgainMs: number;
+}
+
+interface Watched extends NodeEvidence {
+  verdict: { verdict: 'failed' | 'degraded'; reason: VerdictReason } | undefined;
+  asking: VerdictReason | undefined;
+  askAgainAtMs: number;
+  restartTold: number;
+}
+
+export class FailureDetector {
+  private readonly nodes = new Map<string, Watched>();
+  private hearingSinceMs: number | undefined;
+  private writingSinceMs: number | undefined;
+  private leader: Surroundings['leader'];
+  private lastTickMs: number | undefined;
+  private pausedUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(private readonly settings: DetectorSettings) {}
+
+  step(input: DetectorInput): DetectorOutput[] {
+    if (input.type !== 'forget') this.guard(input.nowMs);
+    switch (input.type) {
+      case 'tick':
+        return this.tick(input.nowMs);
+      case 'bus':
+        this.hearingSinceMs = input.connected ? (this.hearingSinceMs ?? input.nowMs) : undefined;
+        return [];
+      case 'own-write':
+        this.writingSinceMs = input.ok ? (this.writingSinceMs ?? input.nowMs) : undefined;
+        return [];
+      case 'leader':
+        return this.setLeader(input.leader, input.nowMs);
+      case 'forget':
+        this.nodes.delete(input.nodeId);
+        return [];
+      case 'known':
+        return this.speaks(input.nodeId, input.incarnation, input.nowMs).outputs;
+      case 'heartbeat':
+      case 'ping-answered':
+        return this.alive(input);
+      default:
+        return this.aboutKnown(input);
+    }
+  }
+
+  /** What another witness is told that asks about a node. */
+  view(nodeId: string, nowMs: number): 'connected' | 'lost' | 'unknown' | 'paused' {
+    const node = this.nodes.get(nodeId);
+    if (!node) return 'unknown';
+    if (nowMs < this.pausedUntilMs) return 'paused';
+    if (node.tether === 'closed') return node.refusedAtMs.length > 0 ? 'lost' : 'unknown';
+    const assessment = this.assess(node, nowMs);
+    if (assessment?.reason === 'unresponsive') return 'lost';
+    return node.tether === 'open' || node.pingOks > 0 ? 'connected' : 'unknown';
+  }
+
+  /** Whether our own evidence says the same of the node. */
+  agrees(nodeId: string, incarnation: number, reason: VerdictReason, nowMs: number): boolean {
+    const node = this.nodes.get(nodeId);
+    if (!node || node.incarnation !== incarnation || nowMs < this.pausedUntilMs) return false;
+    return this.assess(node, nowMs)?.reason === reason;
+  }
+
+  verdictOn(nodeId: string): Watched['verdict'] {
+    return this.nodes.get(nodeId)?.verdict;
+  }
+
+  incarnationOf(nodeId: string): number | undefined {
+    return this.nodes.get(nodeId)?.incarnation;
+  }
+
+  private tick(nowMs: number): DetectorOutput[] {
+    this.lastTickMs = nowMs;
+    if (nowMs < this.pausedUntilMs) return [];
+    return [...this.nodes.values()].flatMap((node) => this.evaluate(node, nowMs));
+  }
+
+  /** Looked at with every input: after a stall the time-outs of pings fire before the answers are read. */
+  private guard(nowMs: number): void {
+    const { tickEveryMs, ownPauseMs, freshRoundMs } = this.settings;
+    this.lastTickMs ??= nowMs;
+    if (nowMs - this.lastTickMs - tickEveryMs <= ownPauseMs) return;
+    this.lastTickMs = nowMs;
+    this.pausedUntilMs = nowMs + freshRoundMs;
+    for (const node of this.nodes.values()) this.beginAnew(node, nowMs);
+  }
+
+  private beginAnew(node: Watched, nowMs: number): void {
+    node.heardAtMs = Math.max(node.heardAtMs, nowMs);
+    node.pingMisses = 0;
+    node.missingSinceMs = undefined;
+    node.refusedAtMs = [];
+    if (node.fenceConfirmedAtMs !== undefined) node.fenceConfirmedAtMs = nowMs;
+  }
+
+  private setLeader(
+    leader: { nodeId: string; incarnation: number } | undefined,
+    nowMs: number,
+  ): DetectorOutput[] {
+    const same = leader?.nodeId === this.leader?.nodeId && leader?.incarnation === this.leader?.incarnation;
+    if (same) return [];
+    this.leader = leader && { ...leader, sinceMs: nowMs };
+    if (!leader) return [];
+    const known = this.nodes.get(leader.nodeId);
+    const node =
+      known && known.incarnation >= leader.incarnation
+        ? known
+        : this.watch(leader.nodeId, leader.incarnation, nowMs);
+    // A fence that was confirmed in an earlier term says nothing of this one.
+    node.fenceConfirmedAtMs = undefined;
+    return this.restarted(node);
+  }
+
+  private alive(input: Extract<DetectorInput, { type: 'heartbeat' | 'ping-answered' }>): DetectorOutput[] {
+    const { nodeId, incarnation, nowMs } = input;
+    const { node, outputs } = this.speaks(nodeId, incarnation, nowMs);
+    if (!node) return outputs;
+    if (input.type === 'heartbeat') {
+      node.heardAtMs = nowMs;
+    } else {
+      node.pingOks++;
+      node.pingMisses = 0;
+      node.missingSinceMs = undefined;
+    }
+    if (input.fenceConfirmedAgoMs !== undefined) {
+      const confirmedAtMs = nowMs - input.fenceConfirmedAgoMs;
+      node.fenceConfirmedAtMs = Math.max(node.fenceConfirmedAtMs ?? confirmedAtMs, confirmedAtMs);
+    }
+    return outputs.concat(this.evaluate(node, nowMs));
+  }
+
+  /** Somebody speaks as this incarnation. Undefined: it is an old one, whose words count for nothing. */
+  private speaks(
+    nodeId: string,
+    incarnation: number,
+    nowMs: number,
+  ): { node: Watched | undefined; outputs: DetectorOutput[] } {
+    const known = this.nodes.get(nodeId);
+    if (known && incarnation < known.incarnation) return { node: undefined, outputs: [] };
+    if (known && incarnation === known.incarnation) return { node: known, outputs: [] };
+    const node = this.watch(nodeId, incarnation, nowMs);
+    return { node, outputs: this.restarted(node) };
+  }
+
+  private watch(nodeId: string, incarnation: number, nowMs: number): Watched {
+    const before = this.nodes.get(nodeId);
+    const node: Watched = {
+      nodeId,
+      incarnation,
+      heardAtMs: nowMs,
+      pingOks: 0,
+      pingMisses: 0,
+      missingSinceMs: undefined,
+      tether: 'none',
+      tetherClosedAtMs: undefined,
+      refusedAtMs: [],
+      fenceConfirmedAtMs: undefined,
+      verdict: undefined,
+      asking: undefined,
+      askAgainAtMs: Number.NEGATIVE_INFINITY,
+      restartTold: before?.restartTold ?? 0,
+    };
+    this.nodes.set(nodeId, node);
+    return node;
+  }
+
+  private restarted(node: Watched): DetectorOutput[] {
+    const { leader } = this;
+    if (leader?.nodeId !== node.nodeId || leader.incarnation >= node.incarnation) return [];
+    if (node.restartTold === node.incarnation) return [];
+    node.restartTold = node.incarnation;
+    const { nodeId, incarnation } = leader;
+    return [{ type: 'leader-restarted', nodeId, incarnation, newIncarnation: node.incarnation }];
+  }
+
+  private aboutKnown(
+    input: Extract<
+      DetectorInput,
+      {
+        type:
+          | 'ping-missed'
+          | 'tether-open'
+          | 'tether-closed'
+          | 'dial-refused'
+          | 'dial-accepted'
+          | 'verdict'
+          | 'not-confirmed';
+      }
+    >,
+  ): DetectorOutput[] {
+    const nodeId = input.type === 'verdict' ? input.verdict.nodeId : input.nodeId;
+    const node = this.nodes.get(nodeId);
+    if (!node) return [];
+    const { nowMs } = input;
+    switch (input.type) {
+      case 'ping-missed':
+        node.pingOks = 0;
+        node.pingMisses++;
+        node.missingSinceMs ??= input.sentMs;
+        return this.evaluate(node, nowMs);
+      case 'tether-open':
+      case 'dial-accepted':
+        node.tether = input.type === 'tether-open' ? 'open' : 'none';
+        node.tetherClosedAtMs = undefined;
+        node.refusedAtMs = [];
+        return this.evaluate(node, nowMs);
+      case 'tether-closed':
+        if (node.tether !== 'open') return [];
+        node.tether = 'closed';
+        node.tetherClosedAtMs = nowMs;
+        node.refusedAtMs = [];
+        return [];
+      case 'dial-refused':
+        return this.refused(node, nowMs);
+      case 'verdict':
+        return this.accept(node, input.verdict);
+      case 'not-confirmed':
+        node.asking = undefined;
+        node.askAgainAtMs = nowMs + this.settings.askAgainMs;
+        return [];
+    }
+  }
+
+  private refused(node: Watched, nowMs: number): DetectorOutput[] {
+    if (node.tether !== 'closed') return [];
+    // The first and the latest are enough.
+    node.refusedAtMs = [node.refusedAtMs[0] ?? nowMs, nowMs].slice(node.refusedAtMs.length === 0 ? 1 : 0);
+    const outputs = this.evaluate(node, nowMs);
+    const isLeader = this.leader?.nodeId === node.nodeId && this.leader.incarnation === node.incarnation;
+    if (node.refusedAtMs.length === 1 && isLeader) {
+      outputs.unshift({ type: 'alarm', nodeId: node.nodeId, incarnation: node.incarnation });
+    }
+    return outputs;
+  }
+
+  private accept(
+    node: Watched,
+    given: Pick<NodeVerdict, 'incarnation' | 'verdict' | 'reason'>,
+  ): DetectorOutput[] {
+    if (given.incarnation !== node.incarnation) return [];
+    // News of a lesser evil does not end the question about a greater one.
+    if (given.verdict !== 'degraded' || given.reason === node.asking) node.asking = undefined;
+    node.verdict =
+      given.verdict === 'clear' || given.reason === null
+        ? undefined
+        : { verdict: given.verdict, reason: given.reason };
+    return [];
+  }
+
+  private evaluate(node: Watched, nowMs: number): DetectorOutput[] {
+    const assessment = this.assess(node, nowMs);
+    if (!assessment) return this.maybeClear(node);
+    if (node.verdict?.reason === assessment.reason || node.asking === assessment.reason) return [];
+    if (nowMs < node.askAgainAtMs && node.asking === undefined) return [];
+    // Only fresh refusals speak during the round after a pause of our own.
+    if (nowMs < this.pausedUntilMs && assessment.reason !== 'process-down') return [];
+    node.asking = assessment.reason;
+    const { nodeId, incarnation } = node;
+    return [{ type: 'suspect', nodeId, incarnation, massSilence: this.isMassSilence(nowMs), ...assessment }];
+  }
+
+  private maybeClear(node: Watched): DetectorOutput[] {
+    if (!node.verdict || node.pingOks < this.settings.clearAfterPings) return [];
+    if (node.verdict.reason === 'handover') return [];
+    node.verdict = undefined;
+    return [{ type: 'clear', nodeId: node.nodeId, incarnation: node.incarnation }];
+  }
+
+  /** More than half of all nodes are newly gone at once: then it may be us. */
+  private isMassSilence(nowMs: number): boolean {
+    let gone = 0;
+    for (const node of this.nodes.values()) {
+      const reason = this.assess(node, nowMs)?.reason;
+      if (node.verdict === undefined && (reason === 'unresponsive' || reason === 'process-down')) gone++;
+    }
+    return gone * 2 > this.nodes.size && this.nodes.size > 1;
+  }
+
+  private assess(node: Watched, nowMs: number): Assessment | undefined {
+    const { hearingSinceMs, writingSinceMs, leader } = this;
+    return assess(node, { nowMs, hearingSinceMs, writingSinceMs, leader }, this.settings);
+  }
+}
