@@ -18,10 +18,11 @@ export interface WorkloadOptions {
   directWriters?: number;
   /** Pause of each client between two requests. */
   pauseMs?: number;
+  /** How long watchers may take to reach the end of the log. */
+  settleMs?: number;
 }
 
-const DEFAULTS = { gatewayWriters: 6, directWriters: 2, pauseMs: 15 };
-const SETTLE_MS = 30_000;
+const DEFAULTS = { gatewayWriters: 6, directWriters: 2, pauseMs: 15, settleMs: 30_000 };
 
 /** Concurrent reads, writes and watches, through the gateway and direct, with everything they saw on record. */
 export class Workload {
@@ -142,7 +143,7 @@ export class Workload {
     await Promise.all(this.running);
     const log = await this.gateway.changes(this.history.base);
     const head = log.at(-1)?.version ?? this.history.base;
-    const deadline = performance.now() + SETTLE_MS;
+    const deadline = performance.now() + this.options.settleMs;
     while (this.followers.some(({ version }) => version < head) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
