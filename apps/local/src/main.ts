@@ -29,8 +29,10 @@ async function main(): Promise<void> {
   const settings = loadSettings(['home', 'port', 'bind', 'noInstall'], { port: 8080 });
   if (settings.port === 0)
     throw new StartRefused('HOLDFAST_PORT must be a port that clients can know, not 0.');
-  if (!existsSync(programOf('gateway')))
-    throw new StartRefused('the services are not built: run npm run build');
+  const missing = PLANNED_APPS.filter((app) => !existsSync(programOf(app)));
+  if (missing.length > 0) {
+    throw new StartRefused(`not built: ${missing.join(', ')}. Run npm run build (npm start does so itself).`);
+  }
 
   const root = resolve(settings.home);
   const home = await onFolder(root, () => prepareHome(root));

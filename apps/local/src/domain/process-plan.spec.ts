@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { settingNames, variableOf } from '#libs/config';
-import { type PlanInput, PORT_OWNERS, planProcesses, stopOrder } from './process-plan.js';
+import { PLANNED_APPS, type PlanInput, PORT_OWNERS, planProcesses, stopOrder } from './process-plan.js';
 
 const input: PlanInput = {
   home: '/home/me/.holdfast',
