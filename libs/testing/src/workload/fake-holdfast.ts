@@ -137,6 +137,7 @@ export class FakeHoldfast {
     response.setHeader('holdfast-version', version);
     if (!found) return json(response, 404, { code: 'key-not-found' });
     response.setHeader('etag', `"${found.version}"`);
+    response.setHeader('content-length', Buffer.byteLength(found.value));
     return response.end(found.value);
   }
 
@@ -189,5 +190,7 @@ function send(response: ServerResponse, event: string, id: number, data: unknown
 }
 
 function json(response: ServerResponse, status: number, body: unknown): ServerResponse {
-  return response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  const text = JSON.stringify(body);
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+  return response.writeHead(status, headers).end(text);
 }
