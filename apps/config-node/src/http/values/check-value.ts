@@ -1,0 +1,34 @@
+import { isUtf8 } from 'node:buffer';
+import { checkJson } from './json-check.ts';
+import { checkProperties } from './properties-check.ts';
+import { checkToml } from './toml-check.ts';
+import { faultAt, type ValueFault } from './value-fault.ts';
+import { checkYaml } from './yaml-check.ts';
+
+const CHECKS: Readonly<Record<string, (text: string) => ValueFault | undefined>> = {
+  'application/json': checkJson,
+  'application/yaml': checkYaml,
+  'application/toml': checkToml,
+  'text/x-java-properties': checkProperties,
+};
+
+/** Why the bytes are not a value of their type; undefined when they are. Types without a form are never at fault. */
+export function checkValue(contentType: string, bytes: Uint8Array): ValueFault | undefined {
+  const check = Object.hasOwn(CHECKS, contentType) ? CHECKS[contentType] : undefined;
+  if (check === undefined) return undefined;
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const text = buffer.toString('utf8');
+  return isUtf8(buffer) ? check(text) : faultAt(text, badByte(buffer, text), 'not UTF-8');
+}
+
+/** Where decoding put a replacement character that the bytes do not contain. */
+function badByte(buffer: Buffer, text: string): number {
+  let at = text.indexOf('\ufffd');
+  while (at >= 0) {
+    const byte = Buffer.byteLength(text.slice(0, at));
+    if (buffer.readUIntBE(Math.min(byte, buffer.length - 1), 1) !== 0xef) return at;
+    if (buffer[byte + 1] !== 0xbf || buffer[byte + 2] !== 0xbd) return at;
+    at = text.indexOf('\ufffd', at + 1);
+  }
+  return 0;
+}

@@ -1,0 +1,88 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { unifiedDiff } from './unified-diff.ts';
+import { ValueLane } from './value-lane.js';
+import { ValueWorkers } from './value-workers.js';
+
+const workers = new ValueWorkers();
+afterAll(() => workers.stop());
+
+/** Legal YAML that keeps any parser busy: a map whose keys are all alike. */
+const slowYaml = Buffer.from(`${'? '.repeat(60)}x\n`.repeat(8_000).slice(0, 1024 * 1024));
+
+describe('value workers', () => {
+  it('pass what is well-formed and name the place of what is not', async () => {
+    await workers.check('application/json', Buffer.from('{"a":1}'));
+    await expect(
+      workers.check('application/json', Buffer.from('{\n"a":}'), { operation: 3 }),
+    ).rejects.toMatchObject({
+      code: 'invalid-value',
+      members: { operation: 3, line: 2, column: 5, reason: 'a value is expected' },
+    });
+  });
+
+  it('leave alone what has no form', async () => {
+    await workers.check('text/plain', Buffer.from([0xff]));
+  });
+
+  it('make a unified diff, or say that it is too large', async () => {
+    const patch = await workers.diff({ name: 'a@1', text: 'x\ny\n' }, { name: 'a@2', text: 'x\nz\n' });
+    expect(patch).toBe('--- a@1\n+++ a@2\n@@ -1,2 +1,2 @@\n x\n-y\n+z\n');
+    const lines = (prefix: string) => Array.from({ length: 20_000 }, (_, i) => `${prefix}${i}`).join('\n');
+    await expect(
+      workers.diff({ name: 'a', text: lines('x') }, { name: 'b', text: lines('y') }),
+    ).rejects.toMatchObject({ code: 'diff-too-large' });
+  });
+
+  it('keep hostile values away from the event loop and from everybody else', async () => {
+    // CPU time of this thread, not wall time: a busy machine must not fail the test, a blocked loop must.
+    let longestMs = 0;
+    let last = process.threadCpuUsage();
+    const pulse = setInterval(() => {
+      const { user, system } = process.threadCpuUsage(last);
+      longestMs = Math.max(longestMs, (user + system) / 1_000);
+      last = process.threadCpuUsage();
+    }, 5);
+    const order: string[] = [];
+    const hostile = Array.from({ length: 3 }, () => {
+      const done = () => order.push('hostile');
+      return workers.check('application/yaml', slowYaml).then(done, done);
+    });
+    const small = workers.check('application/json', Buffer.from('{"a":1}')).then(() => order.push('small'));
+    await Promise.all([...hostile, small]);
+    clearInterval(pulse);
+    expect(longestMs).toBeLessThan(100);
+    expect(order[0]).toBe('small');
+  }, 20_000);
+});
+
+describe('a lane', () => {
+  it('ends a worker that takes too long, and goes on with a new one', async () => {
+    const lane = new ValueLane({ taskMs: 30, queued: 10, queuedBytes: 10_000_000, heapMb: 64 });
+    const yaml = { type: 'check' as const, contentType: 'application/yaml', value: slowYaml };
+    const json = { type: 'check' as const, contentType: 'application/json', value: Buffer.from('1') };
+    const outcomes = await Promise.all([lane.run(json, 1), lane.run(yaml, 1), lane.run(json, 1)]);
+    await lane.stop();
+    expect(outcomes).toEqual([
+      { type: 'check', fault: undefined },
+      'timed-out',
+      { type: 'check', fault: undefined },
+    ]);
+  });
+
+  it('refuses what it has no room for, instead of growing', async () => {
+    const lane = new ValueLane({ taskMs: 1_000, queued: 2, queuedBytes: 100, heapMb: 64 });
+    const json = { type: 'check' as const, contentType: 'application/json', value: Buffer.from('1') };
+    const running = [lane.run(json, 1), lane.run(json, 60)];
+    expect(() => lane.run(json, 60)).toThrow('cluster-busy');
+    running.push(lane.run(json, 1));
+    expect(() => lane.run(json, 1)).toThrow('cluster-busy');
+    await Promise.all(running);
+    await lane.stop();
+  });
+});
+
+describe('unifiedDiff', () => {
+  it('of equal texts has a header and nothing else', () => {
+    expect(unifiedDiff({ name: 'a', text: 'x' }, { name: 'b', text: 'x' })).toBe('--- a\n+++ b\n');
+  });
+});

@@ -1,0 +1,73 @@
+import { Problem } from '#libs/contracts';
+import type { DiffSide } from './unified-diff.ts';
+import { type TaskFailure, ValueLane } from './value-lane.js';
+import type { ValueTask, ValueTaskResult } from './value-worker.ts';
+
+/** Values up to this size have a worker to themselves: no large or hostile one can keep them waiting. */
+const SMALL_BYTES = 32 * 1024;
+const TASK_MS = 1_000;
+const MB = 1024 * 1024;
+
+/** Types whose values have a form to be checked. */
+const FORMED = new Set([
+  'application/json',
+  'application/yaml',
+  'application/toml',
+  'text/x-java-properties',
+]);
+
+/**
+ * Everything that is done to the text of values: in threads of its own, bounded in time, memory and number. A legal
+ * value of 1 MiB can keep a parser busy for seconds; on the event loop that would cost a leader its office.
+ */
+export class ValueWorkers {
+  private readonly small = new ValueLane({
+    taskMs: TASK_MS,
+    queued: 4_096,
+    queuedBytes: 32 * MB,
+    heapMb: 64,
+  });
+  private readonly large = new ValueLane({ taskMs: TASK_MS, queued: 64, queuedBytes: 32 * MB, heapMb: 192 });
+
+  /** Throws 422 `invalid-value` unless the bytes are a value of their type. `where` names the value in a change set. */
+  async check(contentType: string, value: Buffer, where: Record<string, unknown> = {}): Promise<void> {
+    if (!FORMED.has(contentType)) return;
+    const outcome = await this.run({ type: 'check', contentType, value }, value.length);
+    if (outcome === 'failed') throw new Error('the worker that checks values has gone');
+    if (typeof outcome === 'string') {
+      throw new Problem('invalid-value', `as ${contentType} the value ${FAILED[outcome]}`, where);
+    }
+    if (outcome.type !== 'check' || outcome.fault === undefined) return;
+    const { reason, line, column } = outcome.fault;
+    const place = line === null ? '' : ` at line ${line}, column ${column}`;
+    throw new Problem('invalid-value', `not well-formed ${contentType}${place}: ${reason}`, {
+      ...where,
+      reason,
+      line,
+      column,
+    });
+  }
+
+  /** Throws 422 `diff-too-large`. */
+  async diff(from: DiffSide, to: DiffSide): Promise<string> {
+    const outcome = await this.run({ type: 'diff', from, to }, from.text.length + to.text.length);
+    if (typeof outcome === 'object' && outcome.type === 'diff' && outcome.patch !== undefined) {
+      return outcome.patch;
+    }
+    if (outcome === 'failed') throw new Error('the worker that compares values has gone');
+    throw new Problem('diff-too-large', 'the two versions have too little in common for a difference');
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.small.stop(), this.large.stop()]);
+  }
+
+  private run(task: ValueTask, bytes: number): Promise<ValueTaskResult | TaskFailure> {
+    return (bytes <= SMALL_BYTES ? this.small : this.large).run(task, bytes);
+  }
+}
+
+const FAILED: Readonly<Record<Exclude<TaskFailure, 'failed'>, string>> = {
+  'timed-out': `takes longer than ${TASK_MS / 1_000} s to read`,
+  'out-of-memory': 'takes too much memory to read',
+};
