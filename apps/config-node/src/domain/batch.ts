@@ -78,14 +78,14 @@ export function formBatch(
   return batch;
 }
 
-/** The key first, then the conditions. */
+/** The key first, then what was found wrong with the write, then the conditions. */
 function decideOne(
   pending: Pending,
   overlay: Overlay,
   recent: RecentKeys,
   batchKeys: ReadonlySet<string>,
 ): Decision {
-  const { idempotencyKey: key, requestHash, operations } = pending.request;
+  const { idempotencyKey: key, requestHash, refusal, operations } = pending.request;
   if (key !== null) {
     const known = recent.get(key) ?? stored(pending);
     if (known !== undefined) {
@@ -95,6 +95,7 @@ function decideOne(
     // A repeat of the same request would have joined: this is another one.
     if (batchKeys.has(key)) return { type: 'settled', answer: reused(key) };
   }
+  if (refusal !== undefined) return { type: 'settled', answer: refusal };
   const created = decide(operations, overlay);
   if (created instanceof Problem) return { type: 'settled', answer: created };
   return { type: 'accepted', created };

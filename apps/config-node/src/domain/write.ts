@@ -21,6 +21,8 @@ export interface WriteRequest {
   author: string | null;
   comment: string | null;
   operations: readonly WriteOperation[];
+  /** Why this is not to happen, unless the key turns out to stand for a write that did: a value that is not well-formed. */
+  refusal?: Problem | undefined;
   /** Monotonic. */
   deadlineMs: number;
   /** Aborts when nobody waits for the answer any more. */
