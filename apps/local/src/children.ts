@@ -45,9 +45,15 @@ export class Children implements SupervisorEvents {
     return log;
   }
 
+  /** Nobody is started again from now on. */
+  abandon(): void {
+    this.quiet = true;
+    for (const child of this.supervised.values()) child.abandon();
+  }
+
   /** Stops group after group; the members of a group together. */
   async stop(groups: readonly (readonly string[])[]): Promise<void> {
-    this.quiet = true;
+    this.abandon();
     for (const group of groups) {
       await Promise.all(group.map((name) => this.supervised.get(name)?.stop()));
     }

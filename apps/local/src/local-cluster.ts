@@ -61,6 +61,12 @@ export class LocalCluster {
     await this.options.children.stop(stopOrder(this.services));
   }
 
+  /** From now on nobody is started again, however it ends. */
+  abandon(): void {
+    this.stopping = true;
+    this.options.children.abandon();
+  }
+
   private plan(access: ServerAccess): ServiceProcess[] {
     const { home, bind, gatewayPort, state, passedOn } = this.options;
     return planProcesses({ home: home.root, bind, gatewayPort, passedOn, ...state, ...access });

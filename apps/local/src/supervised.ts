@@ -51,8 +51,13 @@ export class Supervised {
     return this.first.promise;
   }
 
-  async stop(): Promise<void> {
+  /** From now on an end is final. A child that is just starting is ended at once. */
+  abandon(): void {
     this.unwanted.abort();
+  }
+
+  async stop(): Promise<void> {
+    this.abandon();
     await this.current?.stop();
     await this.running;
   }

@@ -5,7 +5,10 @@ export class Terminal {
   constructor(
     private readonly out: NodeJS.WritableStream,
     private readonly log: LogFile,
-  ) {}
+  ) {
+    // A terminal that was closed, or a pipe whose reader has left, must not end the cluster.
+    out.on('error', (error) => this.note('warn', `cannot print: ${error.message}`));
+  }
 
   say(message: string): void {
     this.out.write(`${message}\n`);

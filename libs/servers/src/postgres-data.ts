@@ -1,12 +1,14 @@
-import { existsSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { chown, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { ServerFailed, spawnServer } from './child-server.js';
 import { keptSecret } from './kept-secret.js';
 import type { PostgresBinaries, Runner } from './postgres-binaries.js';
-import { processIdentity } from './process-identity.js';
 
 export const SUPERUSER = 'postgres';
+/** Backends of a postmaster that was killed need this long to notice, and to let go of its shared memory. */
+export const ORPHANS_LEAVE_WITHIN_MS = 5_000;
 
 /**
  * How `runner` names a directory that is its working directory. Root lends Postgres the rights of "nobody", who may
@@ -80,17 +82,42 @@ async function initialise(options: {
 }
 
 /**
- * Postgres refuses to start while the pid in its pid file belongs to a running process of its user, whichever that
- * is. A pid that another program got since then says nothing; a Postgres that really runs on these data is left alone.
+ * Postgres refuses to start while the pid in its pid file belongs to a process of its user, whichever that is, and
+ * be it one that is dead but not yet buried. Such a pid says nothing. A Postgres that really works on these data is
+ * left alone; the backends of a postmaster that was killed leave by themselves, and are waited for.
  */
 async function removeStalePidFile(dataDir: string): Promise<void> {
+  if (process.platform !== 'linux') return; // Postgres then judges for itself
   const file = join(dataDir, 'postmaster.pid');
   const pid = await pidIn(file);
-  if (pid === undefined || processIdentity(pid) === undefined || process.platform !== 'linux') return;
-  if (runsOn(pid, dataDir)) {
-    throw new ServerFailed(`another Postgres (pid ${pid}) already runs on ${dataDir}`);
+  if (pid === undefined) return;
+  const giveUpAt = performance.now() + ORPHANS_LEAVE_WITHIN_MS;
+  for (;;) {
+    const working = postgresesOn(dataDir);
+    if (working.length === 0) break;
+    if (working.includes(pid) || performance.now() > giveUpAt) {
+      throw new ServerFailed(`another Postgres (pid ${working.join(', ')}) already runs on ${dataDir}`);
+    }
+    await wait(50);
   }
-  await rm(file, { force: true });
+  if (existsSync(`/proc/${pid}`)) await rm(file, { force: true });
+}
+
+/** The processes of Postgres whose working directory is this data directory. */
+function postgresesOn(dataDir: string): number[] {
+  const real = realpathSync(dataDir);
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && runsOn(pid, real));
+}
+
+function runsOn(pid: number, dataDir: string): boolean {
+  try {
+    const program = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+    return program === 'postgres' && readlinkSync(`/proc/${pid}/cwd`) === dataDir;
+  } catch {
+    return false; // it has ended, or belongs to somebody else: then it is not a server of ours
+  }
 }
 
 async function pidIn(file: string): Promise<number | undefined> {
@@ -100,14 +127,5 @@ async function pidIn(file: string): Promise<number | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-function runsOn(pid: number, dataDir: string): boolean {
-  try {
-    const program = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-    return program === 'postgres' && readlinkSync(`/proc/${pid}/cwd`) === realpathSync(dataDir);
-  } catch {
-    return false; // it ended meanwhile, or belongs to somebody else: then it is not a server of ours
   }
 }

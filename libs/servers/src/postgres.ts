@@ -11,13 +11,11 @@ import {
 } from './child-server.js';
 import { freePort } from './free-port.js';
 import { findPostgres, postgresRunner } from './postgres-binaries.js';
-import { pathForRunner, prepareDataDirectory, SUPERUSER } from './postgres-data.js';
+import { ORPHANS_LEAVE_WITHIN_MS, pathForRunner, prepareDataDirectory, SUPERUSER } from './postgres-data.js';
 import { probeTcp } from './probe.js';
 
 const HOST = '127.0.0.1';
 const DATABASE = 'postgres';
-/** Backends of a postmaster that was killed need this long to notice and let go of its shared memory. */
-const ORPHANS_LEAVE_WITHIN_MS = 5_000;
 
 export interface PostgresServer extends ServerProcess {
   readonly host: string;
