@@ -1,5 +1,6 @@
 import { Client, type ClientConfig } from 'pg';
 import { classify, OutcomeUnknown, StorageUnavailable } from './errors.js';
+import { UnsafeInteger } from './value-types.js';
 
 export interface Statement {
   /** A named statement is parsed and planned once per connection. */
@@ -84,7 +85,8 @@ export class Connection extends Client implements Queryable {
         throw new OutcomeUnknown(`committed with a warning: ${this.#undurable}`);
       return { rows: result.rows, rowCount: result.rowCount ?? 0 };
     } catch (error) {
-      throw error instanceof OutcomeUnknown ? error : classify(error);
+      // Of these two the statement was carried out.
+      throw error instanceof OutcomeUnknown || error instanceof UnsafeInteger ? error : classify(error);
     }
   }
 }

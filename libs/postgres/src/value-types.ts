@@ -3,10 +3,15 @@ import { types } from 'pg';
 const INT8 = 20;
 const INT8_ARRAY = 1016;
 
-/** Postgres' bigint as a number. Versions and terms stay far below 2^53; beyond it a number would lie. */
+/** A bigint that a number cannot hold: reading it would lie. */
+export class UnsafeInteger extends Error {
+  override readonly name = 'UnsafeInteger';
+}
+
+/** Postgres' bigint as a number. Versions and terms stay far below 2^53. */
 export function parseInt8(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`bigint ${text} is not a safe integer`);
+  if (!Number.isSafeInteger(value)) throw new UnsafeInteger(`bigint ${text} is not a safe integer`);
   return value;
 }
 

@@ -27,6 +27,8 @@ export interface StorageLab {
   }): PrimaryPool;
   /** One connection of the driver itself, ended with the lab. */
   client(role?: ServiceRole | 'superuser'): Promise<Client>;
+  /** What was run once already: roles, schemas, rights. */
+  bootstrap(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -64,6 +66,10 @@ export async function openLab(settings: Record<string, string> = {}): Promise<St
       clients.push(client);
       return client;
     },
+    bootstrap: async () => {
+      const superuser = await lab.client();
+      await superuser.query(bootstrapSql({ passwords: PASSWORDS }));
+    },
     close: async () => {
       await Promise.all(pools.map((pool) => pool.end()));
       await Promise.all(clients.map((client) => client.end()));
@@ -71,8 +77,7 @@ export async function openLab(settings: Record<string, string> = {}): Promise<St
       await rm(dir, { recursive: true, force: true });
     },
   };
-  const superuser = await lab.client();
-  await superuser.query(bootstrapSql({ passwords: PASSWORDS }));
+  await lab.bootstrap();
   return lab;
 }
 
