@@ -15,11 +15,14 @@ export interface LeadershipOptions {
 
 /** What leadership asks of the rest of the node. */
 export interface LeadershipDuties {
+  incarnation(): number;
+  /** Where other processes reach this node. */
+  address(): string;
   /** Brings the replica to where head stands, straight from the log; false when that did not succeed. */
   catchUp(head: HeadRow): Promise<boolean>;
   readHead(): Promise<HeadRow>;
   /** This node began or ended a term. */
-  termBegan(fence: Fence): void;
+  termBegan(term: number): void;
   termEnded(term: number, why: StepDownReason): void;
 }
 
@@ -38,8 +41,7 @@ export class Leadership {
     private readonly options: LeadershipOptions,
     private readonly host: ReplicaHost,
     private readonly peers: Peers,
-    private readonly publisher: () => Publisher,
-    private readonly incarnation: () => number,
+    private readonly publisher: Publisher,
     private readonly duties: LeadershipDuties,
     private readonly clock: Clock,
     private readonly logger: Logger,
@@ -47,13 +49,14 @@ export class Leadership {
 
   get role(): NodeRole {
     if (!this.options.mayLead) return 'observer';
-    if (this.publisher().isLeading) return 'leader';
+    if (this.publisher.isLeading) return 'leader';
     return this.clock.monotonicMs() < this.candidateUntilMs ? 'candidate' : 'follower';
   }
 
   get leader(): { id: string; address: string } | null {
     if (this.known === null) return null;
-    const address = this.peers.addressOf(this.known.id);
+    const isSelf = this.known.id === this.options.nodeId;
+    const address = isSelf ? this.duties.address() : this.peers.addressOf(this.known.id);
     return address === null ? null : { id: this.known.id, address };
   }
 
@@ -68,7 +71,7 @@ export class Leadership {
 
   /** How long ago the database proved that this node may write; null when it does not lead. */
   get fenceConfirmedAgoMs(): number | null {
-    if (!this.publisher().isLeading || this.confirmedAtMs === undefined) return null;
+    if (!this.publisher.isLeading || this.confirmedAtMs === undefined) return null;
     return Math.max(0, this.clock.monotonicMs() - this.confirmedAtMs);
   }
 
@@ -95,9 +98,9 @@ export class Leadership {
     this.host.noteTerm(head.term);
     if (head.leaderId !== null) this.known = { id: head.leaderId, term: head.term };
     const isMine = this.isMine(head);
-    if (this.publisher().isLeading) {
+    if (this.publisher.isLeading) {
       const isThisTerm = isMine && head.term === this.ownTerm;
-      if (!isThisTerm && head.term > (this.ownTerm ?? 0)) this.publisher().stepDown('deposed');
+      if (!isThisTerm && head.term > (this.ownTerm ?? 0)) this.publisher.stepDown('deposed');
       return;
     }
     if (isMine && this.options.mayLead && !this.stopping) {
@@ -119,23 +122,19 @@ export class Leadership {
   }
 
   /** Leads no more, and does not begin again. */
-  resign(): void {
+  async resign(): Promise<void> {
     this.stopping = true;
-    this.publisher().stepDown('stopping');
-  }
-
-  /** Waits until a term that is being taken is taken, or given up. */
-  async settled(): Promise<void> {
     await this.taking;
+    this.publisher.stepDown('stopping');
   }
 
   private isMine(head: Pick<HeadRow, 'leaderId' | 'incarnation'>): boolean {
-    return head.leaderId === this.options.nodeId && head.incarnation === this.incarnation();
+    return head.leaderId === this.options.nodeId && head.incarnation === this.duties.incarnation();
   }
 
   /** Head names this node. It leads as soon as its history is head's, and not before. */
   private async take(): Promise<void> {
-    const publisher = this.publisher();
+    const { publisher } = this;
     try {
       let head = await this.duties.readHead();
       while (this.isMine(head) && !this.stopping) {
@@ -157,7 +156,7 @@ export class Leadership {
     const fence: Fence = {
       term,
       leaderId: this.options.nodeId,
-      incarnation: this.incarnation(),
+      incarnation: this.duties.incarnation(),
       attempt,
       version,
       chain,
@@ -168,7 +167,7 @@ export class Leadership {
     this.confirmedAtMs = this.clock.monotonicMs();
     this.known = { id: this.options.nodeId, term };
     this.logger.info({ term, version, lostTo }, 'leading');
-    this.publisher().lead(fence, lostTo);
-    this.duties.termBegan(fence);
+    this.publisher.lead(fence, lostTo);
+    this.duties.termBegan(term);
   }
 }

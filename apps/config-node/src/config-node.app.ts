@@ -1,0 +1,74 @@
+import { maskSecrets, timingsOf } from '#libs/config';
+import { systemClock } from '#libs/kernel';
+import { Bus } from '#libs/messaging';
+import { createLogger, Metrics, Readiness } from '#libs/observability';
+import { PrimaryPool } from '#libs/postgres';
+import { PublicGuard, type ServiceOptions } from '#libs/service';
+import type { NodeSettings } from './config-node.config.js';
+import { configNodeModule } from './config-node.module.js';
+import { Engine } from './engine/engine.js';
+import { ConfigStore } from './store/config.store.js';
+
+const POOL_CONNECTIONS = 8;
+
+/** Everything that one config node consists of, with the state of its last run, ready to be started. */
+export async function configNodeApp(settings: NodeSettings): Promise<ServiceOptions> {
+  const { nodeId } = settings;
+  const logger = createLogger({ service: 'config-node', node: nodeId, level: settings.logLevel });
+  logger.info({ settings: maskSecrets(settings) }, 'starting');
+  const metrics = new Metrics('config-node', nodeId);
+  const readiness = new Readiness();
+  const bus = Bus.connect({
+    servers: settings.natsServers,
+    user: settings.natsUser,
+    password: settings.natsPassword,
+    name: nodeId,
+    logger,
+  });
+  const pool = new PrimaryPool({
+    hosts: settings.postgresHosts,
+    database: settings.postgresDatabase,
+    user: settings.postgresUser ?? 'holdfast_node',
+    password: settings.postgresPassword,
+    applicationName: nodeId,
+    max: POOL_CONNECTIONS,
+    onConnectionError: (error) => logger.debug({ reason: error.message }, 'a database connection broke'),
+  });
+  const store = new ConfigStore(pool);
+  const engine = new Engine(
+    {
+      nodeId,
+      mayLead: settings.nodeRole === 'voter',
+      priority: settings.nodePriority,
+      metadata: settings.nodeMetadata,
+      dataDir: settings.dataDir,
+      maxLostTail: settings.maxLostTail,
+      clusterKey: settings.clusterKey,
+      seeds: settings.nodes,
+      timings: timingsOf(settings.preset),
+    },
+    { store, bus, metrics, clock: systemClock, logger },
+  );
+  engine.addReadiness(readiness);
+  await engine.restore();
+
+  return {
+    module: configNodeModule(engine, store),
+    logger,
+    metrics,
+    readiness,
+    guard: new PublicGuard(settings),
+    ping: () => engine.ping(),
+    configure: async (fastify) => {
+      await engine.registerDoors(fastify);
+    },
+    listen: { port: settings.port, host: settings.bind },
+    started: (_app, port) => engine.start(settings.address ?? `http://${settings.bind}:${port}`),
+    stopping: () => engine.announceStop(),
+    stopped: async () => {
+      await engine.stop();
+      await bus.close();
+      await pool.end();
+    },
+  };
+}

@@ -1,0 +1,271 @@
+import type { FastifyInstance } from 'fastify';
+import type { Timings } from '#libs/config';
+import type { NodePing } from '#libs/contracts';
+import { type Clock, sleep } from '#libs/kernel';
+import { type Bus, FactStream } from '#libs/messaging';
+import { EventLoopLag, type Logger, type Metrics, type Readiness } from '#libs/observability';
+import { SchemaTooNew } from '#libs/postgres';
+import { COMMITTER_OPTIONS, Committer } from '../domain/committer.js';
+import type { StepDownReason } from '../domain/committer.types.js';
+import type { ConfigStore } from '../store/config.store.js';
+import type { HeadRow } from '../store/store.types.js';
+import { Broadcaster } from './broadcaster.js';
+import { BusListener } from './bus-listener.js';
+import { Divergence } from './divergence.js';
+import { EngineMetrics } from './engine.metrics.js';
+import { FactCursor } from './fact-cursor.js';
+import { HeadWatch } from './head-watch.js';
+import { registerInternalDoors } from './internal-doors.js';
+import { Leadership } from './leadership.js';
+import { LogSources } from './log-sources.js';
+import { Membership } from './membership.js';
+import { PeerClient } from './peer-client.js';
+import { Peers } from './peers.js';
+import { PollDoor } from './poll-door.js';
+import { Publisher } from './publisher.js';
+import { PublisherMetrics } from './publisher.metrics.js';
+import { ReplicaHost } from './replica-host.js';
+import { Replication } from './replication.js';
+import { SnapshotFile } from './snapshot-file.js';
+import { Snapshotter } from './snapshotter.js';
+
+export interface EngineOptions {
+  nodeId: string;
+  mayLead: boolean;
+  priority: number;
+  metadata: Record<string, string>;
+  dataDir: string;
+  maxLostTail: number;
+  clusterKey: string;
+  seeds: readonly { id: string; address: string }[];
+  timings: Timings;
+}
+
+/** What the engine stands on; made and closed by whoever starts it. */
+export interface EngineParts {
+  store: ConfigStore;
+  bus: Bus;
+  metrics: Metrics;
+  clock: Clock;
+  logger: Logger;
+}
+
+const MIGRATE_RETRY_MS = 500;
+
+/** Everything of a config node but its public interface: the replica, and what keeps it right. */
+export class Engine {
+  readonly host: ReplicaHost;
+  readonly publisher: Publisher;
+  readonly leadership: Leadership;
+  readonly replication: Replication;
+  readonly membership: Membership;
+  readonly divergence: Divergence;
+  private readonly snapshotter: Snapshotter;
+  private readonly broadcaster: Broadcaster;
+  private readonly facts: FactCursor;
+  private readonly headWatch: HeadWatch;
+  private readonly poll: PollDoor;
+  private readonly listener: BusListener;
+  private readonly engineMetrics: EngineMetrics;
+  private readonly eventLoop = new EventLoopLag();
+  private readonly aborted = new AbortController();
+  private migrating: Promise<void> | undefined;
+
+  constructor(
+    options: EngineOptions,
+    private readonly parts: EngineParts,
+  ) {
+    const { store, bus, metrics, clock, logger } = parts;
+    const { nodeId, dataDir, timings } = options;
+    const headRead = (head: HeadRow, at: number, ms: number) => this.headRead(head, at, ms);
+    const readHead = () => this.headWatch.poke();
+    const host = new ReplicaHost(nodeId, clock);
+    const peers = new Peers(nodeId, options.seeds);
+    const client = new PeerClient(options.clusterKey);
+    this.host = host;
+    this.snapshotter = new Snapshotter(host, new SnapshotFile(dataDir, logger), logger);
+    this.broadcaster = new Broadcaster(host, bus, timings.headEveryMs, logger);
+    this.facts = new FactCursor(host, store, bus, new FactStream(bus, logger), logger);
+    this.headWatch = new HeadWatch(
+      { everyMs: timings.headPollEveryMs, withoutBusMs: timings.headPollWithoutBusMs },
+      host,
+      store,
+      () => bus.connected,
+      headRead,
+      clock,
+      logger,
+    );
+    this.publisher = new Publisher(
+      new Committer(host.replica, { ...COMMITTER_OPTIONS, confirmEveryMs: timings.fenceConfirmEveryMs }),
+      store,
+      clock,
+      new PublisherMetrics(metrics),
+      {
+        applied: (changes) => {
+          host.announce(changes);
+          host.learnHead(host.replica);
+          this.broadcaster.changes(changes);
+        },
+        fenceConfirmed: (sentAtMs) => {
+          this.leadership.fenceConfirmed(sentAtMs);
+          host.learnHead(host.replica, sentAtMs);
+        },
+        steppedDown: (why, head) => this.leadership.steppedDown(why, head),
+        leaderAddress: () => this.leadership.leader?.address ?? null,
+      },
+    );
+    this.divergence = new Divergence(options, host, store, this.snapshotter, bus, readHead, clock, logger);
+    this.replication = new Replication(
+      host,
+      store,
+      new LogSources(bus, store, peers, client, logger),
+      peers,
+      client,
+      this.divergence,
+      { isLeading: () => this.publisher.isLeading },
+      clock,
+      logger,
+    );
+    this.leadership = new Leadership(
+      options,
+      host,
+      peers,
+      this.publisher,
+      {
+        incarnation: () => this.membership.incarnation,
+        address: () => this.membership.address,
+        catchUp: (head) => this.replication.catchUp(head),
+        readHead: () => store.readHead(),
+        termBegan: (term) => this.termBegan(term),
+        termEnded: (term, why) => this.termEnded(term, why),
+      },
+      clock,
+      logger,
+    );
+    this.membership = new Membership(
+      { ...options, heartbeatEveryMs: timings.heartbeatEveryMs },
+      host,
+      this.leadership,
+      this.replication,
+      this.divergence,
+      bus,
+      this.eventLoop,
+      clock,
+      logger,
+    );
+    this.poll = new PollDoor(host, this.leadership, this.membership, store, headRead, options, clock, logger);
+    this.listener = new BusListener(bus, host, peers, this.leadership, this.replication, this.poll, readHead);
+    this.engineMetrics = new EngineMetrics(metrics, host, this.leadership, this.replication);
+  }
+
+  /** Before the node listens: its number, and what it held when it last ran. */
+  async restore(): Promise<void> {
+    await this.membership.begin();
+    await this.snapshotter.restore();
+  }
+
+  /** The node listens at `address` and may take part. Needs neither database nor bus. */
+  start(address: string): void {
+    this.membership.start(address);
+    this.listener.start();
+    this.snapshotter.start();
+    this.headWatch.start();
+    this.migrating = this.migrate();
+  }
+
+  registerDoors(fastify: FastifyInstance): Promise<void> {
+    return registerInternalDoors(fastify, {
+      host: this.host,
+      leadership: this.leadership,
+      publisher: this.publisher,
+      replication: this.replication,
+      poll: this.poll,
+      store: this.parts.store,
+      logger: this.parts.logger,
+    });
+  }
+
+  addReadiness(readiness: Readiness): void {
+    const { host, membership, parts } = this;
+    const state = () => ({ ok: host.replica.clusterId !== null, version: host.replica.version });
+    const position = () => {
+      const { condition } = membership;
+      return { ok: condition === 'ok', condition, role: this.leadership.role, lag: this.replication.lag };
+    };
+    readiness.add('state', state, { required: true });
+    readiness.add('serving', () => ({ ok: membership.condition !== 'stopping' }), { required: true });
+    readiness.add('replica', position, { required: false });
+    readiness.add('storage', () => ({ ok: parts.store.available() }), { required: false });
+    readiness.add('bus', () => ({ ok: parts.bus.connected }), { required: false });
+  }
+
+  ping(): NodePing {
+    return {
+      nodeId: this.host.nodeId,
+      incarnation: this.membership.incarnation,
+      role: this.leadership.role,
+      term: this.host.term,
+      version: this.host.replica.version,
+      fenceConfirmedAgoMs: this.leadership.fenceConfirmedAgoMs,
+      stopping: this.membership.condition === 'stopping',
+    };
+  }
+
+  /** Says that the node stops and leads no more. It still serves reads. */
+  async announceStop(): Promise<void> {
+    this.membership.announceStop();
+    this.aborted.abort();
+    await this.leadership.resign();
+  }
+
+  async stop(): Promise<void> {
+    this.listener.stop();
+    await this.headWatch.stop();
+    await this.replication.stop();
+    await this.membership.stop();
+    await this.broadcaster.stop();
+    await this.facts.stop();
+    await this.migrating;
+    this.publisher.stop();
+    this.eventLoop.stop();
+    await this.snapshotter.stop();
+  }
+
+  private async headRead(head: HeadRow, versionAtAsking: number, askedAtMs: number): Promise<void> {
+    const verdict = await this.replication.headRead(head, versionAtAsking, askedAtMs);
+    if (verdict !== 'wrong-database') this.leadership.headRead(head);
+  }
+
+  private termBegan(term: number): void {
+    this.listener.unfollow();
+    this.broadcaster.begin(term);
+    this.facts.begin();
+  }
+
+  private termEnded(term: number, why: StepDownReason): void {
+    const { bus, clock } = this.parts;
+    this.engineMetrics.stepDowns.inc({ why });
+    this.broadcaster.end();
+    this.facts.end();
+    this.listener.follow();
+    const at = new Date(clock.wallMs()).toISOString();
+    bus.publish('leader.lost', { nodeId: this.host.nodeId, term, reason: why, at });
+    this.headWatch.poke();
+  }
+
+  /** Nodes start together, and before the database: one of them makes the schema, whenever that becomes possible. */
+  private async migrate(): Promise<void> {
+    const { store, logger } = this.parts;
+    for (let attempt = 0; !this.aborted.signal.aborted; attempt++) {
+      try {
+        await store.migrate();
+        this.headWatch.poke();
+        return;
+      } catch (error) {
+        if (error instanceof SchemaTooNew) throw error;
+        if (attempt === 0) logger.warn({ error }, 'the schema cannot be seen to yet');
+        await sleep(MIGRATE_RETRY_MS);
+      }
+    }
+  }
+}

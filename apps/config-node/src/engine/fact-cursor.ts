@@ -1,0 +1,90 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { type Change, LIMITS } from '#libs/contracts';
+import { type Repeating, repeat } from '#libs/kernel';
+import { type Bus, FACT_STREAM, type FactStream } from '#libs/messaging';
+import type { Logger } from '#libs/observability';
+import { factsOf } from '../domain/config-facts.js';
+import type { ConfigStore } from '../store/config.store.js';
+import type { ReplicaHost } from './replica-host.js';
+
+const EVERY_MS = 200;
+/** Bounds what facts cost a leader that commits thousands of changes a second: the cursor follows later. */
+const CHANGES_AT_ONCE = 100;
+/** Where to begin when the stream can't say how far an earlier leader came. */
+const LOOK_BACK = 1_000;
+
+/**
+ * Publishes `config.changed.<namespace>` from the log, by a cursor, while this node leads. A new leader goes on behind
+ * the last fact that the stream has; facts published twice have the same id.
+ */
+export class FactCursor {
+  private after: number | undefined;
+  private leading = false;
+  private loop: Repeating | undefined;
+
+  constructor(
+    private readonly host: ReplicaHost,
+    private readonly store: ConfigStore,
+    private readonly bus: Bus,
+    private readonly stream: FactStream,
+    private readonly logger: Logger,
+  ) {}
+
+  begin(): void {
+    this.leading = true;
+    this.after = undefined;
+    this.loop ??= repeat(() => this.advance(), {
+      everyMs: EVERY_MS,
+      firstAfterMs: EVERY_MS,
+      onError: (error) => this.logger.debug({ error }, 'facts wait'),
+    });
+  }
+
+  end(): void {
+    this.leading = false;
+  }
+
+  async stop(): Promise<void> {
+    this.end();
+    await this.loop?.stop();
+  }
+
+  private async advance(): Promise<void> {
+    if (!this.leading || !this.bus.connected) return;
+    this.after ??= await this.lastPublished();
+    if (this.after >= this.host.replica.version) return;
+    for (const change of await this.changesAfter(this.after)) {
+      if (!this.leading || !(await this.publish(change))) return;
+      this.after = change.version;
+    }
+  }
+
+  private async changesAfter(version: number): Promise<readonly Change[]> {
+    const recent = this.host.replica.changesAfter(version, CHANGES_AT_ONCE);
+    if (recent !== 'compacted') return recent;
+    return this.store.changesAfter(version, CHANGES_AT_ONCE, LIMITS.batchBytes);
+  }
+
+  private async publish(change: Change): Promise<boolean> {
+    for (const { namespace, id, payload } of factsOf(change)) {
+      if (!(await this.stream.publishFamily('config.changed', namespace, payload, id))) return false;
+    }
+    return true;
+  }
+
+  private async lastPublished(): Promise<number> {
+    const { version } = this.host.replica;
+    const fallback = Math.max(0, version - LOOK_BACK);
+    const { connection } = this.bus;
+    if (connection === undefined || !(await this.stream.ensure())) return fallback;
+    try {
+      const manager = await jetstreamManager(connection, { checkAPI: false });
+      const last = await manager.streams.getMessage(FACT_STREAM, { last_by_subj: 'config.changed.*' });
+      const published = last?.json<{ version?: unknown }>().version;
+      return typeof published === 'number' && published <= version ? published - 1 : fallback;
+    } catch (error) {
+      this.logger.debug({ error }, 'the stream of facts does not say how far it goes');
+      return fallback;
+    }
+  }
+}

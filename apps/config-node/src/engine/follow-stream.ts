@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { type Change, changeToWire, type FollowLine } from '#libs/contracts';
+import type { Logger } from '#libs/observability';
+import type { ConfigStore } from '../store/config.store.js';
+import type { Leadership } from './leadership.js';
+import type { ReplicaHost, Reset } from './replica-host.js';
+
+const PAGE_CHANGES = 500;
+const PAGE_BYTES = 1024 * 1024;
+const HEAD_EVERY_MS = 500;
+
+/**
+ * The log as lines of JSON, for as long as the other side reads: from memory, older changes from the database. It is
+ * pulled at the reader's pace, so that nothing piles up for a slow one.
+ */
+export class FollowStream {
+  private reset: Reset | undefined;
+  private wake: (() => void) | undefined;
+  private readonly stops: (() => void)[];
+
+  constructor(
+    private after: number,
+    private readonly out: Writable,
+    private readonly host: ReplicaHost,
+    private readonly leadership: Leadership,
+    private readonly store: ConfigStore,
+    private readonly logger: Logger,
+  ) {
+    this.stops = [
+      host.onApplied(() => this.wake?.()),
+      host.onReset((reset) => {
+        if (reset.reason === 'diverged') this.reset = reset;
+        this.wake?.();
+      }),
+    ];
+  }
+
+  async run(): Promise<void> {
+    const onClose = () => this.wake?.();
+    this.out.on('close', onClose);
+    try {
+      await this.writeHead();
+      while (!this.out.destroyed && !this.out.writableEnded) {
+        if (this.reset !== undefined) await this.writeReset(this.reset);
+        const changes = await this.next();
+        if (changes.length > 0) await this.writeChanges(changes);
+        else if (await this.rest()) await this.writeHead();
+      }
+    } finally {
+      this.out.off('close', onClose);
+      for (const stop of this.stops) stop();
+    }
+  }
+
+  private async next(): Promise<Change[]> {
+    const { replica } = this.host;
+    if (this.after >= replica.version) return [];
+    const changes = replica.changesAfter(this.after, PAGE_CHANGES, PAGE_BYTES);
+    if (changes !== 'compacted') return changes;
+    try {
+      const logged = await this.store.changesAfter(this.after, PAGE_CHANGES, PAGE_BYTES);
+      const first = logged[0];
+      if (first !== undefined && (first.lost?.from ?? first.version) === this.after + 1) return logged;
+    } catch (error) {
+      this.logger.debug({ error, after: this.after }, 'the log before this memory cannot be read');
+    }
+    this.reset = { version: replica.version, reason: 'compacted' };
+    return [];
+  }
+
+  private async writeChanges(changes: readonly Change[]): Promise<void> {
+    this.after = changes.at(-1)?.version ?? this.after;
+    await this.write({ changes: changes.map(changeToWire) });
+  }
+
+  private async writeReset(reset: Reset): Promise<void> {
+    this.reset = undefined;
+    this.after = reset.version;
+    await this.write({ reset });
+  }
+
+  private async writeHead(): Promise<void> {
+    const { replica, term } = this.host;
+    const head = { term, version: replica.version, chain: replica.chain };
+    await this.write({ head, leaderId: this.leadership.leaderId });
+  }
+
+  private async write(line: FollowLine): Promise<void> {
+    if (this.out.destroyed || this.out.write(`${JSON.stringify(line)}\n`)) return;
+    const closed = new AbortController();
+    const onClose = () => closed.abort();
+    this.out.once('close', onClose);
+    try {
+      await once(this.out, 'drain', { signal: closed.signal });
+    } catch (error) {
+      if (!closed.signal.aborted) throw error;
+    } finally {
+      this.out.off('close', onClose);
+    }
+  }
+
+  /** Until there is something to tell, or it is time for a sign of life (true). */
+  private async rest(): Promise<boolean> {
+    if (this.reset !== undefined || this.after < this.host.replica.version) return false;
+    return new Promise<boolean>((resolve) => {
+      const done = (timeIsOver: boolean) => {
+        clearTimeout(timer);
+        this.wake = undefined;
+        resolve(timeIsOver);
+      };
+      const timer = setTimeout(() => done(true), HEAD_EVERY_MS);
+      this.wake = () => done(false);
+    });
+  }
+}

@@ -1,0 +1,66 @@
+import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import type { ConfigStore } from '../store/config.store.js';
+import type { HeadRow } from '../store/store.types.js';
+import type { ReplicaHost } from './replica-host.js';
+
+export interface HeadWatchOptions {
+  everyMs: number;
+  /** While the bus is silent, head is the only news. */
+  withoutBusMs: number;
+}
+
+export type HeadListener = (head: HeadRow, versionAtAsking: number, askedAtMs: number) => Promise<void>;
+
+/** Reads `config.head` regularly, and at once when there is reason to. */
+export class HeadWatch {
+  private loop: Repeating | undefined;
+  private lastReadAtMs = Number.NEGATIVE_INFINITY;
+  private wanted = true;
+  private failing = false;
+
+  constructor(
+    private readonly options: HeadWatchOptions,
+    private readonly host: ReplicaHost,
+    private readonly store: ConfigStore,
+    private readonly busConnected: () => boolean,
+    private readonly listener: HeadListener,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    this.loop = repeat(() => this.tick(), {
+      everyMs: Math.min(this.options.everyMs, this.options.withoutBusMs) / 2,
+      onError: (error) => this.failed(error),
+    });
+  }
+
+  poke(): void {
+    this.wanted = true;
+    this.loop?.poke();
+  }
+
+  async stop(): Promise<void> {
+    await this.loop?.stop();
+  }
+
+  private async tick(): Promise<void> {
+    const nowMs = this.clock.monotonicMs();
+    const { everyMs, withoutBusMs } = this.options;
+    const dueMs = this.lastReadAtMs + (this.busConnected() ? everyMs : withoutBusMs);
+    if (!this.wanted && nowMs < dueMs) return;
+    this.wanted = false;
+    this.lastReadAtMs = nowMs;
+    const versionAtAsking = this.host.replica.version;
+    const head = await this.store.readHead();
+    if (this.failing) this.logger.info('the database answers again');
+    this.failing = false;
+    await this.listener(head, versionAtAsking, nowMs);
+  }
+
+  private failed(error: unknown): void {
+    if (!this.failing) this.logger.warn({ error }, 'the head of the history cannot be read');
+    this.failing = true;
+  }
+}

@@ -1,0 +1,164 @@
+import { PassThrough, Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import {
+  changeFromWire,
+  changeToWire,
+  type Head,
+  LIMITS,
+  PauseRequest,
+  PollRequest,
+  Problem,
+  SyncRequest,
+} from '#libs/contracts';
+import { TimeoutError, withTimeout } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import { encodeSnapshot, type PinnedState, pinState } from '#libs/replica';
+import type { ConfigStore } from '../store/config.store.js';
+import { FollowStream } from './follow-stream.js';
+import type { Leadership } from './leadership.js';
+import type { PollDoor } from './poll-door.js';
+import type { Publisher } from './publisher.js';
+import type { ReplicaHost } from './replica-host.js';
+import type { Replication } from './replication.js';
+
+export interface DoorParts {
+  host: ReplicaHost;
+  leadership: Leadership;
+  publisher: Publisher;
+  replication: Replication;
+  poll: PollDoor;
+  store: ConfigStore;
+  logger: Logger;
+}
+
+const TETHER_EVERY_MS = 5_000;
+const SYNC_BODY_BYTES = 32 * 1024 * 1024;
+
+const LogQuery = z.object({
+  after: z.coerce.number().int().nonnegative(),
+  limit: z.coerce.number().int().min(1).max(1_000).default(1_000),
+});
+const FollowQuery = LogQuery.pick({ after: true });
+
+/** What the processes of the cluster ask of a node. The guard that demands the cluster's secret stands before these. */
+export async function registerInternalDoors(fastify: FastifyInstance, parts: DoorParts): Promise<void> {
+  await fastify.register(async (doors) => {
+    doors.removeAllContentTypeParsers();
+    doors.addContentTypeParser(
+      'application/json',
+      { parseAs: 'string', bodyLimit: SYNC_BODY_BYTES },
+      (_request, body, done) => done(null, body),
+    );
+    registerLog(doors, parts);
+    registerStreams(doors, parts);
+    registerQuestions(doors, parts);
+  });
+}
+
+function registerLog(doors: FastifyInstance, { host, replication, store }: DoorParts): void {
+  doors.post('/sync', { bodyLimit: SYNC_BODY_BYTES }, async (request) => {
+    const { changes } = bodyOf(request, SyncRequest);
+    return replication.receive(changes.map(changeFromWire));
+  });
+  doors.get('/internal/log', async (request) => {
+    const { after, limit } = queryOf(request, LogQuery);
+    const recent = host.replica.changesAfter(after, limit, LIMITS.batchBytes);
+    const changes =
+      recent === 'compacted' ? await store.changesAfter(after, limit, LIMITS.batchBytes) : recent;
+    return changes.map(changeToWire);
+  });
+}
+
+function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
+  const { host, leadership, store, logger } = parts;
+  doors.get('/internal/follow', (request, reply) => {
+    const { after } = queryOf(request, FollowQuery);
+    const lines = new PassThrough({ highWaterMark: 256 * 1024 });
+    const stream = new FollowStream(after, lines, host, leadership, store, logger);
+    stream.run().then(
+      () => lines.end(),
+      (error: unknown) => {
+        logger.warn({ error }, 'a follower was cut off');
+        lines.destroy();
+      },
+    );
+    return reply.type('application/x-ndjson').send(lines);
+  });
+  doors.get('/internal/snapshot', async (_request, reply) => {
+    const pinned = await pinWithRetries(host);
+    if (pinned === undefined)
+      throw new Problem('cluster-busy', 'changes come faster than the state is collected');
+    return reply
+      .type('application/octet-stream')
+      .send(Readable.from(unhurried(pinned), { objectMode: false }));
+  });
+  // Stays open: that it closes is the evidence of this process's end.
+  doors.get('/internal/tether', (_request, reply) => {
+    const line = new PassThrough();
+    const beat = () => line.write('\n');
+    const timer = setInterval(beat, TETHER_EVERY_MS);
+    line.once('close', () => clearInterval(timer));
+    beat();
+    return reply.type('text/plain').send(line);
+  });
+}
+
+function registerQuestions(doors: FastifyInstance, { host, leadership, publisher, poll }: DoorParts): void {
+  doors.post('/internal/poll', async (request) => poll.answer(bodyOf(request, PollRequest)));
+  doors.post('/internal/handover', async (request): Promise<Head> => {
+    const { term, pauseMs } = bodyOf(request, PauseRequest);
+    if (!publisher.isLeading || leadership.term !== term) {
+      throw new Problem('not-leader', `this node does not lead term ${term}`, {
+        leader: leadership.leader?.address ?? null,
+      });
+    }
+    try {
+      await withTimeout(publisher.pause(pauseMs), pauseMs, 'finishing what was taken');
+    } catch (error) {
+      if (!(error instanceof TimeoutError)) throw error;
+      throw new Problem('cluster-busy', error.message);
+    }
+    return { term, version: host.replica.version, chain: host.replica.chain };
+  });
+}
+
+async function pinWithRetries(host: ReplicaHost): Promise<PinnedState | undefined> {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const pinned = await pinState(host.replica, () => nextTurn());
+    if (pinned !== undefined) return pinned;
+  }
+  return undefined;
+}
+
+/** Gives way between chunks: hashing a large state must not hold up reads. */
+async function* unhurried(pinned: PinnedState): AsyncGenerator<Buffer> {
+  for (const chunk of encodeSnapshot(pinned)) {
+    yield chunk;
+    await nextTurn();
+  }
+}
+
+function bodyOf<T>(request: FastifyRequest, schema: z.ZodType<T>): T {
+  let body: unknown;
+  try {
+    body = JSON.parse(String(request.body));
+  } catch (cause) {
+    throw new Problem('invalid-request', 'the body is not JSON', {}, { cause });
+  }
+  return valid(schema.safeParse(body));
+}
+
+function queryOf<T>(request: FastifyRequest, schema: z.ZodType<T>): T {
+  return valid(schema.safeParse(request.query));
+}
+
+function valid<T>(result: z.ZodSafeParseResult<T>): T {
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new Problem(
+    'invalid-request',
+    `${issue?.path.join('.') || 'request'}: ${issue?.message ?? 'not valid'}`,
+  );
+}

@@ -1,0 +1,134 @@
+import { Problem } from '#libs/contracts';
+import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Bus, BusError } from '#libs/messaging';
+import type { EventLoopLag, Logger } from '#libs/observability';
+import type { Divergence } from './divergence.js';
+import { nextIncarnation } from './incarnation.js';
+import type { Leadership } from './leadership.js';
+import type { ReplicaHost } from './replica-host.js';
+import type { Replication } from './replication.js';
+
+export type Condition = 'ok' | 'syncing' | 'stale' | 'overloaded' | 'wrong-database' | 'stopping';
+
+export interface MembershipOptions {
+  dataDir: string;
+  mayLead: boolean;
+  metadata: Record<string, string>;
+  heartbeatEveryMs: number;
+}
+
+const REGISTER_TIMEOUT_MS = 1_000;
+const REGISTER_RETRY_MS = 1_000;
+/** An event loop that lets work wait longer than this (99th percentile) is overloaded. */
+const OVERLOADED_MS = 250;
+/** A node is level once it has been within this many versions of the head, and syncing until then. */
+const LEVEL_LAG = 50;
+
+/** This node's place in the cluster: registers it, and says again and again that it lives and how it is. */
+export class Membership {
+  incarnation = 0;
+  address = '';
+  private seq = 0;
+  private level = false;
+  private overloaded = false;
+  private stopping = false;
+  private registered = false;
+  private loops: Repeating[] = [];
+
+  constructor(
+    private readonly options: MembershipOptions,
+    private readonly host: ReplicaHost,
+    private readonly leadership: Leadership,
+    private readonly replication: Replication,
+    private readonly divergence: Divergence,
+    private readonly bus: Bus,
+    private readonly lag: EventLoopLag,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Before anything is said or done under it. */
+  async begin(): Promise<void> {
+    this.incarnation = await nextIncarnation(this.options.dataDir, this.clock.wallMs());
+  }
+
+  start(address: string): void {
+    this.address = address;
+    const { heartbeatEveryMs } = this.options;
+    const onError = (error: unknown) =>
+      this.logger.warn({ error }, 'the cluster could not be told of this node');
+    this.loops = [
+      repeat(() => this.heartbeat(), { everyMs: heartbeatEveryMs, onError }),
+      repeat(() => this.register(), { everyMs: REGISTER_RETRY_MS, onError }),
+    ];
+  }
+
+  get condition(): Condition {
+    if (this.stopping) return 'stopping';
+    if (this.divergence.isWrongDatabase) return 'wrong-database';
+    if (!this.level) return 'syncing';
+    if (this.host.isStale()) return 'stale';
+    return this.overloaded ? 'overloaded' : 'ok';
+  }
+
+  /** Says at once that the node stops; a stop is no departure, so it stays registered. */
+  announceStop(): void {
+    this.stopping = true;
+    this.heartbeat();
+  }
+
+  async stop(): Promise<void> {
+    for (const loop of this.loops) await loop.stop();
+  }
+
+  private heartbeat(): void {
+    const { host, leadership } = this;
+    this.overloaded = this.lag.sample().p99Ms > OVERLOADED_MS;
+    this.level ||= host.replica.clusterId !== null && !host.isStale() && this.replication.lag <= LEVEL_LAG;
+    this.bus.publish('node.heartbeat', {
+      nodeId: host.nodeId,
+      incarnation: this.incarnation,
+      seq: ++this.seq,
+      kind: 'config-node',
+      role: leadership.role,
+      address: this.address,
+      term: host.term,
+      version: host.replica.version,
+      chain: host.replica.chain,
+      condition: this.condition,
+      fenceConfirmedAgoMs: leadership.fenceConfirmedAgoMs,
+      metadata: this.options.metadata,
+    });
+  }
+
+  private async register(): Promise<void> {
+    if (this.registered || this.stopping || !this.bus.connected) return;
+    try {
+      const reply = await this.bus.request(
+        'registry.register',
+        {
+          nodeId: this.host.nodeId,
+          incarnation: this.incarnation,
+          kind: 'config-node',
+          role: this.options.mayLead ? 'follower' : 'observer',
+          address: this.address,
+          metadata: this.options.metadata,
+        },
+        { timeoutMs: REGISTER_TIMEOUT_MS },
+      );
+      // Refused for its own number: an earlier attempt got through, only its answer was lost.
+      this.registered = reply.accepted || reply.exceed === this.incarnation;
+      if (!this.registered && !reply.accepted) await this.exceed(reply.exceed);
+    } catch (error) {
+      if (!(error instanceof BusError || error instanceof Problem)) throw error;
+      this.logger.debug({ reason: error.message }, 'not registered yet');
+    }
+  }
+
+  /** The registry knows a newer incarnation than this disk: another number, unless a term is bound to this one. */
+  private async exceed(known: number): Promise<void> {
+    if (this.leadership.role === 'leader') return;
+    this.incarnation = await nextIncarnation(this.options.dataDir, this.clock.wallMs(), known + 1);
+    this.logger.info({ incarnation: this.incarnation, known }, 'took a newer incarnation');
+  }
+}

@@ -1,0 +1,40 @@
+import { type Change, changeFromWire, HEADERS, NodePing, WireChange } from '#libs/contracts';
+import { SnapshotDecoder, type SnapshotHeader, type StateBuilder } from '#libs/replica';
+
+const LOG_TIMEOUT_MS = 3_000;
+const PING_TIMEOUT_MS = 500;
+const SNAPSHOT_TIMEOUT_MS = 60_000;
+
+/** Asks other nodes through their internal doors. Rejects with whatever went wrong. */
+export class PeerClient {
+  constructor(private readonly clusterKey: string) {}
+
+  async ping(address: string): Promise<NodePing> {
+    const response = await this.get(`${address}/ping`, PING_TIMEOUT_MS);
+    return NodePing.parse(await response.json());
+  }
+
+  async log(address: string, after: number, limit: number): Promise<Change[]> {
+    const response = await this.get(`${address}/internal/log?after=${after}&limit=${limit}`, LOG_TIMEOUT_MS);
+    return WireChange.array()
+      .parse(await response.json())
+      .map(changeFromWire);
+  }
+
+  async snapshot(address: string): Promise<{ header: SnapshotHeader; state: StateBuilder }> {
+    const response = await this.get(`${address}/internal/snapshot`, SNAPSHOT_TIMEOUT_MS);
+    if (response.body === null) throw new Error(`${address} sent no snapshot`);
+    const decoder = new SnapshotDecoder();
+    for await (const chunk of response.body) decoder.push(Buffer.from(chunk));
+    return decoder.finish();
+  }
+
+  private async get(url: string, timeoutMs: number): Promise<Response> {
+    const response = await fetch(url, {
+      headers: { [HEADERS.clusterKey]: this.clusterKey },
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+    return response;
+  }
+}

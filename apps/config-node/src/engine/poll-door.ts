@@ -1,0 +1,66 @@
+import type { PollReply } from '#libs/contracts';
+import { type Clock, TimeoutError, withTimeout } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import type { ConfigStore } from '../store/config.store.js';
+import type { HeadRow } from '../store/store.types.js';
+import type { HeadListener } from './head-watch.js';
+import type { Leadership } from './leadership.js';
+import type { Membership } from './membership.js';
+import type { ReplicaHost } from './replica-host.js';
+
+const WRITE_CHECK_MS = 800;
+
+/** Answers a failover instance that looks for a leader: may this node lead, and how far is its history? */
+export class PollDoor {
+  constructor(
+    private readonly host: ReplicaHost,
+    private readonly leadership: Leadership,
+    private readonly membership: Membership,
+    private readonly store: ConfigStore,
+    private readonly headRead: HeadListener,
+    private readonly options: { mayLead: boolean; priority: number },
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  async answer(_request: { askedBy: string; term: number; suspect: string | null }): Promise<PollReply> {
+    const reason = this.whyNever() ?? (await this.checkWrite());
+    if (reason === null) this.leadership.polled();
+    const { nodeId, replica, term } = this.host;
+    return {
+      nodeId,
+      incarnation: this.membership.incarnation,
+      address: this.membership.address,
+      eligible: reason === null,
+      reason,
+      term,
+      version: replica.version,
+      chain: replica.chain,
+      priority: this.options.priority,
+      healthy: reason === null && !this.host.isStale(),
+    };
+  }
+
+  private whyNever(): string | null {
+    if (!this.options.mayLead) return 'observer';
+    const { condition } = this.membership;
+    if (condition === 'stopping') return 'draining';
+    if (condition === 'wrong-database') return 'wrong-database';
+    return this.host.replica.clusterId === null ? 'syncing' : null;
+  }
+
+  /** A write of its own to the database, now: a node that can't write must not lead. */
+  private async checkWrite(): Promise<string | null> {
+    const versionAtAsking = this.host.replica.version;
+    const askedAtMs = this.clock.monotonicMs();
+    let head: HeadRow;
+    try {
+      head = await withTimeout(this.store.barrier(), WRITE_CHECK_MS, 'a write check');
+    } catch (error) {
+      if (!(error instanceof TimeoutError)) this.logger.debug({ error }, 'the write check failed');
+      return 'storage-unavailable';
+    }
+    await this.headRead(head, versionAtAsking, askedAtMs);
+    return this.whyNever();
+  }
+}

@@ -1,0 +1,245 @@
+import { type Change, LIMITS, Problem, type SyncReply } from '#libs/contracts';
+import { type Clock, sleep } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import { type ApplyResult, StateBuilder } from '#libs/replica';
+import { type HeadVerdict, judgeHead } from '../domain/head-verdict.js';
+import type { ConfigStore } from '../store/config.store.js';
+import type { HeadRow } from '../store/store.types.js';
+import type { Divergence } from './divergence.js';
+import type { LogSources, Pulled } from './log-sources.js';
+import type { PeerClient } from './peer-client.js';
+import type { Peers } from './peers.js';
+import type { ReplicaHost } from './replica-host.js';
+
+export interface HeadPoint {
+  version: number;
+  chain: string;
+}
+
+export interface ReplicationDuties {
+  /** While this node leads, nobody but its own committer changes the replica. */
+  isLeading(): boolean;
+}
+
+const BEHIND_PULL_MS = 1_000;
+const RETRY_MS = 200;
+const MAX_BUFFERED_MESSAGES = 64;
+
+/** Keeps a follower's replica at the head: by what is broadcast, else by pulling, else by loading the whole state. */
+export class Replication {
+  private target: HeadPoint | undefined;
+  private behindSinceMs: number | undefined;
+  private pulling: Promise<void> | undefined;
+  private loadInstead = false;
+  private stopped = false;
+  /** Broadcasts from beyond a gap that is being closed. */
+  private buffered: Change[][] = [];
+
+  constructor(
+    private readonly host: ReplicaHost,
+    private readonly store: ConfigStore,
+    private readonly sources: LogSources,
+    private readonly peers: Peers,
+    private readonly client: PeerClient,
+    private readonly divergence: Divergence,
+    private readonly duties: ReplicationDuties,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Versions that this node is behind the highest head it heard of. */
+  get lag(): number {
+    return Math.max(0, (this.target?.version ?? 0) - this.host.replica.version);
+  }
+
+  /** Changes and where the leader then stood. */
+  broadcast(changes: readonly Change[], head: HeadPoint): void {
+    if (this.duties.isLeading() || this.divergence.isWrongDatabase) return;
+    this.aim(head);
+    const result = this.apply(changes);
+    if (result === 'gap') {
+      if (this.buffered.length < MAX_BUFFERED_MESSAGES) this.buffered.push([...changes]);
+      this.pull();
+    } else if (this.lag > 0 && changes.length === 0) {
+      this.pull(); // too large for the bus
+    }
+    this.host.learnHead(head);
+  }
+
+  /** Somebody told where the leader stands. */
+  headHeard(head: HeadPoint): void {
+    if (this.duties.isLeading() || this.divergence.isWrongDatabase) return;
+    this.aim(head);
+    this.host.learnHead(head);
+    this.pullIfLong();
+  }
+
+  /** Head as the database has it, asked for when this node was at `versionAtAsking`. */
+  async headRead(head: HeadRow, versionAtAsking: number, askedAtMs: number): Promise<HeadVerdict> {
+    const verdict = this.judge(head, versionAtAsking);
+    if (verdict === 'wrong-database') {
+      await this.divergence.wrongDatabase(head);
+      return verdict;
+    }
+    this.divergence.rightDatabase();
+    if (this.host.replica.clusterId === null) this.host.replica.adopt(head.clusterId);
+    if (verdict === 'diverged' && !this.duties.isLeading()) await this.resynchronise('diverged');
+    else this.host.learnHead(head, askedAtMs);
+    if (!this.duties.isLeading()) {
+      this.aim(head);
+      this.pullIfLong();
+    }
+    return verdict;
+  }
+
+  /** Changes pushed by the sync service. */
+  receive(changes: readonly Change[]): SyncReply {
+    if (this.divergence.isWrongDatabase)
+      throw new Problem('storage-unavailable', 'this node met a wrong database');
+    if (!this.duties.isLeading()) this.apply(changes);
+    const { version, chain } = this.host.replica;
+    return { version, chain };
+  }
+
+  /** Straight from the log to where head stands; false when the log does not lead there. */
+  async catchUp(head: HeadRow): Promise<boolean> {
+    while (this.host.replica.version < head.version && !this.stopped) {
+      const before = this.host.replica.version;
+      const changes = await this.sources.fromLog(before);
+      if (changes === 'compacted') await this.resynchronise('compacted');
+      else if (this.apply(changes) === 'diverged') return false;
+      if (this.host.replica.version === before) await sleep(RETRY_MS / 10);
+    }
+    return this.host.replica.chainAt(head.version) === head.chain || this.host.replica.version > head.version;
+  }
+
+  /** Replaces everything by the state at head. */
+  async resynchronise(reason: 'compacted' | 'diverged'): Promise<void> {
+    if (reason === 'diverged') await this.divergence.keepWhatIsLost();
+    const { head, state } = await this.store.loadState(async (head, pages) => {
+      const state = new StateBuilder();
+      for await (const page of pages) for (const entry of page) state.add(entry);
+      return { head, state };
+    });
+    if (this.duties.isLeading() || this.stopped) return;
+    const { clusterId, version, chain, term } = head;
+    this.host.load({ clusterId, version, chain, term }, state, reason);
+    this.host.learnHead(head);
+    this.buffered = [];
+    this.logger.info({ version, entries: state.entries, reason }, 'loaded the whole state');
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.pulling;
+  }
+
+  /** Begins to pull unless that is going on. */
+  pull(): void {
+    if (this.pulling !== undefined || this.stopped) return;
+    this.pulling = this.pullAll()
+      .catch((error: unknown) => this.logger.warn({ error }, 'pulling changes failed'))
+      .finally(() => {
+        this.pulling = undefined;
+      });
+  }
+
+  private pullIfLong(): void {
+    if (this.lag === 0) {
+      this.behindSinceMs = undefined;
+      return;
+    }
+    const nowMs = this.clock.monotonicMs();
+    this.behindSinceMs ??= nowMs;
+    if (nowMs - this.behindSinceMs >= BEHIND_PULL_MS) this.pull();
+  }
+
+  private aim(head: HeadPoint): void {
+    if (head.version > (this.target?.version ?? 0))
+      this.target = { version: head.version, chain: head.chain };
+  }
+
+  private judge(head: HeadRow, versionAtAsking: number): HeadVerdict {
+    const { replica } = this.host;
+    return judgeHead(
+      {
+        clusterId: replica.clusterId,
+        versionAtAsking,
+        version: replica.version,
+        chainAt: (version) => replica.chainAt(version),
+      },
+      head,
+      this.divergence.maxLostTail,
+    );
+  }
+
+  private async pullAll(): Promise<void> {
+    while (this.lag > 0 && !this.stopped && !this.duties.isLeading() && !this.divergence.isWrongDatabase) {
+      const before = this.host.replica.version;
+      if (this.loadInstead || this.lag > LIMITS.windowVersions) await this.loadWhole();
+      else await this.sources.pull(before, this.lag, (pulled) => this.take(pulled));
+      this.applyBuffered();
+      if (this.host.replica.version === before) {
+        await sleep(RETRY_MS);
+        if (this.host.replica.version === before) return; // the next head heard tries again
+      }
+    }
+    this.buffered = [];
+  }
+
+  /** True when the node has moved on. */
+  private take(pulled: Pulled): boolean {
+    if ('compacted' in pulled) {
+      this.loadInstead = true;
+      return true;
+    }
+    const before = this.host.replica.version;
+    this.apply(pulled.changes);
+    return this.host.replica.version > before;
+  }
+
+  private async loadWhole(): Promise<void> {
+    try {
+      await this.resynchronise('compacted');
+    } catch (error) {
+      this.logger.debug({ error }, 'the state cannot be had from the database');
+      await this.loadFromPeer();
+    }
+    this.loadInstead = false;
+  }
+
+  private async loadFromPeer(): Promise<void> {
+    const { replica } = this.host;
+    for (const { id, address } of this.peers.others()) {
+      try {
+        const { header, state } = await this.client.snapshot(address);
+        const isSameCluster = replica.clusterId === null || header.clusterId === replica.clusterId;
+        if (!isSameCluster || header.version <= replica.version || this.duties.isLeading()) continue;
+        this.host.load(header, state, 'compacted');
+        this.logger.info({ from: id, version: header.version }, 'loaded the state of another node');
+        return;
+      } catch (error) {
+        this.logger.debug({ error, from: id }, 'no snapshot from this node');
+      }
+    }
+  }
+
+  /** Changes of another history are not taken; whether this node's own is the wrong one, the database says. */
+  private apply(changes: readonly Change[]): ApplyResult {
+    const result = this.host.apply(changes);
+    if (result === 'diverged' || result === 'corrupt') {
+      this.logger.warn({ result, at: this.host.replica.version }, 'a change does not continue this history');
+      this.divergence.suspect();
+    }
+    if (this.lag === 0) this.behindSinceMs = undefined;
+    return result;
+  }
+
+  private applyBuffered(): void {
+    const messages = this.buffered;
+    this.buffered = [];
+    for (const changes of messages) {
+      if (this.apply(changes) === 'gap') this.buffered.push(changes);
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Repeating, repeat } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import { pinState } from '#libs/replica';
+import type { ReplicaHost } from './replica-host.js';
+import type { SnapshotFile } from './snapshot-file.js';
+
+const EVERY_MS = 10_000;
+/** On average no more than this is written, so that a large state is saved less often. */
+const AVERAGE_BYTES_PER_S = 4 * 1024 * 1024;
+
+/** Saves the state to disk while it changes, and when the process stops. */
+export class Snapshotter {
+  private savedChain: string | undefined;
+  private rests = 0;
+  private withheld = false;
+  private loop: Repeating | undefined;
+  private saving: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly host: ReplicaHost,
+    private readonly file: SnapshotFile,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Loads what is on disk into the replica: served as stale until the head is learnt. */
+  async restore(): Promise<void> {
+    const loaded = await this.file.load();
+    if (loaded === undefined) return;
+    const { header, state } = loaded;
+    this.host.load(header, state, 'compacted');
+    this.savedChain = header.chain;
+    this.logger.info(
+      { version: header.version, entries: header.entries },
+      'started from the snapshot on disk',
+    );
+  }
+
+  start(): void {
+    this.loop = repeat(() => this.tick(), {
+      everyMs: EVERY_MS,
+      firstAfterMs: EVERY_MS,
+      onError: (error) => this.logger.error({ error }, 'the snapshot could not be saved'),
+    });
+  }
+
+  /** Nothing is saved while it is doubtful whose history this is: what is on disk stays as it is. */
+  async withhold(why: string): Promise<void> {
+    if (this.withheld) return;
+    this.withheld = true;
+    await this.saving;
+    const kept = await this.file.setAside(why);
+    this.logger.warn({ kept }, 'the snapshot is set aside');
+  }
+
+  resume(): void {
+    this.withheld = false;
+  }
+
+  async stop(): Promise<void> {
+    await this.loop?.stop();
+    await this.save({ paced: false });
+  }
+
+  private async tick(): Promise<void> {
+    if (this.rests-- > 0) return;
+    const bytes = await this.save({ paced: true });
+    this.rests = Math.floor(bytes / AVERAGE_BYTES_PER_S / (EVERY_MS / 1_000));
+  }
+
+  private async save(options: { paced: boolean }): Promise<number> {
+    const { replica } = this.host;
+    if (this.withheld || replica.clusterId === null || replica.chain === this.savedChain) return 0;
+    const pinned = await pinState(replica, () => nextTurn());
+    if (pinned === undefined) return 0; // overtaken by changes: next time
+    const writing = this.file.save(pinned, options);
+    this.saving = writing.then(
+      () => undefined,
+      () => undefined,
+    );
+    const bytes = await writing;
+    this.savedChain = pinned.position.chain;
+    this.logger.debug({ version: pinned.position.version, bytes }, 'snapshot saved');
+    return bytes;
+  }
+}
