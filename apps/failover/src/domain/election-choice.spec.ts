@@ -81,9 +81,9 @@ describe('chooseLeader', () => {
 
 describe('isBestPossible', () => {
   it('is a healthy one at the highest version known, on the chain', () => {
-    expect(isBestPossible(reply('node-1'), head, 10)).toBe(true);
-    expect(isBestPossible(reply('node-1', { version: 9 }), head, 10)).toBe(false);
-    expect(isBestPossible(reply('node-1', { chain: OTHER }), head, 10)).toBe(false);
-    expect(isBestPossible(reply('node-1', { healthy: false }), head, 10)).toBe(false);
+    expect(isBestPossible(reply('node-1'), head)).toBe(true);
+    expect(isBestPossible(reply('node-1', { version: 9 }), head)).toBe(false);
+    expect(isBestPossible(reply('node-1', { chain: OTHER }), head)).toBe(false);
+    expect(isBestPossible(reply('node-1', { healthy: false }), head)).toBe(false);
   });
 });

@@ -19,15 +19,9 @@ export function chooseLeader({ head, replies, excluded }: ChoiceInput): PollRepl
     .toSorted((a, b) => compare(a, b, head))[0];
 }
 
-/** A better candidate than this one cannot come: no need to wait for the others. */
-export function isBestPossible(
-  reply: PollReply,
-  head: ChoiceInput['head'],
-  knownHighestVersion: number,
-): boolean {
-  return (
-    reply.healthy && onHeadsChain(reply, head) && reply.version >= Math.max(head.version, knownHighestVersion)
-  );
+/** A candidate better than this one cannot come, only its equal: no need to wait long for the others. */
+export function isBestPossible(reply: PollReply, head: ChoiceInput['head']): boolean {
+  return reply.healthy && onHeadsChain(reply, head) && reply.version === head.version;
 }
 
 export function onHeadsChain(reply: PollReply, head: ChoiceInput['head']): boolean {

@@ -1,0 +1,109 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Clock } from '#libs/kernel';
+import { Bus, type BusLogger, FactOutbox, FactStream } from '#libs/messaging';
+import { Metrics } from '#libs/observability';
+import { PrimaryPool } from '#libs/postgres';
+import { CandidatePoll } from './candidate-poll.js';
+import { DetectorService } from './detector.service.js';
+import { FailureDetector } from './domain/failure-detector.js';
+import { ElectionService } from './election.service.js';
+import type { FailoverSettings } from './failover.config.js';
+import { FailoverController } from './failover.controller.js';
+import { FailoverMetrics } from './failover.metrics.js';
+import { FailoverService } from './failover.service.js';
+import { FailoverStore } from './failover.store.js';
+import { HandoverService } from './handover.service.js';
+import { HeadStore } from './head.store.js';
+import { HeadWatch } from './head-watch.js';
+import { HttpCalls } from './http-calls.js';
+import { NodeWatch } from './node-watch.js';
+import { WitnessService } from './witness.service.js';
+
+export interface FailoverParts {
+  bus: Bus;
+  pool: PrimaryPool;
+  metrics: Metrics;
+  logger: BusLogger;
+  clock: Clock;
+  settings: FailoverSettings;
+}
+
+@Module({})
+export class FailoverModule {}
+
+/** Wiring only, in the order in which the parts need each other. */
+export function failoverModule({
+  bus,
+  pool,
+  metrics,
+  logger,
+  clock,
+  settings,
+}: FailoverParts): DynamicModule {
+  const store = new FailoverStore(pool);
+  const headStore = new HeadStore(pool);
+  const failoverMetrics = new FailoverMetrics(metrics);
+  const stream = new FactStream(bus, logger);
+  const outbox = new FactOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
+  const calls = new HttpCalls(settings.clusterKey);
+  const core = new FailureDetector(settings.detector);
+  const { headPollEveryMs, headPollWithoutBusMs } = settings.timings;
+  const pollEveryMs = () => (bus.connected ? headPollEveryMs : headPollWithoutBusMs);
+  const head = new HeadWatch(headStore, bus, logger, clock, pollEveryMs);
+  const nodes = new NodeWatch(calls, clock, settings);
+  const polls = new CandidatePoll(bus, calls, nodes, settings, logger);
+  const witnesses = new WitnessService(bus, store, nodes, core, settings, clock, logger);
+  const elections = new ElectionService(
+    head,
+    headStore,
+    polls,
+    outbox,
+    core,
+    failoverMetrics,
+    settings,
+    clock,
+    logger,
+  );
+  const detector = new DetectorService(
+    core,
+    witnesses,
+    elections,
+    head,
+    store,
+    stream,
+    outbox,
+    bus,
+    failoverMetrics,
+    settings,
+    clock,
+    logger,
+  );
+  const handovers = new HandoverService(head, nodes, polls, elections, calls, clock, logger);
+  const service = new FailoverService(
+    bus,
+    store,
+    nodes,
+    detector,
+    witnesses,
+    elections,
+    head,
+    settings,
+    clock,
+    logger,
+  );
+  return {
+    module: FailoverModule,
+    controllers: [FailoverController],
+    providers: [
+      { provide: FailoverStore, useValue: store },
+      { provide: FactOutbox, useValue: outbox },
+      { provide: HttpCalls, useValue: calls },
+      { provide: HeadWatch, useValue: head },
+      { provide: NodeWatch, useValue: nodes },
+      { provide: WitnessService, useValue: witnesses },
+      { provide: DetectorService, useValue: detector },
+      { provide: HandoverService, useValue: handovers },
+      { provide: FailoverService, useValue: service },
+    ],
+  };
+}

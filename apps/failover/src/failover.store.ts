@@ -1,0 +1,175 @@
+import { Injectable } from '@nestjs/common';
+import type { NodeVerdict, QuestionReply } from '#libs/contracts';
+import type { OutboxFact, OutboxRows } from '#libs/messaging';
+import { migrate, PrimaryPool } from '#libs/postgres';
+import { FAILOVER_MIGRATIONS } from './migrations/index.js';
+
+type Election = QuestionReply<'failover.elections'>['elections'][number];
+
+const WITNESS_LIVES_MS = 2_000;
+const FACTS_KEPT_DAYS = 7;
+
+/** Failover's own tables: witnesses, verdicts, past elections, and the facts that have yet to be told. */
+@Injectable()
+export class FailoverStore implements OutboxRows {
+  constructor(private readonly pool: PrimaryPool) {}
+
+  migrate(): Promise<void> {
+    return migrate(this.pool, 'failover', FAILOVER_MIGRATIONS);
+  }
+
+  /** Says that this witness lives and can write, and learns who else does. */
+  async renew(instanceId: string): Promise<string[]> {
+    const { rows } = await this.pool.query<{ instanceId: string }>({
+      name: 'failover.renew',
+      text: `with me as (
+          insert into failover.witnesses (instance_id, renewed_at) values ($1, clock_timestamp())
+          on conflict (instance_id) do update set renewed_at = excluded.renewed_at
+        ) select instance_id as "instanceId" from failover.witnesses
+          where renewed_at > clock_timestamp() - interval '${WITNESS_LIVES_MS} ms' and instance_id <> $1`,
+      values: [instanceId],
+      timeoutMs: 1_000,
+    });
+    return rows.map((row) => row.instanceId);
+  }
+
+  /** Leaves at once instead of being missed for 2 s. */
+  async resign(instanceId: string): Promise<void> {
+    await this.pool.query({
+      text: 'delete from failover.witnesses where instance_id = $1',
+      values: [instanceId],
+    });
+  }
+
+  /** Writes down what this witness holds against a node and reads who holds the same, or holds nothing, of late. */
+  async exchangeViews(view: {
+    instanceId: string;
+    nodeId: string;
+    incarnation: number;
+    reason: string;
+  }): Promise<string[]> {
+    await this.pool.query({
+      name: 'failover.view',
+      text: `insert into failover.views (instance_id, node_id, incarnation, reason, at)
+        values ($1, $2, $3, $4, clock_timestamp())
+        on conflict (instance_id, node_id) do update
+          set incarnation = excluded.incarnation, reason = excluded.reason, at = excluded.at`,
+      values: [view.instanceId, view.nodeId, view.incarnation, view.reason],
+    });
+    const { rows } = await this.pool.query<{ instanceId: string }>({
+      name: 'failover.views',
+      text: `select instance_id as "instanceId" from failover.views
+        where node_id = $2 and incarnation = $3 and reason = $4 and instance_id <> $1
+          and at > clock_timestamp() - interval '2 s'`,
+      values: [view.instanceId, view.nodeId, view.incarnation, view.reason],
+    });
+    return rows.map((row) => row.instanceId);
+  }
+
+  /** The fact to announce; undefined when another witness has recorded the same verdict already. */
+  async saveVerdict(verdict: NodeVerdict): Promise<OutboxFact | undefined> {
+    const subject = verdict.verdict === 'clear' ? 'node.recovered' : 'node.failed';
+    const { rows } = await this.pool.query<OutboxFact>({
+      name: 'failover.verdict',
+      text: `with v as (
+          insert into failover.verdicts as v (node_id, incarnation, seq, verdict, reason, judged_by, confirmed_by, evidence, at)
+          values ($1, $2, 1, $3, $4, $5, $6, $7, $8)
+          on conflict (node_id) do update
+            set incarnation = excluded.incarnation, seq = v.seq + 1, verdict = excluded.verdict, reason = excluded.reason,
+              judged_by = excluded.judged_by, confirmed_by = excluded.confirmed_by, evidence = excluded.evidence, at = excluded.at
+          where v.incarnation < excluded.incarnation or v.incarnation = excluded.incarnation
+            and (v.verdict, v.reason) is distinct from (excluded.verdict, excluded.reason)
+          returning seq
+        )
+        insert into failover.facts (id, subject, payload)
+        select $9::text || '/' || $1 || '/' || seq, $9::text, $10::jsonb from v
+        returning id, subject, payload`,
+      values: [
+        verdict.nodeId,
+        verdict.incarnation,
+        verdict.verdict,
+        verdict.reason,
+        verdict.judgedBy,
+        JSON.stringify(verdict.confirmedBy),
+        JSON.stringify(verdict.evidence),
+        verdict.at,
+        subject,
+        JSON.stringify(verdict),
+      ],
+    });
+    return rows[0];
+  }
+
+  /** Verdicts that stand, for a witness that has just started or to whom the bus is silent. */
+  async verdicts(): Promise<Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'>[]> {
+    const { rows } = await this.pool.query<
+      Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'>
+    >({
+      name: 'failover.verdicts',
+      text: 'select node_id as "nodeId", incarnation, verdict, reason from failover.verdicts',
+    });
+    return rows;
+  }
+
+  /** The first write of a term is looked up when asked for: the election itself must not wait for it. */
+  async elections(limit: number): Promise<Election[]> {
+    const { rows } = await this.pool.query<ElectionRow>({
+      name: 'failover.elections',
+      text: `select e.term, e.leader_id as "leaderId", e.previous_leader_id as "previousLeaderId", e.version, e.reason,
+          e.evidence, e.elected_by as "electedBy", e.elected_at as "electedAt", e.detect_ms as "detectMs",
+          e.elect_ms as "electMs", w.created_at as "firstWriteAt"
+        from failover.elections as e
+        left join lateral (
+          select created_at from config.changes as c where c.term = e.term order by c.version limit 1
+        ) as w on true
+        order by e.term desc limit $1`,
+      values: [limit],
+    });
+    return rows.map(electionOf);
+  }
+
+  async unpublished(limit: number): Promise<OutboxFact[]> {
+    const { rows } = await this.pool.query<OutboxFact>({
+      name: 'failover.unpublished',
+      text: `select id, subject, payload from failover.facts
+        where not published and at < clock_timestamp() - interval '1 second' order by at limit $1`,
+      values: [limit],
+    });
+    return rows;
+  }
+
+  async markPublished(ids: readonly string[]): Promise<void> {
+    await this.pool.query({
+      name: 'failover.mark-published',
+      text: 'update failover.facts set published = true where id = any($1::text[]) and not published',
+      values: [ids],
+    });
+  }
+
+  /** Elections stay for ever: there are few. */
+  async prune(): Promise<void> {
+    await this.pool.query({
+      text: `with w as (delete from failover.witnesses where renewed_at < clock_timestamp() - interval '1 hour'),
+          v as (delete from failover.views where at < clock_timestamp() - interval '1 hour')
+        delete from failover.facts where at < clock_timestamp() - interval '${FACTS_KEPT_DAYS} days'`,
+    });
+  }
+}
+
+type ElectionRow = Omit<Election, 'electedAt' | 'firstWriteAt' | 'timings'> & {
+  electedAt: Date;
+  firstWriteAt: Date | null;
+  detectMs: number;
+  electMs: number;
+};
+
+function electionOf(row: ElectionRow): Election {
+  const { electedAt, firstWriteAt, detectMs, electMs, ...rest } = row;
+  const firstWriteMs = firstWriteAt && firstWriteAt.getTime() - electedAt.getTime();
+  return {
+    ...rest,
+    electedAt: electedAt.toISOString(),
+    firstWriteAt: firstWriteAt?.toISOString() ?? null,
+    timings: { detectMs, electMs, firstWriteMs },
+  };
+}

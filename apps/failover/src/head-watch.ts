@@ -1,0 +1,115 @@
+import { Injectable } from '@nestjs/common';
+import type { LeaderElected } from '#libs/contracts';
+import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { Bus, type BusLogger } from '#libs/messaging';
+import { type HeadRow, HeadStore } from './head.store.js';
+
+const LOOP_EVERY_MS = 100;
+
+/**
+ * Follows `config.head`: who leads, by the only word that counts. News from the bus is a hint to read it at once.
+ */
+@Injectable()
+export class HeadWatch {
+  private known: HeadRow | undefined;
+  private highestVersion = 0;
+  private highest = 0;
+  /** Reads are numbered when they are sent, so that a late answer does not undo a newer one. */
+  private sent = 0;
+  private taken = 0;
+  private loop: Repeating | undefined;
+  private readonly listeners = new Set<(head: HeadRow) => void>();
+
+  constructor(
+    private readonly store: HeadStore,
+    private readonly bus: Bus,
+    private readonly logger: BusLogger,
+    private readonly clock: Clock,
+    private readonly pollEveryMs: () => number,
+  ) {}
+
+  /** The pace changes with the bus, so the loop itself runs at a faster one. */
+  start(): void {
+    let lastReadMs = Number.NEGATIVE_INFINITY;
+    const poll = async () => {
+      const nowMs = this.clock.monotonicMs();
+      if (this.known && nowMs - lastReadMs < this.pollEveryMs()) return;
+      lastReadMs = nowMs;
+      await this.read();
+    };
+    const onError = (error: unknown) =>
+      this.logger.debug({ reason: reasonOf(error) }, 'the head cannot be read');
+    this.loop = repeat(poll, { everyMs: LOOP_EVERY_MS, onError });
+  }
+
+  get current(): HeadRow | undefined {
+    return this.known;
+  }
+
+  /** The highest term seen anywhere: a claim goes beyond it. */
+  get highestTerm(): number {
+    return this.highest;
+  }
+
+  onChange(listener: (head: HeadRow) => void): void {
+    this.listeners.add(listener);
+  }
+
+  noteTerm(term: number): void {
+    this.highest = Math.max(this.highest, term);
+  }
+
+  async read(): Promise<HeadRow> {
+    const number = ++this.sent;
+    const head = await this.store.read();
+    if (number > this.taken) {
+      this.taken = number;
+      this.take(head);
+    }
+    return head;
+  }
+
+  /** Ours or another's: either way the head says so by now. */
+  elected(elected: LeaderElected): void {
+    const { known } = this;
+    this.noteTerm(elected.term);
+    if (!known || elected.term <= known.term) return;
+    const { term, leaderId, incarnation, version } = elected;
+    this.taken = this.sent;
+    this.take({ ...known, term, leaderId, incarnation, version: Math.max(version, known.version) });
+  }
+
+  async stop(): Promise<void> {
+    await this.loop?.stop();
+  }
+
+  private take(head: HeadRow): void {
+    const { known } = this;
+    this.noteTerm(head.term);
+    this.watchForLoss(head);
+    this.known = head;
+    if (known?.term === head.term && known.leaderId === head.leaderId) return;
+    for (const listener of this.listeners) listener(head);
+  }
+
+  private watchForLoss(head: HeadRow): void {
+    if (head.version < this.highestVersion) {
+      this.logger.error(
+        { version: head.version, seen: this.highestVersion },
+        'the database has lost versions',
+      );
+      this.bus.publishFamily('alert.raised', 'critical', {
+        name: 'storage.regressed',
+        severity: 'critical',
+        summary: `the head is at version ${head.version}; version ${this.highestVersion} had been committed`,
+        labels: { clusterId: head.clusterId },
+        at: new Date().toISOString(),
+      });
+    }
+    this.highestVersion = head.version;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

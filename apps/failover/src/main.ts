@@ -1,0 +1,5 @@
+import { runService } from '#libs/service';
+import { failoverApp } from './failover.app.js';
+import { loadFailoverSettings } from './failover.config.js';
+
+await runService(failoverApp(loadFailoverSettings()));
