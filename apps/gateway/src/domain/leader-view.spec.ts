@@ -9,7 +9,9 @@ describe('who leads', () => {
 
   it('is of the highest term, in whatever order the news comes', () => {
     const news = fc.array(
-      fc.integer({ min: 1, max: 9 }).map((term) => ({ term, id: `n${term % 3}`, address: `http://n${term % 3}` })),
+      fc
+        .integer({ min: 1, max: 9 })
+        .map((term) => ({ term, id: `n${term % 3}`, address: `http://n${term % 3}` })),
       { minLength: 1 },
     );
     fc.assert(

@@ -97,7 +97,12 @@ describe('the order in which nodes are asked', () => {
   });
 
   it('applies a status only when it is greater, whatever order it comes in', () => {
-    const statuses: { statusSeq: number; incarnation: number; to: NodeStatus; reason: StatusReason | null }[] = [
+    const statuses: {
+      statusSeq: number;
+      incarnation: number;
+      to: NodeStatus;
+      reason: StatusReason | null;
+    }[] = [
       { incarnation: 1, statusSeq: 2, to: 'degraded', reason: 'stale' },
       { incarnation: 1, statusSeq: 3, to: 'failed', reason: 'process-down' },
       { incarnation: 2, statusSeq: 4, to: 'degraded', reason: 'syncing' },

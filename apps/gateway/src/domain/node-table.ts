@@ -228,7 +228,8 @@ export class NodeTable {
     node.status = status;
     node.reason = reason;
     // The same word again counts as an answer to the verdict only once the registry has had time to act on it.
-    if (node.judged !== null && (newer || nowMs - node.judged.atMs >= REGISTRY_SETTLES_MS)) node.judged = null;
+    if (node.judged !== null && (newer || nowMs - node.judged.atMs >= REGISTRY_SETTLES_MS))
+      node.judged = null;
     if (node.brokenAtMs !== null && node.answers === true) node.brokenAtMs = null;
   }
 

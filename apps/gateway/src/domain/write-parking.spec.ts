@@ -38,7 +38,12 @@ class Driver {
   }
 }
 
-const send = (id: number, target: typeof T1, fresh = true): ParkingAction => ({ do: 'send', id, target, fresh });
+const send = (id: number, target: typeof T1, fresh = true): ParkingAction => ({
+  do: 'send',
+  id,
+  target,
+  fresh,
+});
 const refused = (id: number, code: string) => expect.objectContaining({ do: 'refuse', id, code });
 
 describe('a write', () => {
@@ -317,7 +322,8 @@ describe('whatever happens', () => {
                 break;
               case 'pass':
                 expect(answered?.id).toBe(action.id);
-                if (unknown.has(action.id)) expect(['done', 'refused', 'unknown']).toContain(answered?.answer);
+                if (unknown.has(action.id))
+                  expect(['done', 'refused', 'unknown']).toContain(answered?.answer);
                 open.delete(action.id);
                 break;
               case 'refuse':
@@ -345,7 +351,9 @@ describe('whatever happens', () => {
             if (id === undefined) continue;
             if (one.e === 'left') {
               const actions = d.left(id);
-              expect(actions.filter((a) => a.id === id && a.do === 'abort')).toHaveLength(sending.has(id) ? 1 : 0);
+              expect(actions.filter((a) => a.id === id && a.do === 'abort')).toHaveLength(
+                sending.has(id) ? 1 : 0,
+              );
               sending.delete(id);
               open.delete(id);
               carryOut(actions.filter((a) => a.id !== id));

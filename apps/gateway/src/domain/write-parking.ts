@@ -120,7 +120,9 @@ export class WriteParking {
   /** How soon a `tick` is wanted; undefined = not at all. */
   tickWithinMs(): number | undefined {
     if (this.writes.size === 0) return undefined;
-    return this.parkedCount > 0 || this.trouble?.probeId != null ? PROBE_FIRST_MS : this.limits.abandonAfterMs;
+    return this.parkedCount > 0 || this.trouble?.probeId != null
+      ? PROBE_FIRST_MS
+      : this.limits.abandonAfterMs;
   }
 
   step(input: ParkingInput): ParkingAction[] {
@@ -152,10 +154,7 @@ export class WriteParking {
   private arrive(input: ParkingInput & { type: 'arrived' }, actions: ParkingAction[]): void {
     const { id, sizeBytes, ownKey, nowMs } = input;
     invariant(!this.writes.has(id), `write ${id} arrived twice`);
-    if (
-      this.writes.size >= this.limits.heldWrites ||
-      this.heldBytes + sizeBytes > this.limits.heldBytes
-    ) {
+    if (this.writes.size >= this.limits.heldWrites || this.heldBytes + sizeBytes > this.limits.heldBytes) {
       actions.push({ do: 'refuse', id, code: 'cluster-busy', why: 'too many writes are under way here' });
       return;
     }
@@ -272,7 +271,8 @@ export class WriteParking {
     if (trouble.probeId === null) return;
     const probe = this.writes.get(trouble.probeId);
     if (probe === undefined || probe.state !== 'sending') trouble.probeId = null;
-    else if (trouble.unreachableSinceMs === null && nowMs - probe.attempt.sentMs >= PROBE_TAKEN_MS) this.trouble = null;
+    else if (trouble.unreachableSinceMs === null && nowMs - probe.attempt.sentMs >= PROBE_TAKEN_MS)
+      this.trouble = null;
   }
 
   private probe(trouble: Trouble, target: Target, nowMs: number, actions: ParkingAction[]): void {

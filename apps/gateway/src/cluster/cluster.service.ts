@@ -1,0 +1,129 @@
+import { Injectable } from '@nestjs/common';
+import { type GetNodeReply, type HandoverReply, Problem, type QuestionReply } from '#libs/contracts';
+import { Bus, BusError } from '#libs/messaging';
+import { type NodeView, nodeView } from '../domain/cluster-view.js';
+import { NodeDirectory } from '../nodes/node-directory.js';
+
+const REGISTRY_TIMEOUT_MS = 1_000;
+const ELECTIONS_TIMEOUT_MS = 2_000;
+const LAST_ELECTION_TIMEOUT_MS = 300;
+const HANDOVER_TIMEOUT_MS = 5_000;
+
+export interface ClusterView {
+  clusterId: string | null;
+  term: number;
+  leaderId: string | null;
+  version: number;
+  electedAt: string | null;
+  nodes: NodeView[];
+}
+
+/** The cluster as this gateway knows it, and what it asks others for. */
+@Injectable()
+export class ClusterService {
+  private askedForTerm = 0;
+
+  constructor(
+    private readonly directory: NodeDirectory,
+    private readonly bus: Bus,
+  ) {}
+
+  async view(): Promise<ClusterView> {
+    const { directory } = this;
+    if (directory.termBeganAt === undefined) await this.learnWhenTermBegan();
+    const { leader } = directory;
+    return {
+      clusterId: directory.clusterId,
+      term: leader.term,
+      leaderId: leader.id,
+      version: directory.headVersion,
+      electedAt: directory.termBeganAt ?? null,
+      nodes: directory.table.all().map((node) => nodeView(node, leader, directory.headVersion)),
+    };
+  }
+
+  /** The registry knows the transitions; without it the node is shown as it is seen from here. */
+  async node(id: string): Promise<NodeView & { transitions: GetNodeReply['transitions'] }> {
+    const known = this.directory.table.get(id);
+    const reply = await this.askRegistry(id);
+    const node = reply?.node ?? known;
+    if (node === undefined) throw new Problem('node-not-found', `there is no node '${id}'`);
+    const seen = known ?? this.directory.table.get(id);
+    if (seen !== undefined) {
+      const view = nodeView(seen, this.directory.leader, this.directory.headVersion);
+      return { ...view, transitions: reply?.transitions ?? [] };
+    }
+    if (reply === undefined) throw new Problem('node-not-found', `there is no node '${id}'`);
+    const { role, status, reason, address, version, lag, lastHeartbeatAt, incarnation, metadata } =
+      reply.node;
+    const { transitions } = reply;
+    return {
+      id,
+      role,
+      status,
+      reason,
+      address,
+      version,
+      lag,
+      lastHeartbeatAt,
+      incarnation,
+      metadata,
+      transitions,
+    };
+  }
+
+  async handover(to: string | undefined): Promise<HandoverReply> {
+    const request = to === undefined ? {} : { to };
+    try {
+      return await this.bus.request('failover.handover', request, { timeoutMs: HANDOVER_TIMEOUT_MS });
+    } catch (error) {
+      throw unavailable(error, 'the failover service');
+    }
+  }
+
+  async elections(limit: number): Promise<QuestionReply<'failover.elections'>> {
+    try {
+      return await this.bus.request('failover.elections', { limit }, { timeoutMs: ELECTIONS_TIMEOUT_MS });
+    } catch (error) {
+      throw unavailable(error, 'the failover service');
+    }
+  }
+
+  private async askRegistry(id: string): Promise<GetNodeReply | undefined> {
+    try {
+      return await this.bus.request('registry.get', { nodeId: id }, { timeoutMs: REGISTRY_TIMEOUT_MS });
+    } catch (error) {
+      if (error instanceof BusError) return undefined;
+      if (error instanceof Problem && error.code === 'node-not-found') return undefined;
+      if (error instanceof Problem && error.code === 'invalid-request') return undefined; // no node has such an id
+      throw error;
+    }
+  }
+
+  /** Once for each term: a gateway that started after the election did not hear of it. */
+  private async learnWhenTermBegan(): Promise<void> {
+    const { term } = this.directory.leader;
+    if (term === this.askedForTerm || term === 0) return;
+    this.askedForTerm = term;
+    try {
+      const request = { limit: 1 };
+      const { elections } = await this.bus.request('failover.elections', request, {
+        timeoutMs: LAST_ELECTION_TIMEOUT_MS,
+      });
+      const [last] = elections;
+      if (last !== undefined) this.directory.electedEarlier(last.term, last.electedAt);
+    } catch (error) {
+      this.askedForTerm = 0;
+      if (!(error instanceof BusError) && !(error instanceof Problem)) throw error;
+    }
+  }
+}
+
+/** A question that nobody could answer is no fault of who asked. */
+function unavailable(error: unknown, who: string): unknown {
+  if (!(error instanceof BusError)) return error;
+  const cause = { cause: error };
+  if (error.kind === 'timeout')
+    return new Problem('outcome-unknown', `${who} did not answer in time`, {}, cause);
+  return new Problem('no-available-node', `${who} cannot be reached over the bus`, {}, cause);
+}

@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import { type Change, changeToWire } from '#libs/contracts';
+import { chainAfter, checksumOf, GENESIS_CHAIN } from '#libs/replica';
+import { FollowedLog } from './followed-log.js';
+import { RecentChanges } from './recent-changes.js';
+
+function change(version: number, previous: string, at: Partial<Change> = {}): Change {
+  const value = Buffer.from(`v${version}`);
+  const content = {
+    version,
+    term: 1,
+    kind: 'change' as const,
+    author: null,
+    comment: null,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    operations: [
+      {
+        op: 'put' as const,
+        namespace: 'app',
+        key: 'k',
+        value,
+        contentType: 'text/plain',
+        checksum: checksumOf(value),
+      },
+    ],
+    ...at,
+  };
+  return { ...content, chain: chainAfter(previous, content) };
+}
+
+/** A history of versions 1..n, of one term unless told otherwise. */
+function history(n: number, at: Partial<Change> = {}, after: readonly Change[] = []): Change[] {
+  const all = [...after];
+  for (let v = all.length + 1; v <= n; v++) all.push(change(v, all.at(-1)?.chain ?? GENESIS_CHAIN, at));
+  return all;
+}
+
+const line = (changes: readonly Change[]) => ({ changes: changes.map(changeToWire) });
+const headOf = ({ version, term, chain }: Change) => ({ head: { version, term, chain }, leaderId: 'n1' });
+const told = (log: FollowedLog, changes: readonly Change[]) =>
+  log
+    .take(line(changes))
+    .flatMap((step): (number | string)[] =>
+      step.do === 'tell' ? step.changes.map((c) => c.version) : [step.do],
+    );
+
+describe('the log that a gateway follows', () => {
+  const all = history(10);
+
+  it('tells each change once and in order, from node to node', () => {
+    const log = new FollowedLog();
+    expect(told(log, all.slice(0, 4))).toEqual([1, 2, 3, 4]);
+    expect(told(log, all.slice(2, 7))).toEqual([5, 6, 7]); // the next node began a little before
+    expect(told(log, all.slice(2, 5))).toEqual([]); // and this one is behind
+    expect(log.version).toBe(7);
+    expect(log.recent(5, 100, 1e6)).toHaveLength(2);
+  });
+
+  it('leaves a node that would leave a hole', () => {
+    const log = new FollowedLog();
+    told(log, all.slice(0, 2));
+    expect(log.take(line(all.slice(4)))).toEqual([{ do: 'leave', why: 'gap' }]);
+    expect(log.version).toBe(2);
+  });
+
+  it('begins anywhere, and learns the chain there from the first sign of life', () => {
+    const log = new FollowedLog();
+    log.begin(4);
+    expect(log.recent(3, 10, 1e6)).toBe('older');
+    expect(log.recent(4, 10, 1e6)).toEqual([]);
+    log.take(headOf(all[3] as Change));
+    const other = history(5, { author: 'another history', term: 1 });
+    expect(log.take(line(other.slice(4)))[0]).toMatchObject({ do: 'reset', reason: 'diverged', version: 5 });
+  });
+
+  it('follows the history of the higher term when two contradict each other', () => {
+    const newer = history(6, { term: 2 }, all.slice(0, 3));
+    const log = new FollowedLog();
+    told(log, all.slice(0, 5));
+    expect(log.take(line(newer.slice(5)))).toEqual([{ do: 'reset', version: 6, reason: 'diverged' }]);
+    expect(log.take(line(all.slice(6, 8)))).toEqual([{ do: 'leave', why: 'older-history' }]);
+    const next = history(7, { term: 2 }, newer);
+    expect(told(log, next.slice(6))).toEqual([7]);
+  });
+
+  it('tells what came before the contradiction in the same line', () => {
+    const newer = history(6, { term: 2 }, all.slice(0, 4));
+    const log = new FollowedLog();
+    told(log, all.slice(0, 4));
+    const wrong = { ...newer[5], chain: 'f'.repeat(64) } as Change;
+    expect(log.take(line([newer[4] as Change, wrong])).map((step) => step.do)).toEqual(['tell', 'reset']);
+  });
+
+  it('notices by a sign of life alone that its end is not the end of the history', () => {
+    const log = new FollowedLog();
+    told(log, all.slice(0, 5));
+    const newer = history(5, { term: 2 }, all.slice(0, 3));
+    expect(log.take(headOf(all[4] as Change))).toEqual([]);
+    expect(log.take(headOf(all[2] as Change))).toEqual([]); // a node that is behind
+    expect(log.take(headOf(newer[4] as Change))).toEqual([{ do: 'reset', version: 5, reason: 'diverged' }]);
+  });
+
+  it('takes a change that stands for lost versions as the next, unless it saw one of them', () => {
+    const lost = (to: number) =>
+      change(to, all[2]?.chain ?? '', { kind: 'lost', lost: { from: 4, to }, operations: [], term: 2 });
+    const before = new FollowedLog();
+    told(before, all.slice(0, 3));
+    expect(told(before, [lost(6)])).toEqual([6]);
+    const within = new FollowedLog();
+    told(within, all.slice(0, 5));
+    expect(within.take(line([lost(6)]))).toEqual([{ do: 'reset', version: 6, reason: 'diverged' }]);
+    const level = new FollowedLog();
+    told(level, all.slice(0, 6));
+    expect(level.take(headOf(lost(6)))).toEqual([{ do: 'reset', version: 6, reason: 'diverged' }]);
+  });
+
+  it('passes on what a node says of its own history', () => {
+    const log = new FollowedLog();
+    told(log, all.slice(0, 5));
+    expect(log.take({ reset: { version: 90, reason: 'compacted' } })).toEqual([
+      { do: 'reset', version: 90, reason: 'compacted' },
+    ]);
+    expect(log.version).toBe(90);
+    expect(log.recent(5, 10, 1e6)).toBe('older');
+  });
+});
+
+describe('recent changes', () => {
+  it('are bounded in number and bytes, and know how far they reach back', () => {
+    const recent = new RecentChanges({ versions: 100, bytes: 1e9 }, 0);
+    const many = history(500);
+    for (const one of many) recent.push(one);
+    expect(recent.floor).toBe(400);
+    expect(recent.after(399, 10, 1e9)).toBe('older');
+    const page = recent.after(450, 10, 1e9);
+    expect(page === 'older' ? page : page.map((c) => c.version)).toEqual([
+      451, 452, 453, 454, 455, 456, 457, 458, 459, 460,
+    ]);
+    expect(recent.after(500, 10, 1e9)).toEqual([]);
+    expect(recent.after(450, 10, 1)).toHaveLength(1);
+    const small = new RecentChanges({ versions: 100, bytes: 2_000 }, 0);
+    for (const one of many) small.push(one);
+    expect(small.floor).toBeGreaterThan(490);
+  });
+});

@@ -1,0 +1,155 @@
+import { createServer, type Server } from 'node:http';
+import { Server as NetServer } from 'node:net';
+import { hostname } from 'node:os';
+import type { FastifyInstance } from 'fastify';
+import { maskSecrets } from '#libs/config';
+import { HEADERS } from '#libs/contracts';
+import { sleep } from '#libs/kernel';
+import { createLogger, Metrics, Readiness } from '#libs/observability';
+import type { ServiceOptions } from '#libs/service';
+import { registerWatchRoutes } from '#libs/watch';
+import { registerEventRoutes } from './events/events.routes.js';
+import type { GatewaySettings } from './gateway.config.js';
+import { gatewayModule } from './gateway.module.js';
+import { assembleGateway, type GatewayParts } from './gateway.parts.js';
+import type { Edge } from './proxy/edge.js';
+import { registerProxiedRoutes } from './proxy/proxied.routes.js';
+import { listen } from './shared-listening.js';
+
+/** Longer than clients and balancers keep theirs, so that it is not us who closes first. */
+const KEEP_ALIVE_MS = 72_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const MAX_HEADER_BYTES = 32 * 1024;
+/** How long clients get to notice `Connection: close` before idle connections are closed. */
+const DRAIN_MS = 3_000;
+const DRAIN_LIMIT_MS = 10_000;
+const DRAIN_LOOK_EVERY_MS = 50;
+
+/** Everything that one gateway process consists of, ready to be started. */
+export function gatewayApp(settings: GatewaySettings): ServiceOptions {
+  const instanceId = settings.instanceId ?? `gateway-${hostname()}-${process.pid}`;
+  const logger = createLogger({ service: 'gateway', node: instanceId, level: settings.logLevel });
+  logger.info({ settings: maskSecrets(settings) }, 'starting');
+  const metrics = new Metrics('gateway', instanceId);
+  const parts = assembleGateway(settings, instanceId, logger, metrics);
+  let server: Server | undefined;
+
+  return {
+    module: gatewayModule(parts),
+    logger,
+    metrics,
+    readiness: readinessOf(parts),
+    guard: parts.guard,
+    ping: () => ({ service: 'gateway', instanceId, version: parts.directory.headVersion }),
+    fastify: {
+      serverFactory: (handler) => {
+        server = edgeServer(parts.edge, handler);
+        return server;
+      },
+    },
+    configure: (fastify) => configure(fastify, parts),
+    listen: async (app) => {
+      parts.news.start();
+      parts.prober.start();
+      parts.follower.start(() => parts.hub.counts.watchers + parts.hub.counts.longPolls > 0);
+      await listen(app.getHttpServer(), { port: settings.port, host: settings.bind });
+    },
+    started: () => parts.prober.askAll(),
+    stopping: async () => {
+      if (server !== undefined) await drain(server, parts);
+    },
+    stopped: async () => {
+      parts.hub.stop();
+      parts.reads.stop();
+      parts.writes.stop();
+      await Promise.all([parts.news.stop(), parts.prober.stop(), parts.follower.stop()]);
+      await parts.upstreams.close();
+      await parts.bus.close();
+    },
+  };
+}
+
+type RequestHandler = Parameters<NonNullable<NonNullable<ServiceOptions['fastify']>['serverFactory']>>[0];
+
+/** Reads and writes are taken before the router sees them. */
+function edgeServer(edge: Edge, handler: RequestHandler): Server {
+  const server = createServer(
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      noDelay: true,
+    },
+    (req, res) => {
+      if (!edge.take(req, res)) handler(req, res);
+    },
+  );
+  return server;
+}
+
+async function configure(fastify: FastifyInstance, parts: GatewayParts): Promise<void> {
+  const { edge, feed, follower, hub } = parts;
+  registerProxiedRoutes(fastify, edge);
+  registerEventRoutes(fastify, feed);
+  fastify.addHook('preHandler', async (request) => {
+    // A watch begins where the cluster stands, which is known only while the log is followed.
+    if (isWatch(request.routeOptions.url)) await follower.ready();
+  });
+  registerWatchRoutes(fastify, {
+    hub,
+    readHeaders: () => ({
+      [HEADERS.node]: follower.followedNode ?? '',
+      [HEADERS.version]: String(follower.version),
+      [HEADERS.term]: String(follower.term),
+    }),
+  });
+}
+
+function isWatch(route: string | undefined): boolean {
+  return route === '/v1/watch' || route === '/v1/namespaces/:ns/watch';
+}
+
+/** Ready when some node can be read from. The rest is shown: the gateway serves what it can without it. */
+function readinessOf({ bus, directory }: GatewayParts): Readiness {
+  const readiness = new Readiness();
+  const usable = () =>
+    directory.table.all().filter((node) => node.address !== null && node.answers !== false);
+  readiness.add(
+    'nodes',
+    () => ({
+      ok: usable().some((node) => node.answers === true || node.status !== null),
+      usable: usable().length,
+    }),
+    { required: true },
+  );
+  readiness.add(
+    'leader',
+    () => ({ ok: directory.target !== null, id: directory.leader.id, term: directory.leader.term }),
+    { required: false },
+  );
+  readiness.add('nats', () => ({ ok: bus.connected }), { required: false });
+  readiness.add('registry', () => ({ ok: !directory.registrySilent() }), { required: false });
+  return readiness;
+}
+
+/**
+ * Leaves without failing a request: takes no new connections, closes each with its next answer, sends watchers
+ * elsewhere, and closes what is idle when clients have had time to notice.
+ */
+async function drain(server: Server, { edge, hub, feed }: GatewayParts): Promise<void> {
+  // Of net, not of http: that one would close idle connections at once, also those with a request on its way.
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+  edge.drain();
+  hub.drain();
+  feed.drain();
+  let open = true;
+  const done = closed.then(() => {
+    open = false;
+  });
+  for (let ms = 0; open && ms < DRAIN_LIMIT_MS; ms += DRAIN_LOOK_EVERY_MS) {
+    if (ms >= DRAIN_MS) server.closeIdleConnections();
+    await Promise.race([done, sleep(DRAIN_LOOK_EVERY_MS)]);
+  }
+  server.closeAllConnections();
+  await done;
+}

@@ -1,0 +1,21 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { Bus } from '#libs/messaging';
+import { ClusterController } from './cluster/cluster.controller.js';
+import { ClusterService } from './cluster/cluster.service.js';
+import { NodeDirectory } from './nodes/node-directory.js';
+
+@Module({})
+export class GatewayModule {}
+
+/** Wiring of what Nest serves; reads, writes and watches go by without it. */
+export function gatewayModule(parts: { bus: Bus; directory: NodeDirectory }): DynamicModule {
+  return {
+    module: GatewayModule,
+    controllers: [ClusterController],
+    providers: [
+      { provide: Bus, useValue: parts.bus },
+      { provide: NodeDirectory, useValue: parts.directory },
+      ClusterService,
+    ],
+  };
+}

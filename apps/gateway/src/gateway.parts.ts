@@ -1,0 +1,89 @@
+import { systemClock, systemRng } from '#libs/kernel';
+import { Bus, FactStream } from '#libs/messaging';
+import type { Logger, Metrics } from '#libs/observability';
+import { PublicGuard } from '#libs/service';
+import { WatchHub } from '#libs/watch';
+import { RoundRobin } from './domain/rotation.js';
+import { WriteParking } from './domain/write-parking.js';
+import { EventFeed } from './events/event-feed.js';
+import type { GatewaySettings } from './gateway.config.js';
+import { AskNode } from './nodes/ask-node.js';
+import { BusNews } from './nodes/bus-news.js';
+import { NodeDirectory } from './nodes/node-directory.js';
+import { Prober } from './nodes/prober.js';
+import { Upstreams } from './nodes/upstreams.js';
+import { Edge } from './proxy/edge.js';
+import { ProxyMetrics } from './proxy/proxy.metrics.js';
+import { ReadProxy } from './proxy/read-proxy.js';
+import { WriteProxy } from './proxy/write-proxy.js';
+import { LogFollower } from './watch/log-follower.js';
+import { NodeLog } from './watch/node-log.js';
+
+export type GatewayParts = ReturnType<typeof assembleGateway>;
+
+/** What one gateway consists of. Nothing has begun yet: see `startGateway`. */
+export function assembleGateway(
+  settings: GatewaySettings,
+  instanceId: string,
+  logger: Logger,
+  metrics: Metrics,
+) {
+  const { clusterKey } = settings;
+  const clock = systemClock;
+  const monotonicMs = () => clock.monotonicMs();
+  const bus = Bus.connect({
+    servers: settings.natsServers,
+    user: settings.natsUser,
+    password: settings.natsPassword,
+    name: instanceId,
+    logger,
+  });
+  const guard = new PublicGuard(settings);
+  const upstreams = new Upstreams();
+  const directory = new NodeDirectory(settings.nodes, clock);
+  const strategy = new RoundRobin(systemRng.int(1_000));
+  const proxyMetrics = new ProxyMetrics(metrics);
+  const parking = new WriteParking();
+  const reads = new ReadProxy({ directory, upstreams, strategy, metrics: proxyMetrics, monotonicMs });
+  const writes = new WriteProxy({
+    directory,
+    upstreams,
+    parking,
+    strategy,
+    metrics: proxyMetrics,
+    clusterKey,
+    monotonicMs,
+  });
+  const prober = new Prober({ directory, upstreams, clock, logger, urgent: () => writes.parked > 0 });
+  const nodeLog = new NodeLog(new AskNode(directory, upstreams, strategy, clusterKey));
+  const follower = new LogFollower({
+    directory,
+    prober,
+    upstreams,
+    strategy,
+    nodeLog,
+    clusterKey,
+    clock,
+    logger,
+  });
+  const hub = new WatchHub({
+    source: follower,
+    clock,
+    onError: (error) => logger.warn({ error }, 'a watcher could not be served'),
+  });
+  metrics.gauge('gateway_watchers', 'Open watch streams', [], (gauge) => gauge.set(hub.counts.watchers));
+  return {
+    bus,
+    guard,
+    upstreams,
+    directory,
+    reads,
+    writes,
+    prober,
+    follower,
+    hub,
+    news: new BusNews(bus, directory, logger),
+    edge: new Edge(guard, reads, writes),
+    feed: new EventFeed(bus, new FactStream(bus, logger), logger),
+  };
+}

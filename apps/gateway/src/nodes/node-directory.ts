@@ -1,0 +1,222 @@
+import type { FactPayload, NodeInfo, NodePing } from '#libs/contracts';
+import type { Clock } from '#libs/kernel';
+import { type LeaderNews, LeaderView } from '../domain/leader-view.js';
+import { type Candidate, NodeTable } from '../domain/node-table.js';
+import type { Target } from '../domain/write-parking.js';
+
+export interface DirectoryEvents {
+  /** The leader as it is known now; also told when the known one was heard leading again. */
+  leader?: (target: Target | null) => void;
+  /** Something here casts doubt on a node or on who leads: whoever can look, should. */
+  doubt?: (address: string | undefined) => void;
+  /** A node gives no sign of life: nothing that was asked there will be answered. */
+  out?: (address: string) => void;
+}
+
+/** Everything this gateway has heard of nodes and their leader, from whatever side, in one place. */
+export class NodeDirectory {
+  readonly table: NodeTable;
+  private readonly view = new LeaderView();
+  private readonly listeners: DirectoryEvents[] = [];
+  private highestVersion = 0;
+  private electedAt: { term: number; at: string } | undefined;
+  private cluster: string | null = null;
+  private busSpokeAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    seeds: readonly Candidate[],
+    private readonly clock: Clock,
+  ) {
+    this.table = new NodeTable(seeds);
+  }
+
+  on(events: DirectoryEvents): void {
+    this.listeners.push(events);
+  }
+
+  get target(): Target | null {
+    return this.view.target;
+  }
+
+  get leader() {
+    return this.view.leader;
+  }
+
+  get headVersion(): number {
+    return this.highestVersion;
+  }
+
+  get clusterId(): string | null {
+    return this.cluster;
+  }
+
+  /** When the present term began; undefined until somebody said so. */
+  get termBeganAt(): string | undefined {
+    return this.electedAt?.term === this.view.leader.term ? this.electedAt.at : undefined;
+  }
+
+  /** How long ago the bus last brought news of a node: every living node speaks twice a second. */
+  busSilentForMs(): number {
+    return this.clock.monotonicMs() - this.busSpokeAtMs;
+  }
+
+  registrySilent(): boolean {
+    return this.table.registrySilent(this.clock.monotonicMs());
+  }
+
+  tiers(): readonly (readonly Candidate[])[] {
+    return this.table.tiers();
+  }
+
+  // ---- news from the bus ---------------------------------------------------------------------------------------
+
+  listed(nodes: readonly NodeInfo[]): void {
+    this.table.listed(nodes, this.clock.monotonicMs());
+    for (const node of nodes) this.nodeStands(node.id, node.role, node.term, node.version, node.address);
+  }
+
+  registered(node: NodeInfo): void {
+    this.table.registered(node, this.clock.monotonicMs());
+    if (node.address !== null) this.addressKnown(node.id, node.address);
+  }
+
+  heartbeat(beat: FactPayload<'node.heartbeat'>): void {
+    this.busSpokeAtMs = this.clock.monotonicMs();
+    if (!this.table.heartbeat(beat, new Date(this.clock.wallMs()).toISOString())) return;
+    this.nodeStands(beat.nodeId, beat.role, beat.term ?? 0, beat.version ?? 0, beat.address ?? null);
+  }
+
+  statusChanged(change: FactPayload<'node.status'>): void {
+    this.table.statusChanged(change, this.clock.monotonicMs());
+  }
+
+  judged(verdict: FactPayload<'node.failed'>): void {
+    this.table.judged(verdict, this.clock.monotonicMs());
+    if (verdict.verdict !== 'failed') return;
+    const { leader } = this.view;
+    if (leader.id === verdict.nodeId) this.leaderLost(leader.term);
+    const address = this.table.get(verdict.nodeId)?.address;
+    if (address) for (const listener of this.listeners) listener.out?.(address);
+  }
+
+  deregistered(nodeId: string, incarnation: number): void {
+    this.table.deregistered(nodeId, incarnation);
+  }
+
+  elected(election: FactPayload<'leader.elected'>): void {
+    if (this.electedAt === undefined || election.term > this.electedAt.term) {
+      this.electedAt = { term: election.term, at: election.at };
+    }
+    this.raiseVersion(election.version);
+    this.learn({ term: election.term, id: election.leaderId, address: election.leaderAddress });
+  }
+
+  lost(news: FactPayload<'leader.lost'>): void {
+    this.leaderLost(news.term);
+  }
+
+  head(head: FactPayload<'sync.head'>): void {
+    this.busSpokeAtMs = this.clock.monotonicMs();
+    this.raiseVersion(head.version);
+    this.leads(head.leaderId, head.term, this.table.get(head.leaderId)?.address ?? null);
+  }
+
+  // ---- news from probes and answers ----------------------------------------------------------------------------
+
+  probed(ping: NodePing, address: string): void {
+    this.table.probed({ ...ping, address }, this.clock.monotonicMs());
+    if (ping.clusterId) this.cluster ??= ping.clusterId;
+    this.nodeStands(ping.nodeId, ping.role, ping.term, ping.version, address);
+  }
+
+  /** A node refused a write and named who leads. */
+  redirected(term: number, leaderAddress: string): void {
+    this.learn({ term, id: this.table.byAddress(leaderAddress)?.id ?? null, address: leaderAddress });
+  }
+
+  /** An answer carried a term. It names no leader; when it is news, somebody should be asked who leads. */
+  heardTerm(term: number): void {
+    if (term > this.view.leader.term) this.doubt(undefined);
+  }
+
+  answered(address: string): void {
+    const node = this.table.byAddress(address);
+    if (node !== undefined) this.table.answered(node.id, this.clock.monotonicMs());
+  }
+
+  /** A connection from here was refused, or reset in use: the latter may be no more than a moment's trouble. */
+  broke(address: string, how: 'refused' | 'reset'): void {
+    if (how === 'refused') this.unanswered(address);
+    else {
+      const node = this.table.byAddress(address);
+      if (node !== undefined) this.table.broke(node.id, this.clock.monotonicMs());
+    }
+    this.doubt(address);
+  }
+
+  /** A probe was not answered. */
+  unanswered(address: string): void {
+    const node = this.table.byAddress(address);
+    if (node === undefined) return;
+    this.table.broke(node.id, this.clock.monotonicMs());
+    for (const listener of this.listeners) listener.out?.(address);
+  }
+
+  doubt(address: string | undefined): void {
+    for (const listener of this.listeners) listener.doubt?.(address);
+  }
+
+  electedEarlier(term: number, at: string): void {
+    if (this.electedAt === undefined || term > this.electedAt.term) this.electedAt = { term, at };
+  }
+
+  private nodeStands(
+    id: string,
+    role: string | undefined,
+    term: number,
+    version: number,
+    address: string | null,
+  ): void {
+    this.raiseVersion(version);
+    if (role === 'leader') this.leads(id, term, address ?? this.table.get(id)?.address ?? null);
+    else if (address !== null) this.addressKnown(id, address);
+  }
+
+  /** A node was heard leading, just now. */
+  private leads(id: string, term: number, address: string | null): void {
+    if (term < this.view.leader.term) return;
+    const wasLost = this.view.target === null;
+    this.view.leads(term);
+    if (!this.learn({ term, id, address }) && (wasLost || this.view.target !== null)) this.tellLeader();
+  }
+
+  private addressKnown(id: string, address: string): void {
+    const { leader } = this.view;
+    if (leader.id === id && leader.address === null) this.learn({ term: leader.term, id, address });
+  }
+
+  private learn(news: LeaderNews): boolean {
+    if (news.term === 0) return false;
+    const withAddress =
+      news.id && !news.address ? { ...news, address: this.table.get(news.id)?.address ?? null } : news;
+    if (this.view.learn(withAddress) === 'none') return false;
+    this.tellLeader();
+    return true;
+  }
+
+  private leaderLost(term: number): void {
+    if (term < this.view.leader.term) return;
+    this.view.lost(term);
+    this.tellLeader();
+    this.doubt(undefined);
+  }
+
+  private tellLeader(): void {
+    const { target } = this.view;
+    for (const listener of this.listeners) listener.leader?.(target);
+  }
+
+  private raiseVersion(version: number): void {
+    if (version > this.highestVersion) this.highestVersion = version;
+  }
+}

@@ -1,0 +1,56 @@
+import { errors, Pool } from 'undici';
+
+/**
+ * Connections to nodes, one pool for each address. Idle connections close here long before the node would close
+ * them (it waits 72 s), so that a request does not meet a connection that is just going away.
+ */
+const IDLE_MS = 20_000;
+const CONNECT_TIMEOUT_MS = 1_000;
+/** Longer than the longest wait a read may ask for. */
+const HEADERS_TIMEOUT_MS = 40_000;
+const BODY_TIMEOUT_MS = 20_000;
+
+export class Upstreams {
+  private readonly pools = new Map<string, Pool>();
+  private readonly lostListeners = new Set<(address: string) => void>();
+
+  /** Told when a node closed a connection that was idle, or reset one in use: often the first sign of its death. */
+  onConnectionLost(listener: (address: string) => void): void {
+    this.lostListeners.add(listener);
+  }
+
+  pool(address: string): Pool {
+    let pool = this.pools.get(address);
+    if (pool === undefined) {
+      pool = new Pool(address, {
+        pipelining: 1,
+        keepAliveTimeout: IDLE_MS,
+        keepAliveMaxTimeout: IDLE_MS,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        bodyTimeout: BODY_TIMEOUT_MS,
+        allowH2: false,
+        connect: { timeout: CONNECT_TIMEOUT_MS },
+      });
+      pool.on('disconnect', (_origin, _targets, error) => {
+        if (error instanceof errors.InformationalError) return; // closed from here: idle, aborted
+        for (const listener of this.lostListeners) listener(address);
+      });
+      this.pools.set(address, pool);
+    }
+    return pool;
+  }
+
+  /** Closes the pools of addresses at which there is no node any more. */
+  keepOnly(addresses: ReadonlySet<string>, onError: (error: unknown) => void): void {
+    for (const [address, pool] of this.pools) {
+      if (addresses.has(address)) continue;
+      this.pools.delete(address);
+      pool.close().catch(onError);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.pools.values()].map((pool) => pool.destroy()));
+    this.pools.clear();
+  }
+}

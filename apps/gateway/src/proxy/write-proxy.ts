@@ -1,0 +1,276 @@
+import { randomUUID } from 'node:crypto';
+import { errors } from 'undici';
+import { HEADERS, Problem } from '#libs/contracts';
+import { invariant } from '#libs/kernel';
+import { forClient, forNode } from '../domain/forwarded-headers.js';
+import { type BalancingStrategy, chooseNode } from '../domain/rotation.js';
+import { readWriteAnswer } from '../domain/write-answer.js';
+import { bodyLimit } from '../domain/write-limits.js';
+import type { ParkingAction, ParkingInput, WriteParking } from '../domain/write-parking.js';
+import type { NodeDirectory } from '../nodes/node-directory.js';
+import type { Upstreams } from '../nodes/upstreams.js';
+import { readBody } from './body.js';
+import { type Client, isGone, sendProblem } from './client.js';
+import type { ProxyMetrics } from './proxy.metrics.js';
+import { WriteAttempt, type WriteReply } from './write-attempt.js';
+
+export interface WriteProxyOptions {
+  directory: NodeDirectory;
+  upstreams: Upstreams;
+  parking: WriteParking;
+  strategy: BalancingStrategy;
+  metrics: ProxyMetrics;
+  clusterKey: string;
+  monotonicMs: () => number;
+}
+
+interface HeldWrite {
+  client: Client;
+  headers: readonly string[];
+  body: Buffer;
+  idempotencyKey: string;
+  ownKey: boolean;
+  begunMs: number;
+  attempts: number;
+  attempt: WriteAttempt | undefined;
+  reply: WriteReply | undefined;
+}
+
+/** Sends writes to the leader as the parking decides, and gives clients what it says they may be told. */
+export class WriteProxy {
+  private readonly writes = new Map<number, HeldWrite>();
+  private readonly tasks: (() => void)[] = [];
+  private nextId = 1;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: WriteProxyOptions) {
+    const { directory, parking, metrics } = options;
+    directory.on({ leader: (target) => this.step({ type: 'target', target, nowMs: options.monotonicMs() }) });
+    metrics.watchWrites(
+      () => parking.held.writes,
+      () => parking.parked.writes,
+    );
+  }
+
+  get parked(): number {
+    return this.options.parking.parked.writes;
+  }
+
+  get size(): number {
+    return this.writes.size;
+  }
+
+  handle(client: Client): void {
+    const { req } = client;
+    readBody(req, bodyLimit(req.method ?? '', req.url ?? ''), (result) => {
+      if (result.read === 'whole') this.arrived(client, result.body);
+      else if (result.read === 'too-large' && !isGone(client)) {
+        const problem = new Problem('value-too-large', 'the body is larger than this request may have');
+        sendProblem(client, problem);
+      }
+    });
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+
+  private arrived(client: Client, body: Buffer): void {
+    if (isGone(client)) return;
+    const nowMs = this.options.monotonicMs();
+    const { list, requestId, idempotencyKey } = forNode(client.req.rawHeaders);
+    if (requestId === undefined) list.push(HEADERS.requestId, client.requestId);
+    const ownKey = idempotencyKey === undefined;
+    const key = idempotencyKey ?? randomUUID();
+    if (ownKey) list.push(HEADERS.idempotencyKey, key);
+    list.push(HEADERS.clusterKey, this.options.clusterKey);
+    const id = this.nextId++;
+    this.writes.set(id, {
+      client,
+      headers: list,
+      body,
+      idempotencyKey: key,
+      ownKey,
+      begunMs: nowMs,
+      attempts: 0,
+      attempt: undefined,
+      reply: undefined,
+    });
+    client.res.once('close', () => this.enqueue(() => this.left(id)));
+    this.step({ type: 'arrived', id, sizeBytes: body.length, ownKey, nowMs });
+  }
+
+  private left(id: number): void {
+    if (!this.writes.has(id)) return;
+    this.decide({ type: 'left', id, nowMs: this.options.monotonicMs() });
+    this.forget(id, 'client-left');
+  }
+
+  private step(input: ParkingInput): void {
+    this.enqueue(() => this.decide(input));
+  }
+
+  /**
+   * One input after the other: carrying out an action may bring the next input before the other actions of the same
+   * step are done, and those must not meet a write that is over.
+   */
+  private enqueue(task: () => void): void {
+    this.tasks.push(task);
+    if (this.tasks.length > 1) return;
+    for (let next = this.tasks[0]; next !== undefined; next = this.tasks[0]) {
+      try {
+        next();
+      } catch (error) {
+        // A broken invariant ends the process; thrown here it would end up in an HTTP client's callback.
+        setImmediate(() => {
+          throw error;
+        });
+      }
+      this.tasks.shift();
+    }
+    this.schedule();
+  }
+
+  private decide(input: ParkingInput): void {
+    for (const action of this.options.parking.step(input)) this.carryOut(action);
+  }
+
+  private carryOut(action: ParkingAction): void {
+    const write = this.writes.get(action.id);
+    invariant(write !== undefined, `write ${action.id} is not held`);
+    switch (action.do) {
+      case 'send': {
+        const { term, address } = action.target;
+        this.attempt(action.id, write, address, attemptHeaders(term, action.fresh));
+        break;
+      }
+      case 'forward':
+        this.forward(action.id, write, action.term, action.fresh);
+        break;
+      case 'abort':
+        write.attempt?.abandon();
+        write.attempt = undefined;
+        break;
+      case 'pass':
+        this.pass(action.id, write);
+        break;
+      case 'refuse':
+        this.refuse(action.id, write, new Problem(action.code, action.why));
+        break;
+    }
+  }
+
+  private forward(id: number, write: HeldWrite, term: number, fresh: boolean): void {
+    const { directory, strategy } = this.options;
+    const leader = directory.target?.address;
+    const target = write.client.req.url ?? '/';
+    const node = chooseNode(directory.tiers(), leader === undefined ? [] : [leader], strategy, { target });
+    if (node === undefined) {
+      this.enqueue(() => {
+        if (this.writes.has(id))
+          this.decide({ type: 'broke', id, sent: false, nowMs: this.options.monotonicMs() });
+      });
+    } else this.attempt(id, write, node.address, [...attemptHeaders(term, fresh), HEADERS.forward, '1']);
+  }
+
+  private attempt(id: number, write: HeldWrite, address: string, more: readonly string[]): void {
+    if (write.attempts++ > 0) this.options.metrics.writeRetried();
+    const { method = 'PUT', url = '/' } = write.client.req;
+    const attempt = new WriteAttempt({
+      answered: (reply) =>
+        this.enqueue(() => {
+          if (this.isOver(write, attempt)) return;
+          this.answered(id, write, address, reply);
+        }),
+      broke: (sent, error) =>
+        this.enqueue(() => {
+          if (this.isOver(write, attempt)) return;
+          this.broke(id, write, address, sent, error);
+        }),
+    });
+    write.attempt = attempt;
+    this.options.upstreams
+      .pool(address)
+      .dispatch(
+        { method, path: url, headers: [...write.headers, ...more], body: write.body, reset: false },
+        attempt,
+      );
+  }
+
+  /** Whether something was decided about the write since its attempt had this to report; if not, the attempt ends now. */
+  private isOver(write: HeldWrite, attempt: WriteAttempt): boolean {
+    if (write.attempt !== attempt) return true;
+    write.attempt = undefined;
+    return false;
+  }
+
+  private answered(id: number, write: HeldWrite, address: string, reply: WriteReply): void {
+    const { directory, monotonicMs } = this.options;
+    write.reply = reply;
+    const term = Number(reply.headers[HEADERS.term] ?? 0);
+    const leader = reply.problem?.code === 'not-leader' ? reply.problem.members.leader : undefined;
+    if (typeof leader === 'string' && leader !== address) directory.redirected(term, leader);
+    else directory.heardTerm(term);
+    const answer = readWriteAnswer(reply.status, reply.problem?.code);
+    this.decide({ type: 'answered', id, answer, nowMs: monotonicMs() });
+  }
+
+  private broke(id: number, write: HeldWrite, address: string, sent: boolean, error: Error): void {
+    const nowMs = this.options.monotonicMs();
+    if (error instanceof errors.InvalidArgumentError) {
+      this.decide({ type: 'left', id, nowMs });
+      const problem = new Problem('invalid-request', `the request cannot be passed on: ${error.message}`);
+      this.refuse(id, write, problem);
+      return;
+    }
+    this.options.directory.broke(address, sent ? 'reset' : 'refused');
+    this.decide({ type: 'broke', id, sent, nowMs });
+  }
+
+  private pass(id: number, write: HeldWrite): void {
+    const { reply, client } = write;
+    invariant(reply !== undefined, `write ${id} has no answer to pass on`);
+    if (!isGone(client)) {
+      const list = forClient(reply.headers);
+      list.push(...client.extra);
+      if (reply.status === 504) list.push(...this.keyFor(write));
+      client.res.writeHead(reply.status, list);
+      client.res.end(reply.body);
+    }
+    this.forget(id, String(reply.status));
+  }
+
+  private refuse(id: number, write: HeldWrite, problem: Problem): void {
+    if (!isGone(write.client)) {
+      sendProblem(write.client, problem, problem.status === 504 ? this.keyFor(write) : []);
+    }
+    this.forget(id, problem.code);
+  }
+
+  /** Who gave no key learns the one under which the write can be repeated. */
+  private keyFor(write: HeldWrite): string[] {
+    return write.ownKey ? [HEADERS.idempotencyKey, write.idempotencyKey] : [];
+  }
+
+  private forget(id: number, outcome: string): void {
+    const write = this.writes.get(id);
+    if (write === undefined) return;
+    this.writes.delete(id);
+    this.options.metrics.writeDone(outcome, (this.options.monotonicMs() - write.begunMs) / 1_000);
+  }
+
+  private schedule(): void {
+    const inMs = this.options.parking.tickWithinMs();
+    if (inMs === undefined || this.timer !== undefined) return;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      this.step({ type: 'tick', nowMs: this.options.monotonicMs() });
+    }, inMs);
+  }
+}
+
+function attemptHeaders(term: number, fresh: boolean): string[] {
+  const headers = [HEADERS.aimTerm, String(term)];
+  if (fresh) headers.push(HEADERS.attempt, '1');
+  return headers;
+}

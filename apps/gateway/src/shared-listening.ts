@@ -1,0 +1,41 @@
+import type { Server } from 'node:http';
+import type { Server as NetServer } from 'node:net';
+
+/**
+ * How a gateway comes to its connections: a parent that holds the address for several gateways sends the bound
+ * handle over IPC; without a parent the gateway binds the address itself.
+ */
+export async function listen(server: Server, own: { port: number; host: string }): Promise<void> {
+  const handle = process.channel ? await handleFromParent() : undefined;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    const listening = () => {
+      server.removeListener('error', reject);
+      resolve();
+    };
+    if (handle === undefined) server.listen(own.port, own.host, listening);
+    else server.listen(handle, listening);
+  });
+}
+
+const HANDLE_WITHIN_MS = 10_000;
+
+/** The message comes once, right after the start; a parent that sends none only watches over the process. */
+function handleFromParent(): Promise<NetServer | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => settle(undefined), HANDLE_WITHIN_MS);
+    const settle = (handle: NetServer | undefined) => {
+      clearTimeout(timer);
+      process.removeListener('message', onMessage);
+      resolve(handle);
+    };
+    const onMessage = (message: unknown, handle: unknown) => {
+      if (isListen(message)) settle(handle as NetServer | undefined);
+    };
+    process.on('message', onMessage);
+  });
+}
+
+function isListen(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && 'type' in message && message.type === 'listen';
+}

@@ -1,0 +1,233 @@
+import { type Change, Problem } from '#libs/contracts';
+import { type Clock, deferred, fullJitterMs, type Repeating, repeat, sleep, systemRng } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import type { ChangeSource, PresentPage, PresentQuery, SourceReset } from '#libs/watch';
+import { FollowedLog } from '../domain/followed-log.js';
+import { type BalancingStrategy, chooseNode } from '../domain/rotation.js';
+import type { NodeDirectory } from '../nodes/node-directory.js';
+import type { Prober } from '../nodes/prober.js';
+import type { Upstreams } from '../nodes/upstreams.js';
+import { FollowStream } from './follow-stream.js';
+import type { NodeLog } from './node-log.js';
+
+const SILENT_AFTER_MS = 1_500;
+const TURN_MS = 100;
+/** How long the log is followed on when nobody watches any more. */
+const LINGER_MS = 30_000;
+/** A node that stays behind what others have is left for another after this time. */
+const BEHIND_FOR_MS = 3_000;
+const READY_WITHIN_MS = 5_000;
+const RETRY = { baseMs: 20, capMs: 1_000 };
+
+export interface LogFollowerOptions {
+  directory: NodeDirectory;
+  prober: Prober;
+  upstreams: Upstreams;
+  strategy: BalancingStrategy;
+  nodeLog: NodeLog;
+  clusterKey: string;
+  clock: Clock;
+  logger: Logger;
+}
+
+/**
+ * One upstream for all watchers of this gateway: follows the log of some node while anybody watches, and goes on at
+ * another node, from the last version, when that one falls silent.
+ */
+export class LogFollower implements ChangeSource {
+  private readonly log = new FollowedLog();
+  private readonly changeListeners = new Set<(changes: readonly Change[]) => void>();
+  private readonly resetListeners = new Set<(reset: SourceReset) => void>();
+  private readonly waiters = new Set<() => void>();
+  private stream: FollowStream | undefined;
+  private node: { id: string; address: string } | undefined;
+  private heardAtMs = 0;
+  private levelAtMs = 0;
+  private wantedAtMs = Number.NEGATIVE_INFINITY;
+  private failures = 0;
+  private retryAtMs = 0;
+  private begun = false;
+  private inStep = false;
+  private beginning: Promise<void> | undefined;
+  private timer: Repeating | undefined;
+
+  constructor(private readonly options: LogFollowerOptions) {}
+
+  get version(): number {
+    return this.log.version;
+  }
+
+  get term(): number {
+    return this.log.term;
+  }
+
+  /** The node that is followed now; undefined while none is. */
+  get followedNode(): string | undefined {
+    return this.node?.id;
+  }
+
+  /** `watched` = whether anybody watches; asked often. */
+  start(watched: () => boolean): void {
+    this.timer = repeat(() => this.turn(watched()), {
+      everyMs: TURN_MS,
+      onError: (error) => this.options.logger.error({ error }, 'following the log failed'),
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.timer?.stop();
+    this.stream?.close();
+  }
+
+  /** Resolves when the log is followed and stands where the cluster stands: a watch may begin. */
+  async ready(): Promise<void> {
+    const nowMs = this.options.clock.monotonicMs();
+    this.wantedAtMs = nowMs;
+    if (this.inStep) return;
+    this.beginning ??= this.begin().finally(() => {
+      this.beginning = undefined;
+    });
+    await this.beginning;
+  }
+
+  recent(after: number, limit: number, maxBytes: number): readonly Change[] | 'older' {
+    return this.log.recent(after, limit, maxBytes);
+  }
+
+  older(after: number, limit: number, maxBytes: number): Promise<readonly Change[] | 'compacted'> {
+    return this.options.nodeLog.after(after, limit, maxBytes);
+  }
+
+  present(query: PresentQuery): Promise<PresentPage | 'expired'> {
+    return this.options.nodeLog.present(query);
+  }
+
+  onChanges(listener: (changes: readonly Change[]) => void): () => void {
+    this.changeListeners.add(listener);
+    return () => this.changeListeners.delete(listener);
+  }
+
+  onReset(listener: (reset: SourceReset) => void): () => void {
+    this.resetListeners.add(listener);
+    return () => this.resetListeners.delete(listener);
+  }
+
+  private async begin(): Promise<void> {
+    const { directory, prober, clock } = this.options;
+    const untilMs = clock.monotonicMs() + READY_WITHIN_MS;
+    if (!this.begun) {
+      if (directory.headVersion === 0) await prober.askAll();
+      this.begun = true;
+      this.log.begin(directory.headVersion);
+      this.tellReset({ version: this.log.version, reason: 'compacted' });
+    }
+    if (this.stream === undefined) this.follow();
+    while (!this.inStep) {
+      if (clock.monotonicMs() > untilMs) {
+        throw new Problem('no-available-node', 'no node can be followed at the moment');
+      }
+      await this.nextStep();
+    }
+  }
+
+  private turn(watched: boolean): void {
+    const nowMs = this.options.clock.monotonicMs();
+    if (watched) this.wantedAtMs = nowMs;
+    if (!this.begun) return;
+    if (nowMs - this.wantedAtMs > LINGER_MS) {
+      this.leave(undefined);
+      this.begun = false; // whoever comes next begins where the cluster then stands
+      return;
+    }
+    if (this.stream === undefined) {
+      if (nowMs >= this.retryAtMs) this.follow();
+      return;
+    }
+    if (nowMs - this.heardAtMs > SILENT_AFTER_MS) this.leave('silent');
+    else if (this.isLevel()) this.levelAtMs = nowMs;
+    else if (nowMs - this.levelAtMs > BEHIND_FOR_MS && this.hasOthers()) this.leave('behind');
+  }
+
+  private follow(): void {
+    const { directory, upstreams, strategy, clock, clusterKey } = this.options;
+    const left = this.node?.address;
+    const request = { target: '/internal/follow' };
+    const node =
+      chooseNode(directory.tiers(), left === undefined ? [] : [left], strategy, request) ??
+      chooseNode(directory.tiers(), [], strategy, request);
+    if (node === undefined) return;
+    const nowMs = clock.monotonicMs();
+    this.node = node;
+    this.heardAtMs = nowMs;
+    this.levelAtMs = nowMs;
+    const stream = FollowStream.open(
+      upstreams,
+      { address: node.address, after: this.log.version, clusterKey },
+      {
+        line: (line) => {
+          if (this.stream === stream) this.take(line);
+        },
+        end: (why) => {
+          if (this.stream === stream) this.leave(why);
+        },
+      },
+    );
+    this.stream = stream;
+  }
+
+  private take(line: Parameters<FollowedLog['take']>[0]): void {
+    const { stream } = this;
+    this.heardAtMs = this.options.clock.monotonicMs();
+    for (const step of this.log.take(line)) {
+      if (step.do === 'tell') for (const listener of this.changeListeners) listener(step.changes);
+      else if (step.do === 'reset') this.tellReset(step);
+      else this.leave(step.why);
+    }
+    if (this.stream !== stream) return;
+    this.failures = 0;
+    this.inStep = true;
+    this.wake();
+  }
+
+  /** Lets go of the node that is followed; `why` undefined = nobody needs it any more. */
+  private leave(why: string | undefined): void {
+    const { clock, logger } = this.options;
+    this.stream?.close();
+    this.stream = undefined;
+    this.inStep = false;
+    if (why === undefined) return;
+    logger.info({ followed: this.node?.id, why, version: this.log.version }, 'following the log elsewhere');
+    this.retryAtMs =
+      clock.monotonicMs() + (this.failures === 0 ? 0 : fullJitterMs(RETRY, this.failures, systemRng));
+    this.failures += 1;
+    this.wake();
+    if (clock.monotonicMs() >= this.retryAtMs) this.follow();
+  }
+
+  private tellReset(reset: SourceReset): void {
+    for (const listener of this.resetListeners) listener({ version: reset.version, reason: reset.reason });
+  }
+
+  private isLevel(): boolean {
+    return this.log.version >= this.options.directory.headVersion;
+  }
+
+  private hasOthers(): boolean {
+    return (this.options.directory.tiers()[0] ?? []).some(({ address }) => address !== this.node?.address);
+  }
+
+  private wake(): void {
+    for (const waiter of [...this.waiters]) waiter();
+  }
+
+  private async nextStep(): Promise<void> {
+    const step = deferred<void>();
+    const waiter = () => step.resolve();
+    this.waiters.add(waiter);
+    try {
+      await Promise.race([step.promise, sleep(TURN_MS)]);
+    } finally {
+      this.waiters.delete(waiter);
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { type Change, changeFromWire, Problem, valueFromJson, WireChange } from '#libs/contracts';
+import type { PresentPage, PresentQuery } from '#libs/watch';
+import type { AskNode } from '../nodes/ask-node.js';
+
+/** A page of `GET /v1/namespaces/{ns}/configs`. */
+const Listing = z.object({
+  version: z.number(),
+  items: z.array(
+    z.object({
+      key: z.string(),
+      value: z.string(),
+      encoding: z.literal('base64').optional(),
+      contentType: z.string(),
+      version: z.number(),
+      checksum: z.string(),
+      updatedAt: z.string(),
+    }),
+  ),
+  cursor: z.string().optional(),
+});
+
+/** What watchers need and this gateway does not hold, from whichever node has it. */
+export class NodeLog {
+  constructor(private readonly nodes: AskNode) {}
+
+  /** Changes above `after` (0 = the oldest that are kept), in order. */
+  async after(after: number, limit: number, maxBytes: number): Promise<readonly Change[] | 'compacted'> {
+    try {
+      const path = `/internal/log?after=${after}&limit=${limit}`;
+      return within(
+        WireChange.array()
+          .parse(await this.nodes.json(path))
+          .map(changeFromWire),
+        after,
+        maxBytes,
+      );
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'version-compacted') return 'compacted';
+      throw error;
+    }
+  }
+
+  /** Present values of a prefix, all as of one version. */
+  async present({
+    namespace,
+    prefix,
+    after,
+    atVersion,
+    limit,
+  }: PresentQuery): Promise<PresentPage | 'expired'> {
+    const query = new URLSearchParams({ prefix, limit: String(limit), minVersion: String(atVersion) });
+    query.set('cursor', Buffer.from(JSON.stringify([atVersion, after ?? ''])).toString('base64url'));
+    try {
+      const path = `/v1/namespaces/${namespace}/configs?${query.toString()}`;
+      const { items, cursor } = Listing.parse(await this.nodes.json(path));
+      const entries = items.map(({ value, encoding, ...item }) => ({
+        ...item,
+        namespace,
+        value: valueFromJson({ value, encoding }),
+      }));
+      return { entries, more: cursor !== undefined };
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'cursor-expired') return 'expired';
+      throw error;
+    }
+  }
+}
+
+/** At least one change if there is one, else as many as fit; a first change that leaves a hole says what is gone. */
+function within(
+  changes: readonly Change[],
+  after: number,
+  maxBytes: number,
+): readonly Change[] | 'compacted' {
+  const [first] = changes;
+  if (first !== undefined && after > 0 && (first.lost?.from ?? first.version) > after + 1) return 'compacted';
+  let bytes = 0;
+  const beyond = changes.findIndex((change, index) => {
+    for (const operation of change.operations) if (operation.op === 'put') bytes += operation.value.length;
+    return index > 0 && bytes > maxBytes;
+  });
+  return beyond < 0 ? changes : changes.slice(0, beyond);
+}
