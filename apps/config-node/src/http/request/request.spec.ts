@@ -1,0 +1,272 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { keyFault, Problem } from '#libs/contracts';
+import { demandWritable, keyAddress, namespaceOf } from './address.js';
+import { parseChangeSet } from './change-set.js';
+import { namesVersion, parseTags, writeCondition } from './entity-tag.js';
+import { isWithin } from './json-body.js';
+import { decodeCursor, encodeCursor } from './list-cursor.js';
+import { requestHash } from './request-hash.js';
+import { idempotencyKey, textHeader, versionHeader } from './text-header.js';
+
+const code = (run: () => unknown): string => {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof Problem) return error.code;
+    throw error;
+  }
+  return 'fine';
+};
+
+describe('the address of a key', () => {
+  const keyOf = (target: string, named?: string) => keyAddress(target, named).key;
+
+  it('is what follows the collection, decoded once', () => {
+    expect(keyAddress('/v1/namespaces/app.web/configs/db/host?x=1', undefined)).toEqual({
+      namespace: 'app.web',
+      key: 'db/host',
+    });
+    expect(keyOf('/v1/namespaces/app/configs/db%2Fhost')).toBe('db/host');
+    expect(keyOf('/v1/namespaces/app/configs/db%252Fhost')).toBe('db%2Fhost');
+    expect(keyOf('/v1/namespaces/app/configs/a+b%20c')).toBe('a+b c');
+    expect(keyOf('/v1/namespaces/app/configs/%E2%82%AC')).toBe('€');
+    expect(keyOf('/v1/namespaces/app/history/configs/x')).toBe('configs/x');
+  });
+
+  it('may be in the query where the path has none', () => {
+    expect(keyOf('/v1/namespaces/app/configs?key=x', 'x')).toBe('x');
+    expect(code(() => keyOf('/v1/namespaces/app/configs'))).toBe('invalid-request');
+    expect(code(() => keyOf('/v1/namespaces/app/configs/a?key=x', 'x'))).toBe('invalid-request');
+  });
+
+  it.each([
+    '',
+    '/a',
+    'a//b',
+    'a/',
+    '.',
+    'a/../b',
+    'a/%2E',
+    'x%00',
+    'x%0A',
+    '%C2%85',
+    'x'.repeat(513),
+    '%E2%82%AC'.repeat(171),
+  ])('is refused: %s', (key) => {
+    expect(code(() => keyOf(`/v1/namespaces/app/configs/${key}`))).toBe('invalid-key');
+  });
+
+  it('survives any key that is valid', () => {
+    const segment = fc
+      .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+      .filter((text) => !text.includes('/') && keyFault(text) === undefined);
+    fc.assert(
+      fc.property(fc.array(segment, { minLength: 1, maxLength: 4 }), (segments) => {
+        const key = segments.join('/');
+        fc.pre(Buffer.byteLength(key) <= 512);
+        expect(keyOf(`/v1/namespaces/app/configs/${encodeURIComponent(key)}`)).toBe(key);
+        expect(keyOf(`/v1/namespaces/app/configs/${segments.map(encodeURIComponent).join('/')}`)).toBe(key);
+      }),
+    );
+  });
+
+  it('is refused when it is not UTF-8, or of no namespace', () => {
+    for (const bad of ['%', '%zz', '%ff', '%C3%28', '%ED%A0%80']) {
+      expect(code(() => keyOf(`/v1/namespaces/app/configs/${bad}`))).toBe('invalid-request');
+    }
+    for (const bad of ['', 'App', 'a..b', 'a_', 'a%2Fb', 'x'.repeat(64)]) {
+      expect(code(() => namespaceOf(`/v1/namespaces/${bad}/configs/x`))).toBe('invalid-key');
+    }
+    expect(namespaceOf('/v1/namespaces/app?x=/')).toBe('app');
+  });
+
+  it('is not to be written in a reserved namespace', () => {
+    expect(code(() => demandWritable('system'))).toBe('forbidden');
+    expect(code(() => demandWritable('system.acl'))).toBe('forbidden');
+    expect(code(() => demandWritable('systems'))).toBe('fine');
+  });
+});
+
+describe('entity tags', () => {
+  it('are a star or a list', () => {
+    expect(parseTags('If-Match', ' * ')).toBe('*');
+    expect(namesVersion(parseTags('If-None-Match', 'W/"5"'), 5)).toBe(true);
+    expect(namesVersion(parseTags('If-None-Match', '"4" , W/"x,y","5"'), 5)).toBe(true);
+    expect(namesVersion(parseTags('If-None-Match', '"05"'), 5)).toBe(false);
+    expect(namesVersion(parseTags('If-None-Match', '*'), 5)).toBe(true);
+    for (const bad of ['5', '"5', '"5" "6"', '', 'w/"5"', '*, "5"', '"5",']) {
+      expect([bad, code(() => parseTags('If-Match', bad))]).toEqual([
+        bad,
+        bad === '"5",' ? 'fine' : 'invalid-request',
+      ]);
+    }
+  });
+
+  it('become the condition of a write', () => {
+    const condition = (headers: Parameters<typeof writeCondition>[0], current?: number) =>
+      writeCondition(headers, () => current);
+    expect(condition({})).toBeUndefined();
+    expect(condition({ 'if-match': '"7"' })).toEqual({ type: 'version', version: 7 });
+    expect(condition({ 'if-match': '"7", "9"' }, 9)).toEqual({ type: 'version', version: 9 });
+    expect(condition({ 'if-match': '"7", "9"' }, 8)).toEqual({ type: 'version', version: 7 });
+    expect(condition({ 'if-match': '*' })).toEqual({ type: 'exists' });
+    expect(condition({ 'if-none-match': '*' })).toEqual({ type: 'absent' });
+    for (const never of ['W/"7"', '"seven"', '"0"']) {
+      expect(condition({ 'if-match': never })).toEqual({ type: 'version', version: Number.MAX_SAFE_INTEGER });
+    }
+    expect(code(() => condition({ 'if-none-match': '"7"' }))).toBe('invalid-request');
+    expect(code(() => condition({ 'if-match': '*', 'if-none-match': '*' }))).toBe('invalid-request');
+  });
+});
+
+describe('headers', () => {
+  it('of text are percent-encoded UTF-8 of at most 1,024 bytes', () => {
+    expect(textHeader('Holdfast-Comment', undefined)).toBeNull();
+    expect(textHeader('Holdfast-Comment', 'f%C3%BCr%20alle')).toBe('für alle');
+    expect(textHeader('Holdfast-Comment', '%C3%BC'.repeat(512))).toHaveLength(512);
+    for (const bad of ['%', '%ff', '%00', 'x'.repeat(1_025)]) {
+      expect(code(() => textHeader('Holdfast-Comment', bad))).toBe('invalid-request');
+    }
+  });
+
+  it('of idempotency are 1 to 256 printable characters', () => {
+    expect(idempotencyKey(undefined)).toBeNull();
+    expect(idempotencyKey('order-17 "x"')).toBe('order-17 "x"');
+    for (const bad of ['', 'ü', 'x'.repeat(257)]) {
+      expect(code(() => idempotencyKey(bad))).toBe('invalid-request');
+    }
+  });
+
+  it('of versions are whole numbers', () => {
+    expect(versionHeader('x', undefined)).toBe(0);
+    expect(versionHeader('x', '12')).toBe(12);
+    for (const bad of ['', '-1', '1e3', '012', '9'.repeat(16)]) {
+      expect(code(() => versionHeader('x', bad))).toBe('invalid-request');
+    }
+  });
+});
+
+describe('a request hash', () => {
+  it('tells requests apart by every part', () => {
+    const hashes = [
+      requestHash(['PUT', 'app', 'k', 'text/plain', undefined], Buffer.from('v')),
+      requestHash(['PUT', 'app', 'k', 'text/plain', '"1"'], Buffer.from('v')),
+      requestHash(['PUT', 'app', 'k2', 'text/plain', undefined], Buffer.from('v')),
+      requestHash(['DELETE', 'app', 'k', 'text/plain', undefined], Buffer.from('v')),
+      requestHash(['PUT', 'app', 'k', 'text/plain', undefined], Buffer.from('w')),
+    ].map((hash) => hash.toString('hex'));
+    expect(new Set(hashes).size).toBe(hashes.length);
+  });
+});
+
+describe('a list cursor', () => {
+  it('is read as it was written, and for no other listing', () => {
+    const cursor = { namespace: 'app', prefix: 'db/', version: 12, after: 'db/ü' };
+    expect(decodeCursor(encodeCursor(cursor), 'app', 'db/')).toEqual(cursor);
+    expect(decodeCursor(encodeCursor(cursor), 'app', undefined)).toEqual(cursor);
+    expect(code(() => decodeCursor(encodeCursor(cursor), 'web', 'db/'))).toBe('invalid-request');
+    expect(code(() => decodeCursor(encodeCursor(cursor), 'app', 'x'))).toBe('invalid-request');
+  });
+
+  it('is refused when somebody made it up', () => {
+    const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    for (const bad of [
+      '',
+      'x',
+      encode(null),
+      encode({}),
+      encode(['app', '', -1, 'a']),
+      encode(['app', '', 1]),
+    ]) {
+      expect(code(() => decodeCursor(bad, 'app', undefined))).toBe('invalid-request');
+    }
+  });
+});
+
+describe('the body of a change set', () => {
+  const parse = (body: unknown) =>
+    parseChangeSet(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
+  const put = { op: 'put', namespace: 'app', key: 'a', value: 'x' };
+  const set = (...operations: unknown[]) => ({ operations });
+
+  it('is read', () => {
+    const { comment, operations } = parse({
+      comment: 'why',
+      operations: [
+        put,
+        {
+          ...put,
+          key: 'b',
+          value: 'AAE=',
+          encoding: 'base64',
+          contentType: 'application/octet-stream',
+          ifVersion: 0,
+        },
+        { op: 'delete', namespace: 'app', key: 'c', ifVersion: 3 },
+      ],
+    });
+    expect(comment).toBe('why');
+    expect(operations).toMatchObject([
+      { op: 'put', contentType: 'text/plain', value: Buffer.from('x'), condition: undefined },
+      { value: Buffer.from([0, 1]), condition: { type: 'absent' } },
+      { op: 'delete', condition: { type: 'version', version: 3 } },
+    ]);
+  });
+
+  it.each<[unknown, string]>([
+    ['', 'invalid-request'],
+    ['{', 'invalid-request'],
+    ['null', 'invalid-field'],
+    [[], 'invalid-field'],
+    [{}, 'invalid-field'],
+    [set(), 'invalid-field'],
+    [{ ...set(put), commnet: 'x' }, 'invalid-field'],
+    ['{"operations":[],"__proto__":{}}', 'invalid-field'],
+    [set({ ...put, extra: 1 }), 'invalid-field'],
+    [set({ ...put, op: 'replace' }), 'invalid-field'],
+    [set({ ...put, value: 1 }), 'invalid-field'],
+    [set({ ...put, value: undefined }), 'invalid-field'],
+    [set({ ...put, ifVersion: -1 }), 'invalid-field'],
+    [set({ ...put, ifVersion: '1' }), 'invalid-field'],
+    [set({ ...put, encoding: 'hex' }), 'invalid-field'],
+    [set({ ...put, value: 'a', encoding: 'base64' }), 'invalid-field'],
+    [set({ ...put, value: 'AA=', encoding: 'base64' }), 'invalid-field'],
+    [set({ ...put, value: '!!!!', encoding: 'base64' }), 'invalid-field'],
+    [set({ op: 'delete', namespace: 'app', key: 'a', value: 'x' }), 'invalid-field'],
+    [set({ op: 'delete', namespace: 'app', key: 'a', ifVersion: 0 }), 'invalid-field'],
+    [set({ ...put, key: '/a' }), 'invalid-key'],
+    [set({ ...put, namespace: 'App' }), 'invalid-key'],
+    [set({ ...put, namespace: 'system' }), 'forbidden'],
+    [set({ ...put, contentType: 'image/png' }), 'unsupported-content-type'],
+    [set({ ...put, value: '\ud800' }), 'invalid-value'],
+    [set(put, { op: 'delete', namespace: 'app', key: 'a' }), 'duplicate-key'],
+    [set({ ...put, value: 'x'.repeat(1024 * 1024 + 1) }), 'value-too-large'],
+    [
+      set(...Array.from({ length: 5 }, (_, i) => ({ ...put, key: `k${i}`, value: 'x'.repeat(900_000) }))),
+      'value-too-large',
+    ],
+    [set(...Array.from({ length: 1_001 }, (_, i) => ({ ...put, key: `k${i}` }))), 'invalid-field'],
+    [{ comment: 'x'.repeat(1_025), ...set(put) }, 'invalid-field'],
+    [{ comment: 'a\u0000', ...set(put) }, 'invalid-field'],
+    ['['.repeat(100_000), 'invalid-field'],
+    [`{"operations":[${'{},'.repeat(100_000)}{}]}`, 'invalid-field'],
+  ])('%#: is refused', (body, expected) => {
+    expect(code(() => parse(body))).toBe(expected);
+  });
+
+  it('that is not UTF-8 is refused', () => {
+    expect(code(() => parseChangeSet(Buffer.from([0x22, 0xff, 0x22])))).toBe('invalid-request');
+    expect(code(() => parseChangeSet(undefined))).toBe('invalid-request');
+  });
+});
+
+describe('the scan of a JSON body', () => {
+  it('counts structure outside of strings only', () => {
+    const bounds = { depth: 2, tokens: 4 };
+    expect(isWithin(Buffer.from('{"[[[,,,:::\\"]]\\\\": "{{{{"}'), bounds)).toBe(true);
+    expect(isWithin(Buffer.from('[[[1]]]'), bounds)).toBe(false);
+    expect(isWithin(Buffer.from('[1,2,3,4,5]'), bounds)).toBe(false);
+    expect(isWithin(Buffer.from('"never closed [[[['), bounds)).toBe(true);
+  });
+});
