@@ -39,7 +39,11 @@ Try, in another terminal:
   publish   curl -X PUT -H 'Content-Type: application/json' -d '{"limit": 10}' ${resource}/configs/checkout
   watch     curl -N '${resource}/watch?initial=true'
   kill the leader, publish again, lose nothing
-            kill -9 $(cat ${runFolder}/${leaderId}.pid)
+            kill -9 $(cat ${quoted(`${runFolder}/${leaderId}.pid`)})
 
 Ctrl-C stops everything; the data stay.`;
+}
+
+function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

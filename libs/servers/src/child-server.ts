@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { deferred } from '#libs/kernel';
 
 const TAIL_BYTES = 4_096;
+const TAIL_LINES = 12;
 const PROBE_EVERY_MS = 20;
 const LAST_WORDS_WITHIN_MS = 300;
 
@@ -159,7 +160,10 @@ export async function endsWithin(exited: Promise<unknown>, ms: number): Promise<
   return ended;
 }
 
-function lastWords(server: ServerProcess): string {
+/** What a server last said, for the message of its failure. */
+export function lastWords(server: Pick<ServerProcess, 'tail'>): string {
   const text = server.tail().trim();
-  return text === '' ? ' (it wrote nothing)' : `:\n${text}`;
+  if (text === '') return ' (it wrote nothing)';
+  const full = /No space left on device/.test(text) ? ' (the disk is full)' : '';
+  return `${full}:\n${text.split('\n').slice(-TAIL_LINES).join('\n')}`;
 }

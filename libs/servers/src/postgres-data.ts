@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } fro
 import { chown, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { ServerFailed, spawnServer } from './child-server.js';
+import { lastWords, ServerFailed, spawnServer } from './child-server.js';
 import { keptSecret } from './kept-secret.js';
 import type { PostgresBinaries, Runner } from './postgres-binaries.js';
 
@@ -73,7 +73,7 @@ async function initialise(options: {
       onOutput: options.onOutput,
     });
     const exit = await server.exited;
-    if (exit.code !== 0) throw new ServerFailed(`initdb failed:\n${server.tail().trim()}`);
+    if (exit.code !== 0) throw new ServerFailed(`initdb failed${lastWords(server)}`);
   } finally {
     await handle.close();
     await rm(passwordFile, { force: true });
