@@ -1,5 +1,6 @@
 import { Client, type ClientConfig } from 'pg';
-import { classify, OutcomeUnknown, StorageUnavailable } from './errors.js';
+import { deferred } from '#libs/kernel';
+import { classify, isServerError, OutcomeUnknown, StorageUnavailable } from './errors.js';
 import { UnsafeInteger } from './value-types.js';
 
 export interface Statement {
@@ -26,6 +27,8 @@ export interface Queryable {
 /** A commit whose wait for the synchronous standby was cancelled is reported as done, with this warning. */
 const WARNING = '01000';
 
+const READY_AFTER_ERROR_MS = 500;
+
 /**
  * One connection that knows its server's role and whether it is fit for another statement.
  * Since Postgres 14 a server reports `in_hot_standby` at connect and again, with the next result, when it is promoted.
@@ -35,6 +38,7 @@ export class Connection extends Client implements Queryable {
   #broken: Error | undefined;
   #awaitingReady = false;
   #undurable: string | undefined;
+  #onReady: (() => void) | undefined;
 
   constructor(config?: string | ClientConfig) {
     super(config);
@@ -44,6 +48,7 @@ export class Connection extends Client implements Queryable {
     });
     this.connection.on('readyForQuery', () => {
       this.#awaitingReady = false;
+      this.#onReady?.();
     });
     // Without a listener the loss of an idle connection would end the process.
     this.on('error', (error) => {
@@ -51,6 +56,7 @@ export class Connection extends Client implements Queryable {
     });
     this.on('end', () => {
       this.#broken ??= new Error('the connection was closed');
+      this.#onReady?.();
     });
     this.on('notice', (notice) => {
       if (notice.code === WARNING && notice.severity === 'WARNING') this.#undurable = notice.message;
@@ -68,7 +74,7 @@ export class Connection extends Client implements Queryable {
     this.#broken ??= cause instanceof Error ? cause : new Error(String(cause));
   }
 
-  /** Resolves when the server is ready for the next statement: whatever the statement did is committed by then. */
+  /** Settles when the server is ready for the next statement: what this one did is committed or rolled back by then. */
   async send<R extends object>(statement: Statement): Promise<Rows<R>> {
     if (this.#broken) {
       throw new StorageUnavailable('the connection was lost before the statement', { cause: this.#broken });
@@ -86,7 +92,21 @@ export class Connection extends Client implements Queryable {
       return { rows: result.rows, rowCount: result.rowCount ?? 0 };
     } catch (error) {
       // Of these two the statement was carried out.
-      throw error instanceof OutcomeUnknown || error instanceof UnsafeInteger ? error : classify(error);
+      if (error instanceof OutcomeUnknown || error instanceof UnsafeInteger) throw error;
+      // The driver tells of an error as soon as it reads it; the transaction ends, and the next may begin, after it.
+      if (isServerError(error)) await this.#readyOrBroken();
+      throw classify(error);
     }
+  }
+
+  /** Bounded: a connection that does not become ready is not used again. */
+  async #readyOrBroken(): Promise<void> {
+    if (!this.#awaitingReady || this.#broken) return;
+    const ready = deferred<void>();
+    this.#onReady = ready.resolve;
+    const timer = setTimeout(ready.resolve, READY_AFTER_ERROR_MS);
+    await ready.promise;
+    clearTimeout(timer);
+    this.#onReady = undefined;
   }
 }

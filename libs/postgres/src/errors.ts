@@ -43,7 +43,7 @@ interface ServerError extends Error {
   severity: string | undefined;
 }
 
-function isServerError(error: unknown): error is ServerError {
+export function isServerError(error: unknown): error is ServerError {
   // Five characters of a SQLSTATE; system errors such as EPIPE have no severity.
   return (
     error instanceof Error &&

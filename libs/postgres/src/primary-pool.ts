@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '#libs/kernel';
-import type { Connection, Queryable, Rows, Statement } from './connection.js';
+import type { Connection, Queryable, Rows, ServerRole, Statement } from './connection.js';
 import { READ_ONLY_TRANSACTION, StatementRefused, StorageUnavailable, unavailable } from './errors.js';
 import { HostPool, type Lease } from './host-pool.js';
 import { type PostgresSettings, TIMEOUTS } from './settings.js';
@@ -140,12 +140,7 @@ export class PrimaryPool implements Queryable {
   /** Asks every server at once: a host that does not even refuse must not delay the answer of another. */
   async #locate(): Promise<HostPool> {
     const asked = this.#hosts.map(async (host) => {
-      const lease = await host.lease();
-      const isStandby = lease.connection.role === 'standby';
-      // An idle connection to a standby hears of its promotion only with its next result: ask a new one next time.
-      if (isStandby) lease.distrust();
-      lease.release();
-      if (isStandby) throw new StorageUnavailable(`${host.name} is a standby`);
+      if ((await roleOf(host)) === 'standby') throw new StorageUnavailable(`${host.name} is a standby`);
       return host;
     });
     const host = await Promise.any(asked).catch((error: unknown) => {
@@ -167,6 +162,17 @@ export class PrimaryPool implements Queryable {
 
 function isReadOnly(error: unknown): boolean {
   return error instanceof StatementRefused && error.sqlState === READ_ONLY_TRANSACTION;
+}
+
+async function roleOf(host: HostPool): Promise<ServerRole> {
+  const lease = await host.lease();
+  try {
+    // A connection that was idle while its server was promoted hears of it with its next result.
+    if (lease.connection.role === 'standby') await lease.connection.send({ text: 'select 1' });
+    return lease.connection.role;
+  } finally {
+    lease.release();
+  }
 }
 
 function releaseUnless(pending: Promise<Lease>, kept: Lease | undefined): void {

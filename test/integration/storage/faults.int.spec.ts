@@ -247,7 +247,10 @@ describe('a half-sent message', () => {
 
   it('holds the head row until the transaction time-out of the role ends its backend', async () => {
     await sendHalf('update config.head set attempt = attempt where id = 1');
-    await sendHalf('update config.read_fence set n = n where slot = 0', 'transaction_timeout = 0');
+    const control = await sendHalf(
+      'update config.read_fence set n = n where slot = 0',
+      'transaction_timeout = 0',
+    );
     await vi.waitUntil(async () => (await isLocked('head')) && (await isLocked('read_fence')));
     const started = performance.now();
     await vi.waitUntil(async () => !(await isLocked('head')), { timeout: 10_000 });
@@ -258,6 +261,8 @@ describe('a half-sent message', () => {
     // Statement and idle time-outs alone do not end such a backend.
     await pause(1_500);
     expect(await isLocked('read_fence')).toBe(true);
+    control.connection.stream.destroy();
+    await vi.waitUntil(async () => !(await isLocked('read_fence')));
   });
 });
 

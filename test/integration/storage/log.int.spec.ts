@@ -149,7 +149,7 @@ describe('loadState', () => {
       for await (const page of pages) bytes.push(page.reduce((sum, entry) => sum + entry.value.length, 0));
       return bytes;
     });
-    expect(Math.max(...sizes)).toBeLessThanOrEqual(8 * 1024 * 1024);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(2 * 1024 * 1024);
   });
 
   it('may take longer than a publish may', async () => {

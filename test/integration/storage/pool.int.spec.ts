@@ -50,6 +50,7 @@ describe('a pool with its server', () => {
     const pid = async () => (await pool.query({ text: 'select pg_backend_pid() as pid' })).rows[0]?.pid;
     const before = await pid();
     await failure("select 'x'::int");
+    await failure('select pg_sleep(5)');
     expect(await pid()).toBe(before);
     expect(pool.available()).toBe(true);
   });

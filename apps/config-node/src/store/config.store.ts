@@ -1,6 +1,6 @@
 import type { Change } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
-import { migrate, type PrimaryPool, type Queryable } from '#libs/postgres';
+import { migrate, type PostgresSettings, PrimaryPool, type Queryable } from '#libs/postgres';
 import { COMMIT, CONFIRM_FENCE } from './commit.sql.js';
 import { commitParameters, fenceParameters } from './commit-parameters.js';
 import {
@@ -28,6 +28,10 @@ import type {
 const HEAD_COLUMNS = `h.cluster_id as "clusterId", h.version, encode(h.chain, 'hex') as chain, h.term,
   h.leader_id as "leaderId", h.incarnation, h.attempt`;
 
+/** One for the batch, one for what must not wait behind it, one for a linearizable read. */
+const LEADER_CONNECTIONS = 3;
+const READ_CONNECTIONS = 4;
+
 /** A page of the log ends at this many bytes unless the caller says otherwise. */
 const PAGE_BYTES = 4 * 1024 * 1024;
 
@@ -37,9 +41,24 @@ const PAGE_BYTES = 4 * 1024 * 1024;
  */
 export class ConfigStore {
   readonly #pool: PrimaryPool;
+  readonly #reads: PrimaryPool;
 
-  constructor(pool: PrimaryPool) {
+  /** `reads` serves what people ask for (history, log, values): it must not take connections that the leader needs. */
+  constructor(pool: PrimaryPool, reads: PrimaryPool = pool) {
     this.#pool = pool;
+    this.#reads = reads;
+  }
+
+  /** A store with pools of its own; `end` closes them. */
+  static open(settings: Omit<PostgresSettings, 'max'>): ConfigStore {
+    return new ConfigStore(
+      new PrimaryPool({ ...settings, max: LEADER_CONNECTIONS }),
+      new PrimaryPool({ ...settings, max: READ_CONNECTIONS }),
+    );
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([this.#pool.end(), this.#reads.end()]);
   }
 
   /** Whether the primary answered the last statement sent to it. */
@@ -134,7 +153,7 @@ export class ConfigStore {
 
   /** The changes after `version`, in order: at most `limit`, and at most about `maxBytes` unless the first is larger. */
   async changesAfter(version: number, limit: number, maxBytes: number): Promise<Change[]> {
-    const { rows } = await this.#pool.queryAnyReadable<LogRow>({
+    const { rows } = await this.#reads.queryAnyReadable<LogRow>({
       name: 'changes-after',
       text: logPage({ inNamespace: false }),
       values: [version, limit, maxBytes],
@@ -150,7 +169,7 @@ export class ConfigStore {
     maxBytes?: number;
   }): Promise<Change[]> {
     const bounds = [page.after, page.limit, page.maxBytes ?? PAGE_BYTES];
-    const { rows } = await this.#pool.queryAnyReadable<LogRow>(
+    const { rows } = await this.#reads.queryAnyReadable<LogRow>(
       page.namespace === undefined
         ? { name: 'changes-after', text: logPage({ inNamespace: false }), values: bounds }
         : { text: logPage({ inNamespace: true }), values: [...bounds, page.namespace] },
@@ -160,7 +179,7 @@ export class ConfigStore {
 
   /** The lowest version that the log still holds; undefined while it is empty. */
   async oldestVersion(): Promise<number | undefined> {
-    const { rows } = await this.#pool.queryAnyReadable<{ oldest: number | null }>({
+    const { rows } = await this.#reads.queryAnyReadable<{ oldest: number | null }>({
       name: 'oldest-version',
       text: 'select min(version) as oldest from config.changes',
     });
@@ -173,7 +192,7 @@ export class ConfigStore {
     key: string,
     page: { limit: number; before?: number | undefined },
   ): Promise<HistoryItem[]> {
-    const { rows } = await this.#pool.queryAnyReadable<HistoryRow>({
+    const { rows } = await this.#reads.queryAnyReadable<HistoryRow>({
       name: 'history',
       text: `select o.version, c.term, o.op, o.content_type, o.checksum, coalesce(octet_length(o.value), 0) as size,
           c.author, c.comment, c.created_at
@@ -196,7 +215,7 @@ export class ConfigStore {
 
   /** The key as it was at `version`; undefined when it did not exist then. */
   async valueAt(namespace: string, key: string, version: number): Promise<StoredEntry | undefined> {
-    const { rows } = await this.#pool.queryAnyReadable<ChangeRow & OperationRow & { value: Buffer | null }>({
+    const { rows } = await this.#reads.queryAnyReadable<ChangeRow & OperationRow & { value: Buffer | null }>({
       name: 'value-at',
       text: `select ${CHANGE_COLUMNS}, ${OPERATION_COLUMNS}, o.value
         from config.change_ops as o join config.changes as c on c.version = o.version
@@ -215,7 +234,7 @@ export class ConfigStore {
    * is bounded: it must not wait for anything but its own work.
    */
   async loadState<T>(consume: (head: HeadRow, pages: EntryPages) => Promise<T>): Promise<T> {
-    return this.#pool.readTransaction(
+    return this.#reads.readTransaction(
       'begin transaction isolation level repeatable read, read only',
       async (tx) => {
         // Longer than a publish may take; a running timer is only stopped by 0.

@@ -5,8 +5,9 @@ import type { StoredEntry } from './store.types.js';
 /** Entries in the order of namespace and key, page after page. */
 export type EntryPages = AsyncIterable<StoredEntry[]>;
 
-const PAGE_ENTRIES = 2_000;
-const PAGE_BYTES = 8 * 1024 * 1024;
+/** Small enough that decoding a page does not hold up the event loop of a node that serves reads meanwhile. */
+const PAGE_ENTRIES = 500;
+const PAGE_BYTES = 2 * 1024 * 1024;
 
 interface EntryRow {
   namespace: string;
@@ -27,7 +28,7 @@ select namespace, key, value, content_type, checksum, version, created_at from (
 ) as sized
 where bytes_so_far <= $4 or nth = 1 order by namespace, key`;
 
-/** Reads `config.entries` to its end; \`tx\` decides of which moment. */
+/** Reads `config.entries` to its end; `tx` decides of which moment. */
 export async function* entryPages(tx: Queryable): AsyncGenerator<StoredEntry[], void> {
   let after: [namespace: string, key: string] = ['', ''];
   for (;;) {

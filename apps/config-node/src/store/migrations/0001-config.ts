@@ -69,6 +69,18 @@ create table config.entries (
   primary key (namespace, key)
 ) with (fillfactor = 80);
 
+-- Compressing with pglz takes several times as long as storing, while head is locked: lz4 where the server has it,
+-- else none.
+do $$ begin
+  if exists (select from pg_settings where name = 'default_toast_compression' and 'lz4' = any (enumvals)) then
+    alter table config.change_ops alter column value set compression lz4;
+    alter table config.entries alter column value set compression lz4;
+  else
+    alter table config.change_ops alter column value set storage external;
+    alter table config.entries alter column value set storage external;
+  end if;
+end $$;
+
 -- Makes p_winner the leader of the next term, if head still says what the caller has seen: of any number of callers
 -- with one p_seen_term exactly one gets a row. p_suspect is null when there has been no leader yet.
 create function config.claim(

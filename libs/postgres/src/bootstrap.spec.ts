@@ -1,0 +1,22 @@
+import { describe, expect, it } from 'vitest';
+import { bootstrapSql } from './bootstrap.js';
+
+const passwords = {
+  holdfast_node: 'n',
+  holdfast_registry: 'r',
+  holdfast_failover: 'f',
+  holdfast_sync: 's',
+};
+
+describe('bootstrapSql', () => {
+  it('quotes passwords as literals', () => {
+    const sql = bootstrapSql({ passwords: { ...passwords, holdfast_node: "it's \\ done" } });
+    expect(sql).toContain(String.raw`password  E'it''s \\ done'`);
+  });
+
+  it('refuses passwords that a role cannot have', () => {
+    for (const holdfast_node of ['', 'a\0b']) {
+      expect(() => bootstrapSql({ passwords: { ...passwords, holdfast_node } })).toThrow('needs a password');
+    }
+  });
+});
