@@ -2,10 +2,13 @@ import { defineConfig } from 'vitest/config';
 
 // '#libs/*' resolves to TypeScript sources, so that tests need no build.
 const resolve = { conditions: ['source'] };
+// Where the set-up of a whole run is loaded.
+const environments = { __vitest__: { resolve } };
 
 export default defineConfig({
   resolve,
   ssr: { resolve },
+  environments,
   test: {
     pool: 'threads',
     isolate: false,
@@ -16,6 +19,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.int.spec.ts'],
+          globalSetup: ['test/integration/local-programs.setup.ts'],
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 120_000,

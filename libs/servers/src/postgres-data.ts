@@ -96,7 +96,9 @@ async function removeStalePidFile(dataDir: string): Promise<void> {
     const working = postgresesOn(dataDir);
     if (working.length === 0) break;
     if (working.includes(pid) || performance.now() > giveUpAt) {
-      throw new ServerFailed(`another Postgres (pid ${working.join(', ')}) already runs on ${dataDir}`);
+      throw new ServerFailed(
+        `another Postgres (pid ${working.includes(pid) ? pid : working.join(', ')}) already runs on ${dataDir}`,
+      );
     }
     await wait(50);
   }
