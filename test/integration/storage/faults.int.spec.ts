@@ -149,7 +149,7 @@ describe('an unknown outcome', () => {
     proxy.drop('down');
     const started = performance.now();
     await expect(store.commit(fence, batch)).rejects.toBeInstanceOf(OutcomeUnknown);
-    expect(performance.now() - started).toBeLessThan(1_500);
+    expect(performance.now() - started).toBeLessThan(2_500);
     expect(await resolve()).toBe('committed');
   });
 
@@ -256,7 +256,7 @@ describe('a half-sent message', () => {
     await vi.waitUntil(async () => !(await isLocked('head')), { timeout: 10_000 });
     const heldMs = performance.now() - started;
     expect(heldMs).toBeGreaterThan(1_500);
-    expect(heldMs).toBeLessThan(4_000);
+    expect(heldMs).toBeLessThan(6_000);
     expect(await lab.store.commit(fence, batch)).not.toBe('fenced');
     // Statement and idle time-outs alone do not end such a backend.
     await pause(1_500);

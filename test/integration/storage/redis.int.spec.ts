@@ -79,7 +79,7 @@ describe('RedisCache', () => {
     const started = performance.now();
     await expect(away.getJson('k')).rejects.toBeInstanceOf(CacheUnavailable);
     await expect(away.setJson('k', 1, 1_000)).rejects.toBeInstanceOf(CacheUnavailable);
-    expect(performance.now() - started).toBeLessThan(200);
+    expect(performance.now() - started).toBeLessThan(900);
     const late = await startRedis({ dir, port });
     await expect.poll(() => away.available, { timeout: 10_000 }).toBe(true);
     await away.setJson('k', 1, 1_000);
