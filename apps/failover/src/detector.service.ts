@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { NodeVerdict } from '#libs/contracts';
+import type { LeaderLost, NodeVerdict } from '#libs/contracts';
 import { type Clock, type Repeating, repeat } from '#libs/kernel';
 import { Bus, type BusLogger, FactOutbox, FactStream } from '#libs/messaging';
 import type { DetectorInput, DetectorOutput, FailureDetector } from './domain/failure-detector.js';
@@ -38,9 +38,11 @@ export class DetectorService {
 
   start(): void {
     const nowMs = () => this.clock.monotonicMs();
-    this.bus.onStatus((connected) => this.give({ type: 'bus', connected, nowMs: nowMs() }));
-    this.give({ type: 'bus', connected: this.bus.connected, nowMs: nowMs() });
-    this.loop = repeat(() => this.give({ type: 'tick', nowMs: nowMs() }), {
+    const tick = () => {
+      this.give({ type: 'bus', connected: this.bus.responsive, nowMs: nowMs() });
+      this.give({ type: 'tick', nowMs: nowMs() });
+    };
+    this.loop = repeat(tick, {
       everyMs: this.settings.detector.tickEveryMs,
       onError: (error) => this.complain('a tick', error),
     });
@@ -64,6 +66,18 @@ export class DetectorService {
       const grounds = { evidence: { heardOf: true }, sinceMs: nowMs, judgedMs: nowMs };
       if (verdict.reason !== 'handover') this.depose(verdict, { ...grounds, reason: verdict.reason });
     }
+  }
+
+  /** A leader that stops says so, and need not be found out. Other reasons it mends itself, or its fence grows old. */
+  leaderLost({ nodeId, term, reason }: LeaderLost): void {
+    const { current } = this.head;
+    if (reason !== 'stopping' || current?.leaderId !== nodeId || current.term !== term) return;
+    const nowMs = this.clock.monotonicMs();
+    const { incarnation } = current;
+    this.depose(
+      { nodeId, incarnation },
+      { reason: 'handover', evidence: { stopping: true }, sinceMs: nowMs, judgedMs: nowMs },
+    );
   }
 
   private carryOut(output: DetectorOutput): void {

@@ -94,7 +94,7 @@ export class ElectionService {
 
   private async run(suspect: Suspect, grounds: Grounds): Promise<void> {
     for (let attempt = 0; !this.abort.signal.aborted; attempt++) {
-      if (attempt > 0 && this.isWithdrawn(suspect)) return;
+      if (attempt > 0 && grounds.reason !== 'handover' && this.isWithdrawn(suspect)) return;
       try {
         if ((await this.attempt(suspect, grounds)) === 'done') return;
       } catch (error) {

@@ -32,6 +32,9 @@ export function failoverApp(settings: ReturnType<typeof loadFailoverSettings>): 
     password: settings.postgresPassword,
     applicationName: instanceId,
   });
+  metrics.gauge('bus_messages', 'Messages of the bus since the start', ['outcome'], (gauge) => {
+    for (const [outcome, count] of Object.entries(bus.counts)) gauge.set({ outcome }, count);
+  });
   readiness.add('nats', () => ({ ok: bus.connected }), { required: false });
   readiness.add('postgres', () => ({ ok: pool.available() }), { required: false });
 

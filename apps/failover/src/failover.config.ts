@@ -1,4 +1,4 @@
-import { loadSettings, type Timings, timingsOf } from '#libs/config';
+import { loadSettings, type SettingsInput, type Timings, timingsOf } from '#libs/config';
 import type { DetectorSettings } from './domain/failure-detector.js';
 
 const NAMES = [
@@ -40,8 +40,9 @@ export interface FailoverSettings {
   outboxEveryMs: number;
 }
 
-export function loadFailoverSettings() {
-  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_failover' });
+/** Without an input: of this process. */
+export function loadFailoverSettings(input?: SettingsInput) {
+  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_failover' }, input);
 }
 
 export function failoverSettings(

@@ -4,6 +4,7 @@ import {
   type FactPayload,
   type HandoverReply,
   type LeaderElected,
+  type LeaderLost,
   type NodeHeartbeat,
   type NodeVerdict,
   Problem,
@@ -75,6 +76,11 @@ export class FailoverController {
   @EventPattern<string>('node.recovered')
   recovered(@Payload() verdict: NodeVerdict): void {
     this.detector.heard(verdict);
+  }
+
+  @EventPattern<string>('leader.lost')
+  lost(@Payload() lost: LeaderLost): void {
+    this.detector.leaderLost(lost);
   }
 
   @EventPattern<string>('leader.elected')

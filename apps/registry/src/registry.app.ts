@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
-import { Redis } from 'ioredis';
 import { maskSecrets } from '#libs/config';
 import { systemClock } from '#libs/kernel';
 import { Bus, BusStrategy, FactOutbox } from '#libs/messaging';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
+import { RedisCache } from '#libs/redis';
 import { PublicGuard, type ServiceOptions } from '#libs/service';
 import { type loadRegistrySettings, registrySettings } from './registry.config.js';
 import { registryModule } from './registry.module.js';
@@ -32,21 +32,22 @@ export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): 
     password: settings.postgresPassword,
     applicationName: instanceId,
   });
-  const redis = new Redis({
+  const redis = RedisCache.connect({
     host: settings.redisHost,
     port: settings.redisPort,
-    ...(settings.redisPassword === undefined ? {} : { password: settings.redisPassword }),
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: 1_000,
-    commandTimeout: 500,
-    retryStrategy: (attempt) => Math.min(1_000, attempt * 100),
+    password: settings.redisPassword,
+    sentinels: settings.redisSentinels,
+    masterName: settings.redisMaster,
+    connectionName: instanceId,
+    onError: (error) => logger.debug({ reason: error.message }, 'redis'),
   });
-  redis.on('error', (error: Error) => logger.debug({ reason: error.message }, 'redis'));
 
+  metrics.gauge('bus_messages', 'Messages of the bus since the start', ['outcome'], (gauge) => {
+    for (const [outcome, count] of Object.entries(bus.counts)) gauge.set({ outcome }, count);
+  });
   readiness.add('nats', () => ({ ok: bus.connected }), { required: true });
   readiness.add('postgres', () => ({ ok: pool.available() }), { required: false });
-  readiness.add('redis', () => ({ ok: redis.status === 'ready' }), { required: false });
+  readiness.add('redis', () => ({ ok: redis.available }), { required: false });
 
   let service: RegistryService | undefined;
   let outbox: FactOutbox | undefined;
@@ -79,7 +80,7 @@ export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): 
     },
     stopped: async () => {
       await bus.close();
-      redis.disconnect();
+      redis.close();
       await pool.end();
     },
   };

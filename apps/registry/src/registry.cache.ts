@@ -1,50 +1,55 @@
 import { Injectable } from '@nestjs/common';
-import { Redis } from 'ioredis';
+import { z } from 'zod';
 import { NodeInfo } from '#libs/contracts';
+import { RedisCache } from '#libs/redis';
 
-const INDEX = 'holdfast:registry:nodes';
+const INDEX = 'holdfast:registry:index';
 const keyOf = (nodeId: string) => `holdfast:registry:node:${nodeId}`;
+const Index = z.array(z.string());
+/** Heartbeats of one status: more than a service sends in years. */
+const BEATS_PER_STATUS = 1_000_000_000;
 
 /**
  * Members in Redis, for a registry that has just started and for whoever may read Redis. Entries live longer than
- * several missed heartbeats; an index names them all, because keys are never scanned.
+ * several missed heartbeats; an index names them all, because keys are never scanned. Of two instances that write,
+ * the one with the newer status, or else the newer heartbeat, is kept.
  */
 @Injectable()
 export class RegistryCache {
   constructor(
-    private readonly redis: Redis,
+    private readonly redis: RedisCache,
     private readonly settings: { ttlMs: number },
   ) {}
 
-  async put(nodes: readonly NodeInfo[]): Promise<void> {
-    if (nodes.length === 0) return;
-    const pipeline = this.redis.pipeline();
-    for (const node of nodes) pipeline.set(keyOf(node.id), JSON.stringify(node), 'PX', this.settings.ttlMs);
-    pipeline.sadd(INDEX, ...nodes.map((node) => node.id));
-    await pipeline.exec();
+  async put(
+    members: readonly { node: NodeInfo; beatSeq: number }[],
+    allIds: readonly string[],
+  ): Promise<void> {
+    const { ttlMs } = this.settings;
+    const writes = members.map(({ node, beatSeq }) => {
+      const seq = node.statusSeq * BEATS_PER_STATUS + Math.min(Math.max(0, beatSeq), BEATS_PER_STATUS - 1);
+      return this.redis.setIfNewer(keyOf(node.id), { incarnation: node.incarnation, seq }, node, ttlMs);
+    });
+    await Promise.all([...writes, this.redis.setJson(INDEX, allIds, ttlMs)]);
   }
 
   async remove(nodeId: string): Promise<void> {
-    await this.redis.pipeline().del(keyOf(nodeId)).srem(INDEX, nodeId).exec();
+    await this.redis.delete(keyOf(nodeId));
   }
 
   async get(nodeId: string): Promise<NodeInfo | undefined> {
-    return parse(await this.redis.get(keyOf(nodeId)));
+    return nodeOf((await this.redis.getStamped(keyOf(nodeId)))?.value);
   }
 
   async all(): Promise<NodeInfo[]> {
-    const ids = await this.redis.smembers(INDEX);
-    if (ids.length === 0) return [];
-    const texts = await this.redis.mget(ids.map(keyOf));
-    const nodes = texts.map(parse);
-    const expired = ids.filter((_, index) => nodes[index] === undefined);
-    if (expired.length > 0) await this.redis.srem(INDEX, ...expired);
-    return nodes.filter((node) => node !== undefined);
+    const ids = Index.safeParse(await this.redis.getJson(INDEX));
+    if (!ids.success) return [];
+    const stored = await this.redis.getManyStamped(ids.data.map(keyOf));
+    return stored.map((entry) => nodeOf(entry?.value)).filter((node) => node !== undefined);
   }
 }
 
-function parse(text: string | null): NodeInfo | undefined {
-  if (text === null) return undefined;
-  const result = NodeInfo.safeParse(JSON.parse(text));
+function nodeOf(value: unknown): NodeInfo | undefined {
+  const result = NodeInfo.safeParse(value);
   return result.success ? result.data : undefined;
 }

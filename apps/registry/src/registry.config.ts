@@ -1,4 +1,4 @@
-import { loadSettings, timingsOf } from '#libs/config';
+import { loadSettings, type SettingsInput, timingsOf } from '#libs/config';
 
 const NAMES = [
   'instanceId',
@@ -32,13 +32,17 @@ export interface RegistrySettings {
   tickEveryMs: number;
   flushEveryMs: number;
   refreshEveryMs: number;
+  retryEveryMs: number;
+  /** How long the first questions after the start wait for the stores. */
+  firstLookMs: number;
   pruneEveryMs: number;
   cacheTtlMs: number;
   outboxEveryMs: number;
 }
 
-export function loadRegistrySettings() {
-  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_registry' });
+/** Without an input: of this process. */
+export function loadRegistrySettings(input?: SettingsInput) {
+  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_registry' }, input);
 }
 
 export function registrySettings(preset: Parameters<typeof timingsOf>[0]): RegistrySettings {
@@ -52,6 +56,8 @@ export function registrySettings(preset: Parameters<typeof timingsOf>[0]): Regis
     tickEveryMs: 100,
     flushEveryMs: 1_000,
     refreshEveryMs: 5_000,
+    retryEveryMs: 500,
+    firstLookMs: 700,
     pruneEveryMs: 600_000,
     outboxEveryMs: 2_000,
     // Renewed once a second; outlives well over three missed heartbeats.

@@ -1,9 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { Redis } from 'ioredis';
 import type { Clock } from '#libs/kernel';
 import { Bus, type BusLogger, FactOutbox, FactStream } from '#libs/messaging';
 import { Metrics } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
+import type { RedisCache } from '#libs/redis';
 import { Journal } from './journal.js';
 import { RegistryCache } from './registry.cache.js';
 import type { RegistrySettings } from './registry.config.js';
@@ -15,7 +15,7 @@ import { RegistryStore } from './registry.store.js';
 export interface RegistryParts {
   bus: Bus;
   pool: PrimaryPool;
-  redis: Redis;
+  redis: RedisCache;
   metrics: Metrics;
   logger: BusLogger;
   clock: Clock;

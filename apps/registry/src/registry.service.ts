@@ -9,7 +9,7 @@ import {
   Problem,
   type RegisterReply,
 } from '#libs/contracts';
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, deferred, type Repeating, repeat, sleep } from '#libs/kernel';
 import { type AskedRequest, Bus, type BusLogger, type OutboxFact } from '#libs/messaging';
 import { HearingGuard } from './domain/hearing-guard.js';
 import { type MemberRecord, Membership, type Transition } from './domain/membership.js';
@@ -28,7 +28,10 @@ export class RegistryService {
   private readonly hearing: HearingGuard;
   private readonly beatSinceFlush = new Set<string>();
   private readonly loops: Repeating[] = [];
+  /** Resolved when the stores have been asked once after the start, whatever they said. */
+  private readonly firstLook = deferred<void>();
   private migrated = false;
+  private refreshedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly bus: Bus,
@@ -51,8 +54,7 @@ export class RegistryService {
       this.loops.push(repeat(task, { everyMs, onError: (error) => this.complain(what, error) }));
     every('judging silence', this.settings.tickEveryMs, () => this.tick());
     every('renewing the cache and heartbeat rows', this.settings.flushEveryMs, () => this.flush());
-    every('reading members from the cache', this.settings.refreshEveryMs, () => this.refreshFromCache());
-    every('reading members from the database', this.settings.refreshEveryMs, () => this.refreshFromStore());
+    every('reading members from the stores', this.settings.retryEveryMs, () => this.refresh());
     every('pruning', this.settings.pruneEveryMs, () => this.prune());
   }
 
@@ -151,7 +153,7 @@ export class RegistryService {
 
   private tick(): void {
     const nowMs = this.clock.monotonicMs();
-    const hearing = this.hearing.step(nowMs, this.bus.connected);
+    const hearing = this.hearing.step(nowMs, this.bus.responsive);
     if (hearing !== 'hears') {
       this.members.forgiveSilence(nowMs);
       return;
@@ -167,11 +169,26 @@ export class RegistryService {
       .filter((record) => record !== undefined);
     this.beatSinceFlush.clear();
     if (records.length === 0) return;
+    const nodes = records.map((record) => ({
+      node: this.members.info(record),
+      beatSeq: this.members.beatSeq(record.nodeId),
+    }));
+    const allIds = this.list({}).map((node) => node.id);
     const cached = this.cache
-      .put(records.map((record) => this.members.info(record)))
+      .put(nodes, allIds)
       .catch((error: unknown) => this.complain('renewing the cache', error));
     const stored = this.migrated ? this.store.saveHeartbeats(records) : undefined;
     await Promise.all([cached, stored]);
+  }
+
+  /** Often until the tables are there, then at its pace. */
+  private async refresh(): Promise<void> {
+    const nowMs = this.clock.monotonicMs();
+    if (this.migrated && nowMs - this.refreshedAtMs < this.settings.refreshEveryMs) return;
+    this.refreshedAtMs = nowMs;
+    const looks = await Promise.allSettled([this.refreshFromCache(), this.refreshFromStore()]);
+    this.firstLook.resolve();
+    for (const look of looks) if (look.status === 'rejected') this.complain('reading members', look.reason);
   }
 
   private async refreshFromCache(): Promise<void> {
@@ -190,8 +207,9 @@ export class RegistryService {
     }
   }
 
-  /** The database knows of registrations that another instance took. Without it we go by what we remember. */
+  /** The stores know of registrations that another instance took, or this one before. Without them memory must do. */
   private async consultStore(nodeId: string): Promise<void> {
+    await Promise.race([this.firstLook.promise, sleep(this.settings.firstLookMs)]);
     if (!this.migrated) return;
     await this.reload(nodeId).catch((error: unknown) => this.complain('looking a member up', error));
   }

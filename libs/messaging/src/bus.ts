@@ -71,11 +71,16 @@ export class Bus {
   /** Returns at once, connected or not; the connection is sought for ever. */
   static connect(options: BusOptions): Bus {
     const { logger, clock = systemClock, rng = systemRng } = options;
-    return new Bus(new BusConnection(options, logger, rng), logger, clock);
+    return new Bus(new BusConnection(options, logger, rng, clock), logger, clock);
   }
 
   get connected(): boolean {
     return this.link.current !== undefined;
+  }
+
+  /** Whether silence proves anything: connected, and the server answered within the last 750 ms. */
+  get responsive(): boolean {
+    return this.link.responsive;
   }
 
   /** The live connection, for what only the client library can do (JetStream); undefined while away. */

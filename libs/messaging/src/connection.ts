@@ -6,7 +6,7 @@ import {
   type Subscription,
 } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
-import { fullJitterMs, type Rng, sleep, TimeoutError, withTimeout } from '#libs/kernel';
+import { type Clock, fullJitterMs, type Rng, sleep, TimeoutError, withTimeout } from '#libs/kernel';
 
 export interface ConnectionSettings {
   servers: string[];
@@ -30,6 +30,9 @@ const CONNECT_TIMEOUT_MS = 1_000;
 /** A server that stopped answering is noticed after two unanswered pings: a frozen process keeps its sockets open. */
 const PING_EVERY_MS = 1_000;
 const PINGS_UNANSWERED = 2;
+/** For those who draw conclusions from silence, the pace at which the server is asked whether it still answers. */
+const PROBE_EVERY_MS = 250;
+const RESPONSIVE_FOR_MS = 3 * PROBE_EVERY_MS;
 
 /**
  * Keeps one connection to the bus for the life of the process.
@@ -46,17 +49,25 @@ export class BusConnection {
   private readonly statusListeners = new Set<(connected: boolean) => void>();
   private readonly abort = new AbortController();
   private readonly loop: Promise<void>;
+  private answeredAtMs = Number.NEGATIVE_INFINITY;
+  private probing = false;
 
   constructor(
     readonly settings: ConnectionSettings,
     private readonly logger: BusLogger,
     private readonly rng: Rng,
+    private readonly clock: Clock,
   ) {
     this.loop = this.run();
   }
 
   get current(): NatsConnection | undefined {
     return this.nc && !this.nc.isClosed() ? this.nc : undefined;
+  }
+
+  /** Connected, and the server answered a moment ago: a frozen one counts as connected for seconds. */
+  get responsive(): boolean {
+    return this.current !== undefined && this.clock.monotonicMs() - this.answeredAtMs < RESPONSIVE_FOR_MS;
   }
 
   onStatus(listener: (connected: boolean) => void): () => void {
@@ -148,13 +159,30 @@ export class BusConnection {
     this.nc = nc;
     for (const standing of this.standing) this.attach(standing, nc);
     this.logger.info({ server: nc.getServer(), version: nc.info?.version }, 'bus connected');
+    this.answeredAtMs = this.clock.monotonicMs();
     this.tell(true);
     const errors = this.logErrors(nc);
+    const prober = setInterval(() => void this.probe(nc), PROBE_EVERY_MS);
     const reason = await nc.closed();
+    clearInterval(prober);
     this.nc = undefined;
     await errors;
     if (!this.closing) this.logger.warn({ reason: messageOf(reason) }, 'bus connection lost');
     this.tell(false);
+  }
+
+  /** Never rejects: an unanswered probe is the answer. */
+  private async probe(nc: NatsConnection): Promise<void> {
+    if (this.probing || nc.isClosed()) return;
+    this.probing = true;
+    try {
+      await nc.flush();
+      this.answeredAtMs = this.clock.monotonicMs();
+    } catch (error) {
+      this.logger.debug({ reason: messageOf(error) }, 'the bus did not answer');
+    } finally {
+      this.probing = false;
+    }
   }
 
   private async logErrors(nc: NatsConnection): Promise<void> {

@@ -97,7 +97,8 @@ export class Membership {
     if (!known && this.members.size >= this.settings.maxMembers) return { outcome: 'full' };
     const member = this.begin(request, known, at, nowMs);
     member.explicit = true;
-    return { outcome: 'registered', record: member.record, transition: this.move(member, known) };
+    const transition = this.move(member, known);
+    return { outcome: 'registered', record: member.record, transition };
   }
 
   heartbeat(beat: NodeHeartbeat, at: string, nowMs: number): HeartbeatOutcome {
@@ -198,6 +199,11 @@ export class Membership {
   get(nodeId: string): MemberRecord | undefined {
     const record = this.members.get(nodeId)?.record;
     return record?.left ? undefined : record;
+  }
+
+  /** The last heartbeat of its incarnation; -1 before the first. */
+  beatSeq(nodeId: string): number {
+    return this.members.get(nodeId)?.seq ?? -1;
   }
 
   records(): MemberRecord[] {
