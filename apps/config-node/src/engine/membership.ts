@@ -66,7 +66,7 @@ export class Membership {
   get condition(): Condition {
     if (this.stopping) return 'stopping';
     if (this.divergence.isWrongDatabase) return 'wrong-database';
-    if (!this.level) return 'syncing';
+    if (!this.hasBeenLevel()) return 'syncing';
     if (this.host.isStale()) return 'stale';
     return this.overloaded ? 'overloaded' : 'ok';
   }
@@ -81,10 +81,15 @@ export class Membership {
     for (const loop of this.loops) await loop.stop();
   }
 
+  private hasBeenLevel(): boolean {
+    const { host } = this;
+    this.level ||= host.replica.clusterId !== null && !host.isStale() && this.replication.lag <= LEVEL_LAG;
+    return this.level;
+  }
+
   private heartbeat(): void {
     const { host, leadership } = this;
     this.overloaded = this.lag.sample().p99Ms > OVERLOADED_MS;
-    this.level ||= host.replica.clusterId !== null && !host.isStale() && this.replication.lag <= LEVEL_LAG;
     this.bus.publish('node.heartbeat', {
       nodeId: host.nodeId,
       incarnation: this.incarnation,

@@ -15,7 +15,7 @@ export class Snapshotter {
   private rests = 0;
   private withheld = false;
   private loop: Repeating | undefined;
-  private saving: Promise<void> = Promise.resolve();
+  private saving: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly host: ReplicaHost,
@@ -44,11 +44,12 @@ export class Snapshotter {
     });
   }
 
-  /** Nothing is saved while it is doubtful whose history this is: what is on disk stays as it is. */
+  /** Saves the state once more and keeps a copy; then nothing is saved while it is doubtful whose history this is. */
   async withhold(why: string): Promise<void> {
     if (this.withheld) return;
+    const saved = this.save({ paced: false });
     this.withheld = true;
-    await this.saving;
+    await saved;
     const kept = await this.file.setAside(why);
     this.logger.warn({ kept }, 'the snapshot is set aside');
   }
@@ -68,17 +69,20 @@ export class Snapshotter {
     this.rests = Math.floor(bytes / AVERAGE_BYTES_PER_S / (EVERY_MS / 1_000));
   }
 
-  private async save(options: { paced: boolean }): Promise<number> {
+  /** One at a time: they all write the same file. Returns the bytes written. */
+  private save(options: { paced: boolean }): Promise<number> {
+    if (this.withheld) return Promise.resolve(0);
+    const saved = this.saving.then(() => this.write(options));
+    this.saving = saved.catch(() => undefined); // whoever asked for it is told
+    return saved;
+  }
+
+  private async write(options: { paced: boolean }): Promise<number> {
     const { replica } = this.host;
-    if (this.withheld || replica.clusterId === null || replica.chain === this.savedChain) return 0;
+    if (replica.clusterId === null || replica.chain === this.savedChain) return 0;
     const pinned = await pinState(replica, () => nextTurn());
     if (pinned === undefined) return 0; // overtaken by changes: next time
-    const writing = this.file.save(pinned, options);
-    this.saving = writing.then(
-      () => undefined,
-      () => undefined,
-    );
-    const bytes = await writing;
+    const bytes = await this.file.save(pinned, options);
     this.savedChain = pinned.position.chain;
     this.logger.debug({ version: pinned.position.version, bytes }, 'snapshot saved');
     return bytes;

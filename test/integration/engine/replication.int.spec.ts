@@ -1,0 +1,308 @@
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { changeFromWire, WireChange } from '#libs/contracts';
+import { FaultProxy } from '#libs/testing';
+import { CLUSTER_KEY, type EngineLab, type LabNode, openEngineLab, put, until, write } from './engine-lab.js';
+
+let lab: EngineLab;
+const proxies: FaultProxy[] = [];
+
+beforeEach(async () => {
+  lab = await openEngineLab();
+});
+afterEach(async () => {
+  await lab.close();
+  for (const proxy of proxies.splice(0)) await proxy.close();
+});
+
+/** Nobody listens there any more. */
+function cut(proxy: FaultProxy): void {
+  proxy.refuse();
+  proxy.reset();
+}
+
+async function publish(leader: LabNode, count: number, prefix = 'k'): Promise<void> {
+  const writes = Array.from({ length: count }, (_, i) =>
+    leader.engine.publisher.submit(write([put(`${prefix}${i}`, `value ${i}`)])),
+  );
+  await Promise.all(writes);
+}
+
+const isLevel = (a: LabNode, b: LabNode) =>
+  a.replica.version === b.replica.version && a.replica.chain === b.replica.chain;
+
+function dump(node: LabNode) {
+  return node.replica.namespaces().map(({ name }) => {
+    const page = node.replica.list({ namespace: name, prefix: '', limit: 1e9, maxBytes: 1e9 });
+    return page === 'expired'
+      ? page
+      : page.entries.map((e) => [e.key, e.version, e.value.toString('hex'), e.updatedAt]);
+  });
+}
+
+describe('a follower', () => {
+  it('applies what is broadcast within milliseconds', async () => {
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    const follower = await lab.node('node-2', { mayLead: false });
+    await publish(leader, 1);
+    await until(() => isLevel(leader, follower), 'level');
+    const begun = performance.now();
+    await publish(leader, 1);
+    await until(() => isLevel(leader, follower), 'level again');
+    expect(performance.now() - begun).toBeLessThan(500);
+    expect(follower.engine.host.isStale()).toBe(false);
+    expect(follower.engine.leadership.role).toBe('observer');
+    expect(follower.engine.leadership.leader).toEqual({ id: 'node-1', address: leader.address });
+    expect(dump(follower)).toEqual(dump(leader));
+  });
+
+  it('that begins late catches up from the log', async () => {
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    await publish(leader, 3_000);
+    const follower = await lab.node('node-2');
+    await until(() => isLevel(leader, follower), 'level');
+    expect(dump(follower)).toEqual(dump(leader));
+    expect(follower.engine.membership.condition).toBe('ok');
+  });
+
+  it('goes on without the bus, by the database', async () => {
+    const bus = await FaultProxy.start({ host: lab.nats.host, port: lab.nats.port });
+    proxies.push(bus);
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    const follower = await lab.node('node-2', { natsPort: bus.port });
+    await until(() => follower.bus.connected, 'connected');
+    cut(bus);
+    await until(() => !follower.bus.connected, 'cut off');
+    await publish(leader, 100);
+    await until(() => isLevel(leader, follower), 'level without the bus');
+    expect(follower.engine.host.isStale()).toBe(false);
+  });
+
+  it('fetches what is too large for the bus', async () => {
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    const follower = await lab.node('node-2');
+    await publish(leader, 1);
+    await until(() => isLevel(leader, follower), 'level');
+    const value = Buffer.alloc(1024 * 1024, 'x');
+    const begun = performance.now();
+    await leader.engine.publisher.submit(write([put('large', value)]));
+    await leader.engine.publisher.submit(write([put('small', 'v')]));
+    await until(() => isLevel(leader, follower), 'level with the large value');
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(follower.replica.get('app', 'large')?.value.equals(value)).toBe(true);
+  });
+
+  it('is brought up to date by pushed batches, and answers where it stands', async () => {
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    await publish(leader, 20);
+    const log = await fetch(`${leader.address}/internal/log?after=5&limit=10`, {
+      headers: { 'holdfast-cluster-key': CLUSTER_KEY },
+    });
+    const changes = WireChange.array().parse(await log.json());
+    expect(changes.map((change) => change.version)).toEqual([6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    const follower = await lab.node('node-2');
+    await until(() => isLevel(leader, follower), 'level');
+    const push = await fetch(`${follower.address}/sync`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'holdfast-cluster-key': CLUSTER_KEY },
+      body: JSON.stringify({ changes }),
+    });
+    expect(await push.json()).toEqual({ version: 20, chain: leader.replica.chain });
+    expect(changeFromWire(changes[0] as WireChange).operations).toHaveLength(1);
+  });
+
+  it('reads only from its memory when database and bus are gone', async () => {
+    const database = await FaultProxy.start({ host: lab.storage.server.host, port: lab.storage.server.port });
+    const bus = await FaultProxy.start({ host: lab.nats.host, port: lab.nats.port });
+    proxies.push(database, bus);
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    await publish(leader, 10);
+    const follower = await lab.node('node-2', {
+      database: { host: '127.0.0.1', port: database.port },
+      natsPort: bus.port,
+    });
+    await until(() => isLevel(leader, follower), 'level');
+    cut(database);
+    cut(bus);
+    await until(() => follower.engine.host.isStale(), 'stale');
+    expect(follower.replica.get('app', 'k3')?.value.toString()).toBe('value 3');
+    expect(follower.engine.membership.condition).toBe('stale');
+  });
+});
+
+describe('the internal doors', () => {
+  it('follow the log, from the past into the present', async () => {
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    await publish(leader, 5);
+    const abort = new AbortController();
+    const response = await fetch(`${leader.address}/internal/follow?after=2`, {
+      headers: { 'holdfast-cluster-key': CLUSTER_KEY },
+      signal: abort.signal,
+    });
+    const versions: number[] = [];
+    let text = '';
+    const reading = (async () => {
+      for await (const chunk of response.body ?? []) {
+        text += Buffer.from(chunk).toString();
+        const lines = text.split('\n');
+        text = lines.pop() ?? '';
+        for (const line of lines) {
+          const { changes = [] } = JSON.parse(line) as { changes?: { version: number }[] };
+          versions.push(...changes.map(({ version }) => version));
+        }
+      }
+    })().catch(() => undefined);
+    await until(() => versions.length === 3, 'the past');
+    await publish(leader, 2, 'later');
+    await until(() => versions.length === 5, 'the present');
+    expect(versions).toEqual([3, 4, 5, 6, 7]);
+    abort.abort();
+    await reading;
+  });
+
+  it('give the whole state, which another node can start from', async () => {
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    await publish(leader, 50);
+    const { PeerClient } = await import('../../../apps/config-node/src/engine/peer-client.js');
+    const { header, state } = await new PeerClient(CLUSTER_KEY).snapshot(leader.address);
+    expect([header.version, header.chain, state.entries]).toEqual([50, leader.replica.chain, 50]);
+  });
+
+  it('are closed without the secret', async () => {
+    const node = await lab.node('node-1');
+    for (const path of [
+      '/internal/log?after=0',
+      '/internal/snapshot',
+      '/internal/follow?after=0',
+      '/internal/tether',
+    ]) {
+      expect((await fetch(`${node.address}${path}`)).status, path).toBe(403);
+    }
+  });
+});
+
+describe('the snapshot on disk', () => {
+  it('lets a node start with nothing else, stale until it learns the head', async () => {
+    const database = await FaultProxy.start({ host: lab.storage.server.host, port: lab.storage.server.port });
+    proxies.push(database);
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    await publish(leader, 100);
+    const state = dump(leader);
+    await leader.stop();
+    cut(database);
+    const restarted = await lab.node('node-1', {
+      database: { host: '127.0.0.1', port: database.port },
+      natsPort: 1,
+    });
+    expect(dump(restarted)).toEqual(state);
+    expect(restarted.engine.host.isStale()).toBe(true);
+    database.heal();
+    await until(() => !restarted.engine.host.isStale(), 'fresh');
+    // It was the leader: it does not resume its term.
+    expect(restarted.engine.leadership.role).toBe('follower');
+  });
+
+  it('is set aside when it is damaged, and the node synchronises anew', async () => {
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    await publish(leader, 100);
+    const follower = await lab.node('node-2');
+    await until(() => isLevel(leader, follower), 'level');
+    await follower.stop();
+    const path = join(follower.dataDir, 'snapshot');
+    const bytes = await readFile(path);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
+    await writeFile(path, bytes);
+    const restarted = await lab.node('node-2');
+    await until(() => isLevel(leader, restarted), 'level again');
+    expect(dump(restarted)).toEqual(dump(leader));
+    expect((await stat(`${path}.damaged`)).size).toBe(bytes.length);
+  });
+});
+
+describe('when the database lost what was acknowledged', () => {
+  /** As a failover to a standby that lagged behind: the last versions are gone. */
+  async function loseTail(from: number): Promise<void> {
+    const { admin } = lab.storage;
+    await admin.query(`
+      begin;
+      delete from config.changes where version >= ${from};
+      delete from config.change_ops where version >= ${from};
+      delete from config.entries where version >= ${from};
+      update config.head set version = ${from - 1},
+        chain = (select chain from config.changes where version = ${from - 1});
+      commit`);
+  }
+
+  it('a tail, nodes keep it in a file, and its versions are not used again', async () => {
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    await publish(leader, 10);
+    const follower = await lab.node('node-2');
+    await until(() => isLevel(leader, follower), 'level');
+    const resets: string[] = [];
+    follower.engine.host.onReset(({ reason, version }) => resets.push(`${reason} ${version}`));
+    await loseTail(8);
+    await until(() => follower.replica.version === 7, 'the follower discards the tail');
+    expect(resets).toEqual(['diverged 7']);
+    const [file] = await readdir(join(follower.dataDir, 'discarded'));
+    const lines = (await readFile(join(follower.dataDir, 'discarded', file as string), 'utf8'))
+      .trim()
+      .split('\n');
+    expect(lines.map((line) => WireChange.parse(JSON.parse(line)).version)).toEqual([8, 9, 10]);
+    await until(
+      () => leader.replica.version === 10,
+      'the leader finds out by its fence, and says what is lost',
+    );
+    await lab.elect(follower);
+    const outcome = await follower.engine.publisher.submit(write([put('after', 'v')]));
+    expect(outcome.version).toBe(11);
+    await until(() => isLevel(leader, follower), 'both on the new history');
+    expect(dump(leader)).toEqual(dump(follower));
+    const { rows } = await lab.storage.admin.query(
+      `select version::int, kind, lost_from::int, lost_to::int from config.changes where kind = 'lost'`,
+    );
+    expect(rows).toEqual([{ version: 10, kind: 'lost', lost_from: 8, lost_to: 10 }]);
+  });
+
+  it('all of it, nothing is wiped: the node keeps its state, stale and read-only', async () => {
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    await publish(leader, 10);
+    const follower = await lab.node('node-2');
+    await until(() => isLevel(leader, follower), 'level');
+    const state = dump(follower);
+    await lab.storage.admin.query(`
+      begin;
+      truncate config.changes, config.change_ops, config.entries;
+      update config.head set version = 0, chain = decode(repeat('00', 32), 'hex'), term = 0, leader_id = null,
+        incarnation = 0, attempt = 0, cluster_id = gen_random_uuid();
+      commit`);
+    await until(() => follower.engine.membership.condition === 'wrong-database', 'found out');
+    await until(() => leader.engine.membership.condition === 'wrong-database', 'found out by the leader');
+    expect(follower.engine.host.isStale()).toBe(true);
+    expect(dump(follower)).toEqual(state);
+    const error = await leader.engine.publisher.submit(write([put('a', 'v')])).catch((reason) => reason);
+    expect(error).toMatchObject({ code: 'not-leader' });
+    const reply = await fetch(`${follower.address}/internal/poll`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'holdfast-cluster-key': CLUSTER_KEY },
+      body: JSON.stringify({ askedBy: 'test', term: 0, suspect: null }),
+    });
+    expect(await reply.json()).toMatchObject({ eligible: false, reason: 'wrong-database', version: 10 });
+    await follower.stop();
+    const restarted = await lab.node('node-2');
+    await until(() => restarted.engine.membership.condition === 'wrong-database', 'found out again');
+    expect(dump(restarted)).toEqual(state);
+  });
+});
