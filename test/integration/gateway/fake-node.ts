@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { type Change, changeToWire } from '#libs/contracts';
+import { chainAfter, checksumOf, GENESIS_CHAIN } from '#libs/replica';
 
 export interface FakeWrite {
   key: string | undefined;
@@ -15,12 +17,48 @@ export class FakeCluster {
   leaderId: string | null = null;
   version = 0;
   readonly committed = new Map<string, { version: number; by: string }>();
+  /** The change log, for watches. */
+  changes: Change[] = [];
+  private readonly listeners = new Set<() => void>();
   /** In the order in which they were committed. */
   readonly log: { version: number; key: string; body: string }[] = [];
   readonly nodes: FakeNode[] = [];
 
   addressOfLeader(): string | null {
     return this.nodes.find((node) => node.id === this.leaderId)?.address ?? null;
+  }
+
+  /** A change of one key, known to every node that is not held back. */
+  publish(key: string, text: string): Change {
+    const value = Buffer.from(text);
+    const content = {
+      version: this.changes.length + 1,
+      term: this.term,
+      kind: 'change' as const,
+      author: null,
+      comment: null,
+      createdAt: new Date().toISOString(),
+      operations: [
+        {
+          op: 'put' as const,
+          namespace: 'app',
+          key,
+          value,
+          contentType: 'text/plain',
+          checksum: checksumOf(value),
+        },
+      ],
+    };
+    const change = { ...content, chain: chainAfter(this.changes.at(-1)?.chain ?? GENESIS_CHAIN, content) };
+    this.changes.push(change);
+    this.version = change.version;
+    for (const listener of this.listeners) listener();
+    return change;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   commit(write: FakeWrite, by: string): { version: number } {
@@ -48,6 +86,9 @@ export class FakeNode {
   /** What becomes of the next writes: `commit-then-die` loses only the answer. */
   nextWrites: ('commit-then-die' | 'die' | 'reset' | 'commit-then-reset')[] = [];
   answerRead: Answer | undefined;
+  /** Knows only changes up to here. */
+  heldBackAt = Number.POSITIVE_INFINITY;
+  follows = 0;
   answerWrite: Answer | undefined;
   private server: Server | undefined;
   private readonly sockets = new Set<Socket>();
@@ -107,6 +148,8 @@ export class FakeNode {
     res.setHeader('holdfast-term', String(this.cluster.term));
     if (req.headers['x-request-id']) res.setHeader('x-request-id', req.headers['x-request-id']);
     if (url === '/ping') this.json(res, 200, this.ping());
+    else if (url.startsWith('/internal/')) this.internal(req, res);
+    else if (method === 'GET' && url.includes('/configs?')) this.list(req, res);
     else if (method === 'GET' || method === 'HEAD') this.read(req, res, body);
     else this.write(req, res, body);
   }
@@ -118,11 +161,74 @@ export class FakeNode {
       incarnation: this.incarnation,
       role: cluster.leaderId === this.id ? 'leader' : 'follower',
       term: cluster.term,
-      version: cluster.version,
+      version: this.version,
       fenceConfirmedAgoMs: null,
       stopping: this.stopping,
       clusterId: 'fake',
     };
+  }
+
+  get version(): number {
+    return Math.min(this.cluster.version, this.heldBackAt);
+  }
+
+  private internal(req: IncomingMessage, res: ServerResponse): void {
+    const url = new URL(req.url ?? '', 'http://node');
+    const after = Number(url.searchParams.get('after'));
+    if (req.headers['holdfast-cluster-key'] !== 'k'.repeat(32)) this.problem(res, 403, 'forbidden');
+    else if (url.pathname === '/internal/log') {
+      const limit = Number(url.searchParams.get('limit'));
+      this.json(res, 200, this.known(after).slice(0, limit).map(changeToWire));
+    } else this.follow(res, after);
+  }
+
+  private known(after: number): Change[] {
+    return this.cluster.changes.filter(({ version }) => version > after && version <= this.heldBackAt);
+  }
+
+  private follow(res: ServerResponse, from: number): void {
+    this.follows += 1;
+    let after = from;
+    res.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    const tell = () => {
+      if (this.frozen) return;
+      const changes = this.known(after);
+      after = changes.at(-1)?.version ?? after;
+      if (changes.length > 0) res.write(`${JSON.stringify({ changes: changes.map(changeToWire) })}\n`);
+    };
+    const beat = () => {
+      if (this.frozen) return;
+      tell();
+      const { version } = this;
+      const chain = this.cluster.changes[version - 1]?.chain ?? GENESIS_CHAIN;
+      const line = { head: { term: this.cluster.term, version, chain }, leaderId: this.cluster.leaderId };
+      res.write(`${JSON.stringify(line)}\n`);
+    };
+    beat();
+    const timer = setInterval(beat, 500);
+    const stop = this.cluster.onChange(tell);
+    res.on('close', () => {
+      clearInterval(timer);
+      stop();
+    });
+  }
+
+  private list(req: IncomingMessage, res: ServerResponse): void {
+    const url = new URL(req.url ?? '', 'http://node');
+    const cursor = JSON.parse(Buffer.from(url.searchParams.get('cursor') ?? '', 'base64url').toString());
+    const [namespace, prefix, version, after] = cursor as [string, string, number, string];
+    const items = new Map<string, object>();
+    for (const change of this.cluster.changes) {
+      if (change.version > version) break;
+      for (const operation of change.operations) {
+        if (operation.op !== 'put' || operation.namespace !== namespace) continue;
+        const { key, value, contentType, checksum } = operation;
+        if (!key.startsWith(prefix) || key <= after) continue;
+        const item = { key, value: value.toString(), contentType, checksum, version: change.version };
+        items.set(key, { ...item, updatedAt: change.createdAt });
+      }
+    }
+    this.json(res, 200, { version, items: [...items.keys()].sort().map((key) => items.get(key)) });
   }
 
   private read(req: IncomingMessage, res: ServerResponse, body: string): void {

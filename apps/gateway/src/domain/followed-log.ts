@@ -5,7 +5,9 @@ import { RecentChanges } from './recent-changes.js';
 /**
  * The copy of the log that watchers of this gateway are fed from. It follows one node at a time and goes on from its
  * own last version at the next; the chain shows whether the next node's history is a continuation of what was told
- * here, and the term whose history counts when it is not.
+ * here. When it is not, either may be wrong: a database that lost its latest changes leaves nodes that still have
+ * them for a moment. The history of a change with a higher term counts (terms never fall along a history), and what
+ * the leader says, and what a second node says too; else the node is left.
  */
 export type FollowStep =
   /** In order, without a gap. */
@@ -13,9 +15,14 @@ export type FollowStep =
   /** The history told here is not (or no longer) the cluster's: it now ends at `version`. */
   | { do: 'reset'; version: number; reason: 'compacted' | 'diverged' }
   /** This node's history does not count: follow another. */
-  | { do: 'leave'; why: 'older-history' | 'gap' };
+  | { do: 'leave'; why: 'other-history' | 'gap' };
 
 const BOUNDS = { versions: 20_000, bytes: 16 * 1024 * 1024 };
+
+export interface FollowedNode {
+  id: string;
+  leads: boolean;
+}
 
 type HistoryPoint = Pick<Change, 'version' | 'term' | 'chain'>;
 
@@ -25,6 +32,8 @@ type End = Pick<Change, 'version' | 'term'> & { chain: string | null };
 export class FollowedLog {
   private end: End = { version: 0, term: 0, chain: null };
   private recentChanges = new RecentChanges(BOUNDS, 0);
+  /** The node that contradicted last, when no node has agreed since. */
+  private contradictedBy: string | null = null;
 
   get version(): number {
     return this.end.version;
@@ -42,25 +51,28 @@ export class FollowedLog {
   begin(version: number): void {
     this.end = { version, term: 0, chain: null };
     this.recentChanges = new RecentChanges(BOUNDS, version);
+    this.contradictedBy = null;
   }
 
   /** What is to be done, in this order. */
-  take(line: FollowLine): FollowStep[] {
-    if ('changes' in line) return this.takeChanges(line.changes.map(changeFromWire));
-    if ('head' in line) return this.takeHead(line.head);
+  take(line: FollowLine, from: FollowedNode): FollowStep[] {
+    if ('changes' in line) return this.takeChanges(line.changes.map(changeFromWire), from);
+    if ('head' in line) return this.takeHead(line.head, from);
     this.begin(line.reset.version);
     return [{ do: 'reset', ...line.reset }];
   }
 
-  private takeHead(head: HistoryPoint): FollowStep[] {
+  /** The term of a head is the highest that the node heard of, not one of its history. */
+  private takeHead(head: HistoryPoint, from: FollowedNode): FollowStep[] {
     const { version, term, chain } = this.end;
     if (head.version !== version) return []; // behind, or the changes are on their way
-    if (chain !== null && chain !== head.chain) return [this.contradicted(head)];
-    this.end = { version, term: Math.max(term, head.term), chain: head.chain };
+    if (chain !== null && chain !== head.chain) return [this.contradicted(head, from, false)];
+    this.end = { version, term, chain: head.chain };
+    this.contradictedBy = null;
     return [];
   }
 
-  private takeChanges(changes: readonly Change[]): FollowStep[] {
+  private takeChanges(changes: readonly Change[], from: FollowedNode): FollowStep[] {
     const steps: FollowStep[] = [];
     let told: Change[] = [];
     const flush = () => {
@@ -72,12 +84,16 @@ export class FollowedLog {
       if (fit === 'told') continue;
       if (fit === 'next') {
         this.end = { version: change.version, term: change.term, chain: change.chain };
+        this.contradictedBy = null;
         this.recentChanges.push(change);
         told.push(change);
         continue;
       }
       flush();
-      const step: FollowStep = fit === 'gap' ? { do: 'leave', why: 'gap' } : this.contradicted(change);
+      const step: FollowStep =
+        fit === 'gap'
+          ? { do: 'leave', why: 'gap' }
+          : this.contradicted(change, from, change.term > this.end.term);
       steps.push(step);
       if (step.do === 'leave') return steps;
     }
@@ -98,9 +114,12 @@ export class FollowedLog {
     return chain === null || chainAfter(chain, change) === change.chain ? 'next' : 'contradicts';
   }
 
-  /** The node contradicts what was told here. Terms never fall along a history: the one with the higher term counts. */
-  private contradicted(at: HistoryPoint): FollowStep {
-    if (at.term < this.end.term) return { do: 'leave', why: 'older-history' };
+  private contradicted(at: HistoryPoint, from: FollowedNode, higherTerm: boolean): FollowStep {
+    const seconded = this.contradictedBy !== null && this.contradictedBy !== from.id;
+    if (!higherTerm && !from.leads && !seconded) {
+      this.contradictedBy = from.id;
+      return { do: 'leave', why: 'other-history' };
+    }
     this.begin(at.version);
     this.end = { version: at.version, term: at.term, chain: at.chain };
     return { do: 'reset', version: at.version, reason: 'diverged' };

@@ -178,7 +178,8 @@ export class LogFollower implements ChangeSource {
   private take(line: Parameters<FollowedLog['take']>[0]): void {
     const { stream } = this;
     this.heardAtMs = this.options.clock.monotonicMs();
-    for (const step of this.log.take(line)) {
+    const id = this.node?.id ?? '';
+    for (const step of this.log.take(line, { id, leads: this.options.directory.leader.id === id })) {
       if (step.do === 'tell') for (const listener of this.changeListeners) listener(step.changes);
       else if (step.do === 'reset') this.tellReset(step);
       else this.leave(step.why);

@@ -49,17 +49,20 @@ export class NodeLog {
     atVersion,
     limit,
   }: PresentQuery): Promise<PresentPage | 'expired'> {
-    const query = new URLSearchParams({ prefix, limit: String(limit), minVersion: String(atVersion) });
-    query.set('cursor', Buffer.from(JSON.stringify([atVersion, after ?? ''])).toString('base64url'));
+    // A cursor says at which version to list: what a node answers to it is of that version or an error.
+    const cursor = Buffer.from(JSON.stringify([namespace, prefix, atVersion, after ?? ''])).toString(
+      'base64url',
+    );
+    const query = new URLSearchParams({ limit: String(limit), minVersion: String(atVersion), cursor });
     try {
       const path = `/v1/namespaces/${namespace}/configs?${query.toString()}`;
-      const { items, cursor } = Listing.parse(await this.nodes.json(path));
+      const { items, cursor: next } = Listing.parse(await this.nodes.json(path));
       const entries = items.map(({ value, encoding, ...item }) => ({
         ...item,
         namespace,
         value: valueFromJson({ value, encoding }),
       }));
-      return { entries, more: cursor !== undefined };
+      return { entries, more: next !== undefined };
     } catch (error) {
       if (error instanceof Problem && error.code === 'cursor-expired') return 'expired';
       throw error;
