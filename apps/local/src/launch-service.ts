@@ -5,8 +5,8 @@ import { endsWithin, type ServerExit } from '#libs/servers';
 import type { ServiceProcess } from './domain/process-plan.js';
 import type { Launch, Launched } from './supervised.js';
 
-/** A service drains for at most 10 s; then it is stuck. */
-const STOP_GRACE_MS = 12_000;
+/** A service that is told to stop while it starts has nothing to drain. */
+const START_STOP_GRACE_MS = 2_000;
 
 export interface ServiceSurroundings {
   /** The compiled program of an app. */
@@ -52,7 +52,7 @@ export function serviceLauncher(service: ServiceProcess, around: ServiceSurround
     });
     if (service.kind === 'gateway') handOver(child, around.door);
 
-    const launched = { exited: exit.promise, stop: () => stop(child, exit.promise) };
+    const launched = { exited: exit.promise, stop: (graceMs: number) => stop(child, exit.promise, graceMs) };
     await untilReady(ready.promise, launched, signal);
     return launched;
   };
@@ -66,16 +66,16 @@ async function untilReady(ready: Promise<void>, launched: Launched, signal: Abor
   try {
     await Promise.race([ready, aborted.promise]);
   } catch (error) {
-    if (signal.aborted) await launched.stop();
+    if (signal.aborted) await launched.stop(START_STOP_GRACE_MS);
     throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
 }
 
-async function stop(child: ChildProcess, exited: Promise<ServerExit>): Promise<void> {
+async function stop(child: ChildProcess, exited: Promise<ServerExit>, graceMs: number): Promise<void> {
   child.kill('SIGTERM');
-  if (await endsWithin(exited, STOP_GRACE_MS)) return;
+  if (await endsWithin(exited, graceMs)) return;
   child.kill('SIGKILL');
   await exited;
 }

@@ -3,10 +3,13 @@ import { type Clock, type Deferred, deferred, type Rng } from '#libs/kernel';
 import type { ServerExit } from '#libs/servers';
 import { decideRestart } from './domain/restart-policy.js';
 
+const LATE_STOP_GRACE_MS = 2_000;
+
 /** A child that is ready. */
 export interface Launched {
   readonly exited: Promise<ServerExit>;
-  stop(): Promise<void>;
+  /** Ends it in an orderly way, or by force after `graceMs`. A server keeps to a time of its own. */
+  stop(graceMs: number): Promise<void>;
 }
 
 export interface LaunchHooks {
@@ -56,9 +59,9 @@ export class Supervised {
     this.unwanted.abort();
   }
 
-  async stop(): Promise<void> {
+  async stop(graceMs: number): Promise<void> {
     this.abandon();
-    await this.current?.stop();
+    await this.current?.stop(graceMs);
     await this.running;
   }
 
@@ -96,7 +99,7 @@ export class Supervised {
       return error instanceof Error ? error.message : String(error);
     }
     // Told to stop in the very last moment of the start, when there was no child to stop yet.
-    if (this.unwanted.signal.aborted) await this.current.stop();
+    if (this.unwanted.signal.aborted) await this.current.stop(LATE_STOP_GRACE_MS);
     events.ready(this.name, clock.monotonicMs() - begunMs, this.restarts);
     this.first.resolve();
     const exit = await this.current.exited;

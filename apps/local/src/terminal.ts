@@ -36,10 +36,12 @@ export function banner(options: { address: string; runFolder: string; leaderId: 
   const resource = `${address}/v1/namespaces/shop`;
   return `
 Try, in another terminal:
-  publish   curl -X PUT -H 'Content-Type: application/json' -d '{"limit": 10}' ${resource}/configs/checkout
-  watch     curl -N '${resource}/watch?initial=true'
-  kill the leader, publish again, lose nothing
-            kill -9 $(cat ${quoted(`${runFolder}/${leaderId}.pid`)})
+  publish
+    curl -X PUT -H 'Content-Type: application/json' -d '{"limit": 10}' ${resource}/configs/checkout
+  watch
+    curl -N '${resource}/watch?initial=true'
+  kill the leader, see who leads then; publish again: nothing is lost
+    kill -9 $(cat ${quoted(`${runFolder}/${leaderId}.pid`)}); sleep 1; curl -s ${address}/v1/cluster
 
 Ctrl-C stops everything; the data stay.`;
 }

@@ -45,6 +45,7 @@ export interface SpawnServer {
   program: string;
   args: string[];
   cwd: string;
+  env?: Record<string, string>;
   uid?: number;
   gid?: number;
   extraFds?: number[];
@@ -58,7 +59,7 @@ export interface SpawnServer {
 export async function spawnServer(options: SpawnServer): Promise<ServerProcess> {
   const child = spawn(options.program, options.args, {
     cwd: options.cwd,
-    env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C', TZ: 'UTC' },
+    env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C', TZ: 'UTC', ...options.env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', ...(options.extraFds ?? [])],
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.gid ?? options.uid }),

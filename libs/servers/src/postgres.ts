@@ -83,6 +83,8 @@ export async function startPostgres(options: StartPostgres): Promise<PostgresSer
       program: binaries.postgres,
       args,
       cwd: dataDir,
+      // For people who look at the process: its arguments do not name the folder.
+      env: { PGDATA: dataDir },
       ...runner,
       // Fast shutdown: roll back what is open, write a checkpoint, end. Then the immediate one.
       stopSignals: [
