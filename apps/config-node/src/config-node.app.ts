@@ -7,6 +7,7 @@ import { PublicGuard, type ServiceOptions } from '#libs/service';
 import type { NodeSettings } from './config-node.config.js';
 import { configNodeModule } from './config-node.module.js';
 import { Engine } from './engine/engine.js';
+import { type PublicApi, registerPublicApi } from './http/public-api.js';
 import { ConfigStore } from './store/config.store.js';
 
 const POOL_CONNECTIONS = 8;
@@ -51,21 +52,29 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
   );
   engine.addReadiness(readiness);
   await engine.restore();
+  const guard = new PublicGuard(settings);
+  let api: PublicApi | undefined;
 
   return {
     module: configNodeModule(engine, store),
     logger,
     metrics,
     readiness,
-    guard: new PublicGuard(settings),
+    guard,
     ping: () => engine.ping(),
     configure: async (fastify) => {
       await engine.registerDoors(fastify);
+      const { host, leadership, publisher } = engine;
+      const { clusterKey } = settings;
+      const clock = systemClock;
+      const parts = { host, leadership, publisher, store, guard, clusterKey, clock, metrics, logger };
+      api = await registerPublicApi(fastify, parts);
     },
     listen: { port: settings.port, host: settings.bind },
     started: (_app, port) => engine.start(settings.address ?? `http://${settings.bind}:${port}`),
     stopping: () => engine.announceStop(),
     stopped: async () => {
+      await api?.stop();
       await engine.stop();
       await bus.close();
       await pool.end();
