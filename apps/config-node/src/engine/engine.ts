@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { Timings } from '#libs/config';
-import type { NodePing } from '#libs/contracts';
+import { type NodePing, Problem } from '#libs/contracts';
 import { type Clock, sleep } from '#libs/kernel';
-import { type Bus, FactStream } from '#libs/messaging';
+import { type Bus, BusError, FactStream } from '#libs/messaging';
 import { EventLoopLag, type Logger, type Metrics, type Readiness } from '#libs/observability';
 import { SchemaTooNew } from '#libs/postgres';
 import { COMMITTER_OPTIONS, Committer } from '../domain/committer.js';
@@ -51,6 +51,8 @@ export interface EngineParts {
 }
 
 const MIGRATE_RETRY_MS = 500;
+/** A handover takes some 100 ms; a node that stops does not wait for ever for somebody to take over. */
+const HANDOVER_MS = 2_000;
 
 /** Everything of a config node but its public interface: the replica, and what keeps it right. */
 export class Engine {
@@ -211,10 +213,11 @@ export class Engine {
     };
   }
 
-  /** Says that the node stops and leads no more. It still serves reads. */
+  /** Says that the node stops, and sees to it that another leads. It still serves reads. */
   async announceStop(): Promise<void> {
     this.membership.announceStop();
     this.aborted.abort();
+    if (this.publisher.isLeading) await this.handOver();
     await this.leadership.resign();
   }
 
@@ -229,6 +232,16 @@ export class Engine {
     this.publisher.stop();
     this.eventLoop.stop();
     await this.snapshotter.stop();
+  }
+
+  /** No write fails when it succeeds; when it does not, the others find out by themselves. */
+  private async handOver(): Promise<void> {
+    try {
+      await this.parts.bus.request('failover.handover', {}, { timeoutMs: HANDOVER_MS });
+    } catch (error) {
+      if (!(error instanceof BusError || error instanceof Problem)) throw error;
+      this.parts.logger.warn({ reason: error.message }, 'leadership could not be handed over');
+    }
   }
 
   private async headRead(head: HeadRow, versionAtAsking: number, askedAtMs: number): Promise<void> {
