@@ -1,3 +1,4 @@
+export { accepts } from './accept.js';
 export { asyncApiDocument } from './asyncapi.js';
 export {
   ChainHex,
@@ -31,8 +32,8 @@ export {
   STATUS_REASONS,
   type StatusReason,
 } from './node.js';
-export { parseQuery } from './openapi/parse-query.js';
 export { QUERIES } from './openapi/parameters.js';
+export { parseQuery } from './openapi/parse-query.js';
 export { PROBLEM_CONTENT_TYPE, Problem, type ProblemBody } from './problem.js';
 export {
   ChangeSetRequest,

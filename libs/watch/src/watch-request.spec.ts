@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Problem } from '#libs/contracts';
-import { accepts, demandAcceptable, namespaceWatch, severalWatches } from './watch-request.js';
+import { demandAcceptable, namespaceWatch, severalWatches } from './watch-request.js';
 
 const code = (run: () => unknown): string => {
   try {
@@ -64,20 +64,5 @@ describe('a request for a watch', () => {
     expect(code(() => demandAcceptable(watch, 'application/json'))).toBe('not-acceptable');
     expect(code(() => demandAcceptable(poll, 'application/json'))).toBe('fine');
     expect(code(() => demandAcceptable(poll, 'text/event-stream'))).toBe('not-acceptable');
-  });
-});
-
-describe('accepts', () => {
-  it.each([
-    [undefined, true],
-    ['*/*', true],
-    ['text/*;q=0.5', true],
-    ['application/json, text/event-stream', true],
-    ['application/json', false],
-    ['*/*, text/event-stream;q=0', false],
-    ['text/event-stream;q=0, */*', false],
-    ['nonsense', false],
-  ])('%s: %s', (header, expected) => {
-    expect(accepts(header, 'text/event-stream')).toBe(expected);
   });
 });

@@ -1,4 +1,4 @@
-import { LIMITS, namespaceFault, Problem, parseQuery, QUERIES } from '#libs/contracts';
+import { accepts, LIMITS, namespaceFault, Problem, parseQuery, QUERIES } from '#libs/contracts';
 import { type Watched, type WatchFilter, watchFilter } from './domain/watch-filter.js';
 
 /** What a request for a watch asks for. `waitMs` makes it a long poll. */
@@ -79,22 +79,4 @@ export function demandAcceptable({ waitMs }: WatchRequest, accept: string | unde
       : 'a long poll is application/json',
     { available: [type] },
   );
-}
-
-/** Whether an Accept header admits a media type, by the most specific range that names it (RFC 9110, 12.5.1). */
-export function accepts(accept: string | undefined, type: string): boolean {
-  if (accept === undefined || accept.trim() === '') return true;
-  const [family] = type.split('/');
-  let best = -1;
-  let quality = 0;
-  for (const range of accept.split(',')) {
-    const [name, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    const rank = [`*/*`, `${family}/*`, type].indexOf(name ?? '');
-    if (rank < 0 || rank < best) continue;
-    const q = parameters.find((parameter) => parameter.startsWith('q='));
-    const value = q === undefined ? 1 : Number.parseFloat(q.slice(2));
-    quality = rank > best ? value : Math.max(quality, value);
-    best = rank;
-  }
-  return best >= 0 && !(quality === 0);
 }

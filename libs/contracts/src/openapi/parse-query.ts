@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
 import { Problem } from '../problem.js';
 
@@ -17,9 +18,12 @@ function readQuery(query: string, lists: readonly string[]): Record<string, stri
   return found;
 }
 
+/** A target arrives byte for byte: clients that send UTF-8 without encoding it mean the same. */
 function decode(text: string): string {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
+    const bytes = Buffer.from(text.replaceAll('+', ' '), 'latin1');
+    if (!isUtf8(bytes)) throw new URIError('not UTF-8');
+    return decodeURIComponent(bytes.toString('utf8'));
   } catch (cause) {
     throw new Problem('invalid-request', 'the query is not valid percent-encoded UTF-8', {}, { cause });
   }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { isReservedNamespace, keyFault, namespaceFault, Problem } from '#libs/contracts';
 
 /** Which key a request is about. */
@@ -53,9 +54,12 @@ function pathOf(target: string): string {
   return query < 0 ? target : target.slice(0, query);
 }
 
+/** A target arrives byte for byte: clients that send UTF-8 without encoding it mean the same. */
 function decode(text: string): string {
   try {
-    return decodeURIComponent(text);
+    const bytes = Buffer.from(text, 'latin1');
+    if (!isUtf8(bytes)) throw new URIError('not UTF-8');
+    return decodeURIComponent(bytes.toString('utf8'));
   } catch (cause) {
     throw new Problem('invalid-request', 'the path is not valid percent-encoded UTF-8', {}, { cause });
   }

@@ -32,6 +32,7 @@ describe('the address of a key', () => {
     expect(keyOf('/v1/namespaces/app/configs/a+b%20c')).toBe('a+b c');
     expect(keyOf('/v1/namespaces/app/configs/%E2%82%AC')).toBe('€');
     expect(keyOf('/v1/namespaces/app/history/configs/x')).toBe('configs/x');
+    expect(keyOf(`/v1/namespaces/app/configs/${Buffer.from('ü').toString('latin1')}`)).toBe('ü');
   });
 
   it('may be in the query where the path has none', () => {
@@ -72,7 +73,7 @@ describe('the address of a key', () => {
   });
 
   it('is refused when it is not UTF-8, or of no namespace', () => {
-    for (const bad of ['%', '%zz', '%ff', '%C3%28', '%ED%A0%80']) {
+    for (const bad of ['%', '%zz', '%ff', '%C3%28', '%ED%A0%80', '\u00fc']) {
       expect(code(() => keyOf(`/v1/namespaces/app/configs/${bad}`))).toBe('invalid-request');
     }
     for (const bad of ['', 'App', 'a..b', 'a_', 'a%2Fb', 'x'.repeat(64)]) {

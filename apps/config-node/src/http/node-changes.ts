@@ -1,0 +1,41 @@
+import type { Change } from '#libs/contracts';
+import type { ChangeSource, PresentPage, PresentQuery, SourceReset } from '#libs/watch';
+import type { ReplicaHost } from '../engine/replica-host.js';
+import type { ConfigStore } from '../store/config.store.js';
+import { fromStorage } from './storage-problem.js';
+
+/** What a node's watchers are fed from: its replica's window, and the change log behind it. */
+export class NodeChanges implements ChangeSource {
+  constructor(
+    private readonly host: ReplicaHost,
+    private readonly store: ConfigStore,
+  ) {}
+
+  get version(): number {
+    return this.host.replica.version;
+  }
+
+  recent(after: number, limit: number, maxBytes: number): readonly Change[] | 'older' {
+    const changes = this.host.replica.changesAfter(after, limit, maxBytes);
+    return changes === 'compacted' ? 'older' : changes;
+  }
+
+  async older(after: number, limit: number, maxBytes: number): Promise<readonly Change[] | 'compacted'> {
+    const changes = await fromStorage(this.store.changesAfter(after, limit, maxBytes));
+    const [first] = changes;
+    const isGap = first !== undefined && (first.lost?.from ?? first.version) > after + 1;
+    return isGap && after > 0 ? 'compacted' : changes;
+  }
+
+  async present(query: PresentQuery): Promise<PresentPage | 'expired'> {
+    return this.host.replica.list(query);
+  }
+
+  onChanges(listener: (changes: readonly Change[]) => void): () => void {
+    return this.host.onApplied(listener);
+  }
+
+  onReset(listener: (reset: SourceReset) => void): () => void {
+    return this.host.onReset(listener);
+  }
+}

@@ -1,0 +1,20 @@
+import type { Clock } from '#libs/kernel';
+import type { Logger, Metrics } from '#libs/observability';
+import type { PublicGuard } from '#libs/service';
+import type { Leadership } from '../engine/leadership.js';
+import type { Publisher } from '../engine/publisher.js';
+import type { ReplicaHost } from '../engine/replica-host.js';
+import type { ConfigStore } from '../store/config.store.js';
+
+/** What the public interface of a node stands on. */
+export interface PublicApiDeps {
+  host: ReplicaHost;
+  leadership: Leadership;
+  publisher: Publisher;
+  store: ConfigStore;
+  guard: PublicGuard;
+  clusterKey: string;
+  clock: Clock;
+  metrics: Metrics;
+  logger: Logger;
+}

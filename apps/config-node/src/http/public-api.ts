@@ -1,0 +1,66 @@
+import type { FastifyInstance } from 'fastify';
+import { registerWatchRoutes, WatchHub } from '#libs/watch';
+import { readHeaders } from './answers.js';
+import { HotRead } from './hot-read.js';
+import { registerLogRoutes } from './log-routes.js';
+import { NodeChanges } from './node-changes.js';
+import { PastValues } from './past-values.js';
+import type { PublicApiDeps } from './public-api.deps.js';
+import { ReadGate } from './read-gate.js';
+import { registerValueRoutes } from './value-routes.js';
+import { ValueWorkers } from './values/value-workers.js';
+import { WriteForwarder } from './write-forwarder.js';
+import { registerWriteRoutes } from './write-routes.js';
+
+export interface PublicApi {
+  readonly hub: WatchHub;
+  /** Sends watchers elsewhere; everything else is still served. */
+  drain(): void;
+  stop(): Promise<void>;
+}
+
+/** The public interface of a node, as raw routes: "Configuration" and "Watch". */
+export async function registerPublicApi(fastify: FastifyInstance, deps: PublicApiDeps): Promise<PublicApi> {
+  const { host, store, guard, clock, metrics, logger } = deps;
+  const gate = new ReadGate(host, store);
+  const past = new PastValues(host, store);
+  const workers = new ValueWorkers();
+  const forwarder = new WriteForwarder(deps.clusterKey);
+  const hotRead = new HotRead(host, guard);
+  const ended = metrics.counter('watches_ended_total', 'Watches that this process ended', ['reason']);
+  const hub = new WatchHub({
+    source: new NodeChanges(host, store),
+    clock,
+    onError: (error) => logger.warn({ error }, 'a watcher could not be given what it asked for'),
+    onEnded: (reason) => ended.inc({ reason }),
+  });
+  metrics.gauge('watchers', 'Watchers by state', ['state'], (gauge) => {
+    for (const [state, count] of Object.entries(hub.counts)) gauge.set({ state }, count);
+  });
+  metrics.gauge('hot_reads', 'Reads that were answered before the router since the start', [], (gauge) =>
+    gauge.set(hotRead.count),
+  );
+
+  await fastify.register(async (scope) => {
+    // Values are bytes: nothing of Fastify's may parse them, least of all as JSON, which rounds large numbers.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    registerValueRoutes(scope, deps, gate, past);
+    registerLogRoutes(scope, deps, gate, past, workers);
+    registerWriteRoutes(scope, deps, past, workers, forwarder);
+    registerWatchRoutes(scope, { hub, readHeaders: () => readHeaders(host) });
+  });
+  fastify.addHook('onReady', async () => hotRead.install(fastify.server));
+  fastify.addHook('preClose', async () => {
+    hotRead.leave();
+    hub.drain();
+  });
+  return {
+    hub,
+    drain: () => hub.drain(),
+    stop: async () => {
+      hub.stop();
+      await Promise.all([workers.stop(), forwarder.stop()]);
+    },
+  };
+}

@@ -1,0 +1,60 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { HEADERS, LIMITS, Problem } from '#libs/contracts';
+import type { ReplicaHost } from '../engine/replica-host.js';
+import type { ConfigStore } from '../store/config.store.js';
+import { LinearizableReads } from './linearizable-reads.js';
+import { versionHeader } from './request/text-header.js';
+import { fromStorage } from './storage-problem.js';
+
+export interface ReadDemands {
+  minVersion?: number | undefined;
+  timeout?: number | undefined;
+  consistency?: 'linearizable' | undefined;
+}
+
+/** Lets a read pass when this node may answer it: not before it has applied what the client has seen elsewhere. */
+export class ReadGate {
+  private readonly linearizable: LinearizableReads;
+
+  constructor(
+    private readonly host: ReplicaHost,
+    private readonly store: ConfigStore,
+  ) {
+    this.linearizable = new LinearizableReads(store);
+  }
+
+  /** Throws 504 `version-not-reached`, or 503 for a linearizable read without the database. */
+  async pass(demands: ReadDemands, headers: IncomingHttpHeaders): Promise<void> {
+    const timeoutMs = demands.timeout ?? LIMITS.minVersionWaitMs;
+    const seen = versionHeader('Holdfast-Min-Version', headers[HEADERS.minVersion]);
+    await this.reach(Math.max(seen, demands.minVersion ?? 0), timeoutMs);
+    if (demands.consistency !== 'linearizable') return;
+    const head = await this.linearizable.head();
+    if (!(await this.host.waitForHead(head, timeoutMs))) throw this.notReached(head.version);
+  }
+
+  /** For a read of the past: 404 when no such version exists yet anywhere, else waits until this node has it. */
+  async reachExisting(version: number, demands: ReadDemands): Promise<void> {
+    if (version <= this.host.replica.version) return;
+    const head = await fromStorage(this.store.readHead());
+    if (version > head.version) {
+      throw new Problem(
+        'version-not-found',
+        `version ${version} does not exist: the last is ${head.version}`,
+      );
+    }
+    await this.reach(version, demands.timeout ?? LIMITS.minVersionWaitMs);
+  }
+
+  async reach(version: number, timeoutMs: number): Promise<void> {
+    if (version <= this.host.replica.version) return;
+    if (!(await this.host.waitForVersion(version, timeoutMs))) throw this.notReached(version);
+  }
+
+  private notReached(version: number): Problem {
+    const at = this.host.replica.version;
+    return new Problem('version-not-reached', `this node is at version ${at} and was to reach ${version}`, {
+      version: at,
+    });
+  }
+}

@@ -1,0 +1,117 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { LIMITS, Problem, parseQuery, QUERIES, valueToJson } from '#libs/contracts';
+import type { Entry } from '#libs/replica';
+import { demandJsonAccepted, sendEntry, sendJson, sendNotModified } from './answers.js';
+import type { PastValues } from './past-values.js';
+import type { PublicApiDeps } from './public-api.deps.js';
+import type { ReadDemands, ReadGate } from './read-gate.js';
+import { type KeyAddress, keyAddress, namespaceOf } from './request/address.js';
+import { namesVersion, parseTags } from './request/entity-tag.js';
+import { decodeCursor, encodeCursor } from './request/list-cursor.js';
+
+/** GET and HEAD of a value and of a listing, and the list of namespaces: from memory. */
+export function registerValueRoutes(
+  fastify: FastifyInstance,
+  { host }: PublicApiDeps,
+  gate: ReadGate,
+  past: PastValues,
+): void {
+  fastify.get('/v1/namespaces', async (request, reply) => {
+    const query = parseQuery(QUERIES.reach, request.url);
+    demandJsonAccepted(request);
+    await gate.pass(query, request.headers);
+    return sendJson(reply, host, { version: host.replica.version, namespaces: host.replica.namespaces() });
+  });
+
+  fastify.get('/v1/namespaces/:ns/configs/*', async (request, reply) => {
+    const query = parseQuery(QUERIES.value, request.url);
+    return value(request, reply, keyAddress(request.url, undefined), query);
+  });
+
+  fastify.get('/v1/namespaces/:ns/configs', async (request, reply) => {
+    const query = parseQuery(QUERIES.configs, request.url);
+    if (query.key === undefined) return list(request, reply, query);
+    demandNothingOfListings(query);
+    return value(request, reply, keyAddress(request.url, query.key), query);
+  });
+
+  async function value(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    address: KeyAddress,
+    query: ReadDemands & { version?: number | undefined },
+  ): Promise<FastifyReply> {
+    const { namespace, key } = address;
+    await gate.pass(query, request.headers);
+    if (query.version !== undefined) await gate.reachExisting(query.version, query);
+    const entry =
+      query.version === undefined ? host.replica.get(namespace, key) : await past.at(address, query.version);
+    if (entry === undefined) throw absent(address, query.version);
+    const known = request.headers['if-none-match'];
+    if (known !== undefined && namesVersion(parseTags('If-None-Match', known), entry.version)) {
+      return sendNotModified(reply, host, entry.version);
+    }
+    return sendEntry(reply, host, entry);
+  }
+
+  async function list(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    query: ReturnType<typeof parseListQuery>,
+  ): Promise<FastifyReply> {
+    demandJsonAccepted(request);
+    const namespace = namespaceOf(request.url);
+    const cursor =
+      query.cursor === undefined ? undefined : decodeCursor(query.cursor, namespace, query.prefix);
+    await gate.pass(query, request.headers);
+    if (cursor !== undefined) await gate.reach(cursor.version, query.timeout ?? LIMITS.minVersionWaitMs);
+    const prefix = cursor?.prefix ?? query.prefix ?? '';
+    const page = host.replica.list({
+      namespace,
+      prefix,
+      after: cursor?.after,
+      limit: query.limit,
+      maxBytes: LIMITS.listPageBytes,
+      atVersion: cursor?.version,
+    });
+    if (page === 'expired') {
+      throw new Problem('cursor-expired', 'this node can no longer list at that version: begin again');
+    }
+    const last = page.entries.at(-1);
+    return sendJson(reply, host, {
+      version: page.version,
+      items: page.entries.map((entry) => listItem(entry, query.values)),
+      ...(page.more && last !== undefined
+        ? { cursor: encodeCursor({ namespace, prefix, version: page.version, after: last.key }) }
+        : {}),
+    });
+  }
+}
+
+function parseListQuery(target: string) {
+  return parseQuery(QUERIES.configs, target);
+}
+
+/** `?key=` asks for one value: what belongs to listings would be ignored, so it is refused. */
+function demandNothingOfListings(query: ReturnType<typeof parseListQuery>): void {
+  if (query.prefix === undefined && query.cursor === undefined) return;
+  throw new Problem('invalid-request', "'key' asks for one value: 'prefix' and 'cursor' belong to listings");
+}
+
+function absent({ namespace, key }: KeyAddress, version: number | undefined): Problem {
+  return version === undefined
+    ? new Problem('key-not-found', `there is no key '${key}' in '${namespace}'`, { namespace, key })
+    : new Problem(
+        'version-not-found',
+        `the key '${key}' of '${namespace}' had no value at version ${version}`,
+        {
+          namespace,
+          key,
+        },
+      );
+}
+
+function listItem(entry: Entry, values: boolean) {
+  const { key, contentType, version, checksum, updatedAt } = entry;
+  return { key, ...(values ? valueToJson(entry.value) : {}), contentType, version, checksum, updatedAt };
+}

@@ -1,0 +1,225 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import {
+  type ChangeSetResult,
+  type DeleteResult,
+  HEADERS,
+  LIMITS,
+  Problem,
+  type PutResult,
+  parseContentType,
+} from '#libs/contracts';
+import { secretsEqual } from '#libs/kernel';
+import type { WriteOutcome } from '../domain/write.js';
+import { readHeaders } from './answers.js';
+import type { PastValues } from './past-values.js';
+import type { PublicApiDeps } from './public-api.deps.js';
+import type { KeyAddress } from './request/address.js';
+import { unsupportedType } from './request/change-set.js';
+import { entityTag } from './request/entity-tag.js';
+import { idempotencyKey, versionHeader } from './request/text-header.js';
+import type { ValueWorkers } from './values/value-workers.js';
+import type { WriteForwarder } from './write-forwarder.js';
+import { changeSetWrite, deleteWrite, putWrite, rollbackWrite, type Write } from './write-request.js';
+
+/** How long a write may wait for its turn and its commit. */
+const WRITE_MS = 5_000;
+/** Values of a change set that are checked at once. */
+const CHECKED_AT_ONCE = 16;
+const SMALL_BODY_BYTES = 16 * 1024;
+const EMPTY = Buffer.alloc(0);
+
+/** PUT, DELETE, POST of changes: read, judged, and handed to the publisher, by the leader alone. */
+export function registerWriteRoutes(
+  fastify: FastifyInstance,
+  deps: PublicApiDeps,
+  past: PastValues,
+  workers: ValueWorkers,
+  forwarder: WriteForwarder,
+): void {
+  const { host, leadership, publisher, clock, clusterKey } = deps;
+  const currentVersion = ({ namespace, key }: KeyAddress) => host.replica.get(namespace, key)?.version;
+  const value = { bodyLimit: LIMITS.valueBytes, onRequest: demandValueType };
+
+  const put = async (request: FastifyRequest, reply: FastifyReply) => {
+    const write = putWrite(arrived(request), currentVersion);
+    const outcome = await publish(request, reply, write);
+    return outcome === 'forwarded' ? reply : sendPut(reply, outcome, outcome.created[0] ? 201 : 200);
+  };
+  fastify.put('/v1/namespaces/:ns/configs/*', value, put);
+  fastify.put('/v1/namespaces/:ns/configs', value, put);
+
+  const remove = async (request: FastifyRequest, reply: FastifyReply) => {
+    const outcome = await publish(request, reply, deleteWrite(arrived(request), currentVersion));
+    if (outcome === 'forwarded') return reply;
+    const [operation] = outcome.operations;
+    if (operation === undefined) throw missing();
+    const { namespace, key } = operation;
+    const { version, term, createdAt } = outcome;
+    return send(reply, 200, { namespace, key, version, term, createdAt } satisfies DeleteResult);
+  };
+  const small = { bodyLimit: SMALL_BODY_BYTES };
+  fastify.delete('/v1/namespaces/:ns/configs/*', small, remove);
+  fastify.delete('/v1/namespaces/:ns/configs', small, remove);
+
+  fastify.post(
+    '/v1/changes',
+    { bodyLimit: LIMITS.changeSetBodyBytes, onRequest: demandJson },
+    async (request, reply) => {
+      const outcome = await publish(request, reply, changeSetWrite(arrived(request)));
+      if (outcome === 'forwarded') return reply;
+      const { version, term, createdAt } = outcome;
+      const results = outcome.operations.map(({ namespace, key, op }) => ({ namespace, key, op, version }));
+      return send(reply, 200, { version, term, createdAt, results } satisfies ChangeSetResult);
+    },
+  );
+
+  const rollback = async (request: FastifyRequest, reply: FastifyReply) => {
+    const { address, toVersion, write } = rollbackWrite(arrived(request), currentVersion);
+    const forwarded = await elsewhere(request, reply);
+    if (forwarded) return reply;
+    const old = toVersion <= host.replica.version ? await past.at(address, toVersion) : undefined;
+    if (old === undefined) {
+      throw new Problem('version-not-found', `'${address.key}' had no value at version ${toVersion}`, {
+        ...address,
+      });
+    }
+    const outcome = await publish(request, reply, write(old));
+    return outcome === 'forwarded' ? reply : sendPut(reply, outcome, 200);
+  };
+  const json = { ...small, onRequest: demandJson };
+  fastify.post('/v1/namespaces/:ns/rollback/*', json, rollback);
+  fastify.post('/v1/namespaces/:ns/rollback', json, rollback);
+
+  /** The write's outcome, or `forwarded` when the leader's own answer has been passed on. */
+  async function publish(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    write: Write,
+  ): Promise<WriteOutcome | 'forwarded'> {
+    const key = idempotencyKey(request.headers[HEADERS.idempotencyKey]);
+    const deadlineMs = clock.monotonicMs() + WRITE_MS;
+    if (await elsewhere(request, reply)) return 'forwarded';
+    const { keyIsFresh, aimTerm } = attemptOf(request);
+    const refusal = await refusalOf(write);
+    // With a key that may stand for a write that happened, a refusal has to wait for the look-up of the key.
+    if (refusal !== undefined && (key === null || keyIsFresh)) throw refusal;
+    return publisher.submit({
+      kind: write.kind,
+      idempotencyKey: key,
+      requestHash: key === null ? null : write.hash,
+      keyIsFresh,
+      aimTerm,
+      author: write.author,
+      comment: write.comment,
+      operations: write.operations,
+      refusal,
+      deadlineMs,
+      signal: whenLeft(reply),
+    });
+  }
+
+  /** Answers for a node that does not lead: by the leader's answer when asked to send writes on, else with 421. */
+  async function elsewhere(request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
+    if (publisher.isLeading) return false;
+    const leader = leadership.leader?.address ?? null;
+    const mayForward =
+      request.headers[HEADERS.forward] === '1' && request.headers[HEADERS.forwarded] === undefined;
+    if (!mayForward || leader === null || !isTrusted(request)) {
+      throw new Problem('not-leader', 'writes go to the leader', { leader });
+    }
+    await forwarder.forward(request, arrived(request).body, reply, leader);
+    return true;
+  }
+
+  /** What gateways say of an attempt; of anybody else it would only be a claim. */
+  function attemptOf(request: FastifyRequest): { keyIsFresh: boolean; aimTerm: number | null } {
+    const { [HEADERS.attempt]: attempt, [HEADERS.aimTerm]: aim } = request.headers;
+    if ((attempt === undefined && aim === undefined) || !isTrusted(request)) {
+      return { keyIsFresh: false, aimTerm: null };
+    }
+    return {
+      keyIsFresh: attempt === '1',
+      aimTerm: aim === undefined ? null : versionHeader('Holdfast-Aim-Term', aim),
+    };
+  }
+
+  function isTrusted({ headers }: FastifyRequest): boolean {
+    const given = headers[HEADERS.clusterKey];
+    return typeof given === 'string' && secretsEqual(given, clusterKey);
+  }
+
+  /** What the values are found guilty of, in their order. */
+  async function refusalOf({ kind, operations }: Write): Promise<Problem | undefined> {
+    if (kind === 'rollback' || kind === 'delete') return undefined;
+    try {
+      for (let from = 0; from < operations.length; from += CHECKED_AT_ONCE) {
+        const checks = operations.slice(from, from + CHECKED_AT_ONCE).map(async (operation, index) => {
+          if (operation.op === 'delete') return;
+          const { namespace, key, contentType } = operation;
+          const where = kind === 'change-set' ? { operation: from + index, namespace, key } : {};
+          await workers.check(contentType, operation.value, where);
+        });
+        const failed = (await Promise.allSettled(checks)).find((check) => check.status === 'rejected');
+        if (failed !== undefined) throw failed.reason;
+      }
+      return undefined;
+    } catch (error) {
+      if (error instanceof Problem) return error;
+      throw error;
+    }
+  }
+
+  function sendPut(reply: FastifyReply, outcome: WriteOutcome, status: number): FastifyReply {
+    const operation = outcome.operations[0];
+    if (operation?.op !== 'put') throw missing();
+    const { namespace, key, checksum } = operation;
+    const { version, term, createdAt } = outcome;
+    reply.header('etag', entityTag(version));
+    return send(reply, status, { namespace, key, version, term, checksum, createdAt } satisfies PutResult);
+  }
+
+  function send(reply: FastifyReply, status: number, body: unknown): FastifyReply {
+    return reply
+      .code(status)
+      .headers({ ...readHeaders(host), 'content-type': 'application/json; charset=utf-8' })
+      .send(JSON.stringify(body));
+  }
+}
+
+function arrived({ url, headers, body }: FastifyRequest) {
+  return { url, headers, body: Buffer.isBuffer(body) ? body : EMPTY };
+}
+
+/** Before the body is read: 415 for what no value can be, and for bytes that are not the value itself. */
+async function demandValueType({ headers }: FastifyRequest): Promise<void> {
+  if (parseContentType(headers['content-type']) === undefined) throw unsupportedType(headers['content-type']);
+  demandIdentity(headers['content-encoding']);
+}
+
+async function demandJson({ headers }: FastifyRequest): Promise<void> {
+  const type = headers['content-type'] ?? '';
+  if (type.split(';', 1)[0]?.trim().toLowerCase() !== 'application/json') {
+    throw new Problem('unsupported-content-type', 'the body must be application/json', {
+      supported: ['application/json'],
+    });
+  }
+  demandIdentity(headers['content-encoding']);
+}
+
+function demandIdentity(encoding: string | undefined): void {
+  if (encoding === undefined || encoding.toLowerCase() === 'identity') return;
+  throw new Problem('unsupported-content-type', 'the body must not be encoded', { supported: ['identity'] });
+}
+
+/** Aborts when the client leaves before it was answered. */
+function whenLeft(reply: FastifyReply): AbortSignal {
+  const left = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) left.abort(new Problem('outcome-unknown', 'the client has left'));
+  });
+  return left.signal;
+}
+
+function missing(): Error {
+  return new Error('the outcome of a write lacks its operation');
+}
