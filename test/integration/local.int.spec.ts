@@ -1,0 +1,145 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Cluster, freePort, isAlive, processesOf, ROOT, until } from '#libs/testing';
+
+const CHILDREN = [
+  ...['failover-1', 'failover-2', 'gateway-1', 'gateway-2', 'nats'],
+  ...['node-1', 'node-2', 'node-3', 'node-4', 'postgres', 'redis', 'registry', 'sync'],
+];
+
+/** The whole system as `npm start` runs it: what happens to the processes themselves. */
+describe('a cluster on one machine', () => {
+  const home = mkdtempSync(join(tmpdir(), 'holdfast-local-'));
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    cluster = await Cluster.start({ home });
+  });
+  afterAll(async () => {
+    await cluster?.dispose();
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  const pids = () => Object.fromEntries(CHILDREN.map((name) => [name, cluster.pid(name)]));
+  const port = (name: string) => JSON.parse(readFileSync(join(home, 'state.json'), 'utf8')).ports[name];
+
+  it('runs every process by itself, with a pid file and a log that only the owner reads', () => {
+    const files = readdirSync(join(home, 'run'));
+    expect(files.filter((file) => file.endsWith('.pid')).sort()).toEqual(
+      CHILDREN.map((it) => `${it}.pid`).sort(),
+    );
+    expect(new Set(Object.values(pids())).size).toBe(CHILDREN.length);
+    for (const pid of Object.values(pids())) expect(isAlive(pid)).toBe(true);
+    expect(statSync(home).mode & 0o777).toBe(0o700);
+    const secrets = [
+      'state.json',
+      'postgres/password',
+      'nats/password',
+      'nats/nats.conf',
+      'redis/redis.conf',
+    ];
+    const logs = CHILDREN.map((name) => `log/${name}.log`);
+    for (const file of [...secrets, 'run/node-1.env', ...logs]) {
+      expect(statSync(join(home, file)).mode & 0o777, file).toBe(0o600);
+    }
+  });
+
+  it('refuses a second start on the same folder, and another folder with the same port, without harm', async () => {
+    const before = pids();
+    const same = await startAgain({ HOLDFAST_HOME: home, HOLDFAST_PORT: String(await freePort()) });
+    expect(same.code).toBe(1);
+    expect(same.output).toContain(`already runs on ${home} (pid ${cluster.parentPid})`);
+    expect(same.output).toContain('HOLDFAST_HOME=');
+
+    const other = join(home, 'other');
+    const taken = await startAgain({ HOLDFAST_HOME: other, HOLDFAST_PORT: String(cluster.port) });
+    expect(taken.code).toBe(1);
+    expect(taken.output).toContain(`port ${cluster.port} on 127.0.0.1 is taken`);
+    expect(taken.output).toContain('HOLDFAST_PORT=');
+    expect(processesOf(other)).toEqual([]);
+    expect(pids()).toEqual(before);
+  });
+
+  it('starts every kind of process again that dies, on the same port', async () => {
+    const victims = ['redis', 'nats', 'postgres', 'registry', 'sync', 'node-4'];
+    const before = pids();
+    const ports = victims.map(port);
+    for (const name of victims) cluster.signal(name, 'SIGKILL');
+    for (const name of victims) {
+      await until(
+        `${name} is back`,
+        () => cluster.pid(name) !== before[name] && isAlive(cluster.pid(name)),
+        10_000,
+      );
+    }
+    expect(victims.map(port)).toEqual(ports);
+    await cluster.whole();
+    expect(cluster.output).toMatch(/redis +ended by SIGKILL; starting it again in \d+ ms/);
+  });
+
+  it('keeps the door open while both gateways are dead: requests wait, none is refused', async () => {
+    const before = pids();
+    await Promise.all(['gateway-1', 'gateway-2'].map((name) => cluster.kill(name)));
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        fetch(`${cluster.gateway}/ping`, { headers: { connection: 'close' } }),
+      ),
+    );
+    expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 200));
+    expect(cluster.pid('gateway-1')).not.toBe(before['gateway-1']);
+  });
+
+  it('survives its own kill -9: services end by themselves, the next start sweeps the rest and goes on', async () => {
+    await cluster.whole();
+    const key = `${cluster.gateway}/v1/namespaces/app/configs/kept`;
+    expect((await fetch(key, { method: 'PUT', body: 'value' })).status).toBe(201);
+    const before = pids();
+    const nodePort = port('node-1');
+    process.kill(cluster.parentPid, 'SIGKILL');
+    const services = CHILDREN.filter((name) => !['postgres', 'nats', 'redis'].includes(name));
+    await until('the services end', () => services.every((name) => !isAlive(before[name] ?? 0)), 20_000);
+    expect(isAlive(before.postgres ?? 0)).toBe(true);
+
+    const next = await Cluster.start({ home, port: cluster.port });
+    await cluster.dispose();
+    cluster = next;
+    expect(cluster.output).toMatch(/ended what an earlier start had left running: .*postgres/);
+    for (const pid of Object.values(before)) expect(isAlive(pid)).toBe(false);
+    expect(port('node-1')).toBe(nodePort);
+    expect(await (await fetch(key)).text()).toBe('value');
+  });
+
+  it('stops in order on SIGTERM, exit 0, nothing left running', async () => {
+    await cluster.whole();
+    const all = Object.values(pids());
+    process.kill(cluster.parentPid, 'SIGTERM');
+    await until('the parent ends', () => cluster.ended, 20_000);
+    const { code, left } = await cluster.stop();
+    expect({ code, left, alive: all.filter(isAlive) }).toEqual({ code: 0, left: [], alive: [] });
+    expect(readdirSync(join(home, 'run')).filter((file) => file.endsWith('.pid'))).toEqual([]);
+    expect(cluster.output).not.toContain('by force');
+  });
+});
+
+/** Runs the program until it ends by itself. */
+function startAgain(env: Record<string, string>): Promise<{ code: number | null; output: string }> {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HOLDFAST_'));
+  const child = spawn(process.execPath, [join(ROOT, 'dist/apps/local/src/main.js')], {
+    env: { ...Object.fromEntries(inherited), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 20_000,
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, output }));
+  });
+}
