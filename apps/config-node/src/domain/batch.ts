@@ -56,7 +56,7 @@ export function formBatch(
     sentAtMs: nowMs,
   };
   const overlay = new Overlay(memory);
-  const keys = new Set<string>();
+  const keys = new Map<string, Pending>();
   let bytes = 0;
   let taken = 0;
   for (; batch.members.length < maxChanges; taken++) {
@@ -64,6 +64,7 @@ export function formBatch(
     if (pending === undefined || pending.keyLookUp === 'wanted' || pending.keyLookUp === 'asked') break;
     if (taken > 0 && bytes + pending.bytes > LIMITS.batchBytes) break;
     bytes += pending.bytes;
+    if (joins(pending, keys)) continue;
     const decision = decideOne(pending, overlay, recent, keys);
     if (decision.type === 'settled') {
       batch.settled.push({ pending, answer: decision.answer });
@@ -72,10 +73,20 @@ export function formBatch(
     const { idempotencyKey, operations } = pending.request;
     addMember(batch, pending, decision.created);
     overlay.change(operations, batch.version);
-    if (idempotencyKey !== null) keys.add(idempotencyKey);
+    if (idempotencyKey !== null) keys.set(idempotencyKey, pending);
   }
   batch.pendings = queue.take(taken);
   return batch;
+}
+
+/** A repeat of a write that this batch has accepted waits for that one's answer. */
+function joins(pending: Pending, accepted: ReadonlyMap<string, Pending>): boolean {
+  const { idempotencyKey: key, requestHash } = pending.request;
+  const same = key === null ? undefined : accepted.get(key);
+  if (same === undefined || !sameRequest(same.request.requestHash, requestHash)) return false;
+  same.waiters.push(...pending.waiters);
+  pending.waiters = [];
+  return true;
 }
 
 /** The key first, then what was found wrong with the write, then the conditions. */
@@ -83,7 +94,7 @@ function decideOne(
   pending: Pending,
   overlay: Overlay,
   recent: RecentKeys,
-  batchKeys: ReadonlySet<string>,
+  batchKeys: ReadonlyMap<string, Pending>,
 ): Decision {
   const { idempotencyKey: key, requestHash, refusal, operations } = pending.request;
   if (key !== null) {
@@ -92,7 +103,6 @@ function decideOne(
       const same = sameRequest(known.requestHash, requestHash);
       return { type: 'settled', answer: same ? known.outcome : reused(key) };
     }
-    // A repeat of the same request would have joined: this is another one.
     if (batchKeys.has(key)) return { type: 'settled', answer: reused(key) };
   }
   if (refusal !== undefined) return { type: 'settled', answer: refusal };
