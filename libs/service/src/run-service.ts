@@ -75,8 +75,13 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     bodyParser: false,
     abortOnError: false,
   });
-  app.useGlobalFilters(new ProblemFilter(options.logger, routes));
+  const problems = new ProblemFilter(options.logger, routes);
+  app.useGlobalFilters(problems);
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
+  // Nest answers for the errors of its own scope; raw routes live in scopes below it.
+  fastify.addHook('onRegister', (scope) => {
+    scope.setErrorHandler((error, request, reply) => problems.answer(error, request, reply));
+  });
   const readiness = options.readiness ?? new Readiness();
   installHttp(fastify, {
     guard: options.guard,

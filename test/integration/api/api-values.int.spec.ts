@@ -1,0 +1,414 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Answer } from '#libs/testing';
+import { type ApiLab, type ApiNode, openApiLab } from './api-lab.js';
+
+let lab: ApiLab;
+let node: ApiNode;
+
+beforeAll(async () => {
+  lab = await openApiLab();
+  node = await lab.node('node-1');
+  await lab.elect(node);
+});
+afterAll(() => lab.close());
+
+const json = (answer: Answer) => JSON.parse(answer.body.toString());
+const path = (key: string, namespace = 'app') => `/v1/namespaces/${namespace}/configs/${key}`;
+const request = (
+  method: string,
+  target: string,
+  body?: string | Buffer | null,
+  headers: Record<string, string | undefined> = {},
+) => node.client.request(method, target, { ...(body == null ? {} : { body }), headers });
+const put = (key: string, body: string | Buffer = 'x', headers: Record<string, string | undefined> = {}) =>
+  request('PUT', path(key), body, { 'content-type': 'text/plain', ...headers });
+
+/** Status and code of an answer; a problem must be complete. */
+function verdict(answer: Answer): [number, string | undefined] {
+  if (answer.status < 400) return [answer.status, undefined];
+  const body = json(answer);
+  expect(answer.headers['content-type']).toBe('application/problem+json');
+  expect(body).toMatchObject({
+    type: `urn:holdfast:error:${body.code}`,
+    title: expect.any(String),
+    status: answer.status,
+    code: expect.any(String),
+    detail: expect.any(String),
+    instance: expect.any(String),
+  });
+  return [answer.status, body.code];
+}
+
+describe('PUT of a key', () => {
+  it('answers 201 when it is new and 200 when it is not, an equal value being a new version', async () => {
+    const first = await put('put/a', 'one');
+    expect(first.status).toBe(201);
+    expect(json(first)).toEqual({
+      namespace: 'app',
+      key: 'put/a',
+      version: expect.any(Number),
+      term: expect.any(Number),
+      checksum: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    });
+    const second = await put('put/a', 'one');
+    expect(second.status).toBe(200);
+    expect(json(second).version).toBe(json(first).version + 1);
+  });
+
+  it.each([
+    [undefined, 'text/plain'],
+    ['text/plain; charset=utf-8', 'text/plain'],
+    ['application/x-www-form-urlencoded', 'text/plain'],
+    ['APPLICATION/JSON', 'application/json'],
+    ['text/yaml', 'application/yaml'],
+    ['application/x-yaml', 'application/yaml'],
+    ['application/toml', 'application/toml'],
+    ['text/x-java-properties', 'text/x-java-properties'],
+    ['application/octet-stream', 'application/octet-stream'],
+  ])('of type %s is stored as %s', async (given, stored) => {
+    await request('PUT', path('put/typed'), '1 = 1'.slice(0, given?.includes('toml') ? 5 : 1), {
+      'content-type': given,
+    });
+    expect((await request('GET', path('put/typed'))).headers['content-type']).toBe(stored);
+  });
+
+  it('of another type answers 415 with the list', async () => {
+    const answer = await put('put/png', 'x', { 'content-type': 'image/png' });
+    expect(verdict(answer)).toEqual([415, 'unsupported-content-type']);
+    expect(json(answer).supported).toContain('application/yaml');
+    expect(verdict(await put('put/gz', 'x', { 'content-encoding': 'gzip' }))).toEqual([
+      415,
+      'unsupported-content-type',
+    ]);
+  });
+
+  it('returns values byte for byte', async () => {
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    await put('put/bytes', bytes, { 'content-type': 'application/octet-stream' });
+    expect((await request('GET', path('put/bytes'))).body).toEqual(bytes);
+    const number = '{"n": 12345678901234567890.10}';
+    await put('put/number', number, { 'content-type': 'application/json' });
+    expect((await request('GET', path('put/number'))).body.toString()).toBe(number);
+    expect((await put('put/empty', '')).status).toBe(201);
+    expect((await request('GET', path('put/empty'))).body).toHaveLength(0);
+  });
+
+  it('takes 1 MiB and not a byte more', async () => {
+    expect((await put('put/mib', Buffer.alloc(1024 * 1024, 'x'))).status).toBe(201);
+    expect(verdict(await put('put/mib', Buffer.alloc(1024 * 1024 + 1, 'x')))).toEqual([
+      413,
+      'value-too-large',
+    ]);
+    expect((await request('GET', path('put/mib'))).body).toHaveLength(1024 * 1024);
+  });
+
+  it.each([
+    ['application/json', '{"a":\n}', 2],
+    ['application/yaml', 'a: [1', 1],
+    ['application/toml', 'a = 1\nb = ', 2],
+    ['text/x-java-properties', 'a=\\u12', 1],
+  ])('of %s that is not well-formed answers 422 and names the place', async (contentType, body, line) => {
+    const answer = await put('put/bad', body, { 'content-type': contentType });
+    expect(verdict(answer)).toEqual([422, 'invalid-value']);
+    expect(json(answer)).toMatchObject({ line, column: expect.any(Number), reason: expect.any(String) });
+    expect(verdict(await request('GET', path('put/bad')))).toEqual([404, 'key-not-found']);
+  });
+
+  it('obeys If-Match and If-None-Match', async () => {
+    const { version } = json(await put('put/cas', '1'));
+    const failed = await put('put/cas', '2', { 'if-none-match': '*' });
+    expect(verdict(failed)).toEqual([412, 'precondition-failed']);
+    expect(json(failed).currentVersion).toBe(version);
+    expect(verdict(await put('put/cas', '2', { 'if-match': `"${version + 100}"` }))).toEqual([
+      412,
+      'precondition-failed',
+    ]);
+    expect((await put('put/cas', '2', { 'if-match': `"${version}"` })).status).toBe(200);
+    expect(verdict(await put('put/cas', '3', { 'if-match': `"${version}"` }))).toEqual([
+      412,
+      'precondition-failed',
+    ]);
+    expect((await put('put/cas', '3', { 'if-match': `"${version}", "${version + 1}"` })).status).toBe(200);
+    expect((await put('put/cas', '4', { 'if-match': '*' })).status).toBe(200);
+    expect(verdict(await put('put/none', '4', { 'if-match': '*' }))).toEqual([412, 'precondition-failed']);
+    expect((await put('put/none', '4', { 'if-none-match': '*' })).status).toBe(201);
+    expect(verdict(await put('put/cas', '5', { 'if-match': '5' }))).toEqual([400, 'invalid-request']);
+    expect(verdict(await put('put/cas', '5', { 'if-none-match': '"5"' }))).toEqual([400, 'invalid-request']);
+  });
+
+  it('with an Idempotency-Key has its effect once', async () => {
+    const key = { 'idempotency-key': 'put-once' };
+    const first = await put('put/once', 'a', key);
+    const repeat = await put('put/once', 'a', key);
+    expect([repeat.status, json(repeat)]).toEqual([201, json(first)]);
+    expect((await put('put/once', 'a', { ...key, 'holdfast-comment': 'again' })).status).toBe(201);
+    for (const other of [
+      put('put/once', 'b', key),
+      put('put/once2', 'a', key),
+      put('put/once', 'a', { ...key, 'if-match': '*' }),
+      put('put/once', 'a', { ...key, 'content-type': 'application/octet-stream' }),
+      request('DELETE', path('put/once'), null, key),
+      node.client.post(
+        '/v1/changes',
+        { operations: [{ op: 'delete', namespace: 'app', key: 'put/once' }] },
+        key,
+      ),
+    ]) {
+      expect(verdict(await other)).toEqual([422, 'idempotency-key-reused']);
+    }
+    expect((await put('put/both', 'a', { 'idempotency-key': 'x'.repeat(257) })).status).toBe(400);
+  });
+
+  it('with a key that is known answers as the first time, even if the value would no longer pass', async () => {
+    const [first, second] = await Promise.all([
+      put('put/race', 'a', { 'idempotency-key': 'race' }),
+      put('put/race', 'a', { 'idempotency-key': 'race' }),
+    ]);
+    expect(json(first)).toEqual(json(second));
+    const bad = await put('put/race', '{', {
+      'idempotency-key': 'race-2',
+      'content-type': 'application/json',
+    });
+    expect(verdict(bad)).toEqual([422, 'invalid-value']);
+    const reused = await put('put/race', '{', {
+      'idempotency-key': 'race',
+      'content-type': 'application/json',
+    });
+    expect(verdict(reused)).toEqual([422, 'idempotency-key-reused']);
+  });
+
+  it('keeps comment and author in the history', async () => {
+    await put('put/why', '1', { 'holdfast-comment': 'f%C3%BCr%20alle', 'holdfast-author': 'ann' });
+    await request('PUT', `${path('put/why')}?comment=from%20the%20query`, '2');
+    const history = json(await request('GET', '/v1/namespaces/app/history/put/why'));
+    expect(history.items).toMatchObject([
+      { comment: 'from the query', author: null },
+      { comment: 'für alle', author: 'ann' },
+    ]);
+    expect(verdict(await put('put/why', '3', { 'holdfast-comment': '%' }))).toEqual([400, 'invalid-request']);
+    expect(verdict(await put('put/why', '3', { 'holdfast-author': 'x'.repeat(1_025) }))).toEqual([
+      400,
+      'invalid-request',
+    ]);
+  });
+
+  it('is refused in reserved namespaces, which may be read', async () => {
+    expect(verdict(await request('PUT', path('x', 'system'), 'x'))).toEqual([403, 'forbidden']);
+    expect(verdict(await request('PUT', path('x', 'system.acl'), 'x'))).toEqual([403, 'forbidden']);
+    expect(json(await request('GET', '/v1/namespaces/system/configs')).items).toEqual([]);
+  });
+});
+
+describe('the key in the path', () => {
+  it('is everything after the prefix, decoded once', async () => {
+    await put('path%2Fa%20b/%E2%82%AC', 'x');
+    expect((await request('GET', path('path/a%20b/€'.replace('€', '%E2%82%AC')))).body.toString()).toBe('x');
+    await put('path/100%2525', 'y');
+    const { items } = json(await request('GET', '/v1/namespaces/app/configs?prefix=path%2F'));
+    expect(items.map((item: { key: string }) => item.key)).toEqual(['path/100%25', 'path/a b/€']);
+  });
+
+  it('may be in the query', async () => {
+    const target = '/v1/namespaces/app/configs?key=query%2Fa';
+    expect((await request('PUT', target, 'x')).status).toBe(201);
+    expect((await request('GET', target)).body.toString()).toBe('x');
+    expect((await request('HEAD', target)).headers.etag).toMatch(/^"\d+"$/);
+    expect((await request('GET', path('query/a'))).status).toBe(200);
+    expect((await request('DELETE', target)).status).toBe(200);
+    expect(verdict(await request('GET', `${target}&prefix=x`))).toEqual([400, 'invalid-request']);
+    expect(verdict(await request('PUT', '/v1/namespaces/app/configs', 'x'))).toEqual([
+      400,
+      'invalid-request',
+    ]);
+  });
+
+  it.each(['%', '%zz', '%ff', 'a%C3%28'])('%s is malformed: 400', async (key) => {
+    for (const method of ['GET', 'PUT', 'DELETE']) {
+      expect(verdict(await request(method, path(key), method === 'PUT' ? 'x' : null))).toEqual([
+        400,
+        'invalid-request',
+      ]);
+    }
+  });
+
+  it.each(['', 'a//b', '%2Fa', 'a/', 'a/%2E%2E/b', 'a%00', 'a%0A', 'x'.repeat(513)])(
+    '%s is no key: 422',
+    async (key) => {
+      for (const method of ['GET', 'PUT', 'DELETE']) {
+        expect(verdict(await request(method, path(key), method === 'PUT' ? 'x' : null))).toEqual([
+          422,
+          'invalid-key',
+        ]);
+      }
+    },
+  );
+
+  it('may have 512 bytes, percent-encoded', async () => {
+    const key = '€'.repeat(170);
+    expect((await put(encodeURIComponent(key))).status).toBe(201);
+    expect((await request('GET', path(encodeURIComponent(key)))).status).toBe(200);
+  });
+
+  it('is of a namespace: 422 when that is none', async () => {
+    for (const namespace of ['App', 'a..b', 'a%2Fb', 'x'.repeat(64)]) {
+      expect(verdict(await request('GET', path('a', namespace)))).toEqual([422, 'invalid-key']);
+      expect(verdict(await request('PUT', path('a', namespace), 'x'))).toEqual([422, 'invalid-key']);
+    }
+  });
+});
+
+describe('GET and HEAD of a key', () => {
+  it('carry the value, its type, its tag and where the node stands', async () => {
+    const { version } = json(await put('get/a', '{"a":1}', { 'content-type': 'application/json' }));
+    const get = await request('GET', path('get/a'));
+    expect(get.body.toString()).toBe('{"a":1}');
+    const head = await request('HEAD', path('get/a'));
+    expect([head.status, head.body.length]).toEqual([200, 0]);
+    for (const { headers } of [get, head, await request('GET', `${path('get/a')}?minVersion=0`)]) {
+      expect(headers).toMatchObject({
+        'content-type': 'application/json',
+        'content-length': '7',
+        etag: `"${version}"`,
+        'cache-control': 'no-cache',
+        'holdfast-node': 'node-1',
+        'holdfast-version': String(node.engine.host.replica.version),
+        'holdfast-term': '1',
+      });
+      expect(headers['holdfast-stale']).toBeUndefined();
+    }
+    expect(verdict(await request('GET', path('get/none')))).toEqual([404, 'key-not-found']);
+    expect((await request('HEAD', path('get/none'))).status).toBe(404);
+  });
+
+  it('return the request id', async () => {
+    const answer = await request('GET', path('get/a'), null, { 'x-request-id': 'abc-1' });
+    expect(answer.headers['x-request-id']).toBe('abc-1');
+  });
+
+  it('answer 304 to whoever has it', async () => {
+    const { version } = json(await put('get/etag', 'x'));
+    for (const known of [`"${version}"`, `W/"${version}"`, `"1", W/"${version}"`, '*']) {
+      const answer = await request('GET', path('get/etag'), null, { 'if-none-match': known });
+      expect([answer.status, answer.headers.etag, answer.body.length]).toEqual([304, `"${version}"`, 0]);
+      expect(answer.headers['holdfast-version']).toBeDefined();
+    }
+    for (const other of [`"${version + 1}"`, '"x"', '"1", "2"']) {
+      expect((await request('GET', path('get/etag'), null, { 'if-none-match': other })).status).toBe(200);
+    }
+  });
+
+  it('wait for a version', async () => {
+    const { version } = json(await put('get/wait', 'x'));
+    expect((await request('GET', `${path('get/wait')}?minVersion=${version}`)).status).toBe(200);
+    const waiting = request('GET', `${path('get/wait')}?minVersion=${version + 1}`);
+    const header = request('GET', path('get/wait'), null, { 'holdfast-min-version': String(version + 1) });
+    await put('get/wait', 'y');
+    expect((await waiting).body.toString()).toBe('y');
+    expect((await header).body.toString()).toBe('y');
+    const late = await request('GET', `${path('get/wait')}?minVersion=${version + 1_000}&timeout=50ms`);
+    expect(verdict(late)).toEqual([504, 'version-not-reached']);
+    for (const bad of ['minVersion=-1', 'minVersion=x', 'timeout=31s', 'timeout=-1', 'consistency=strong']) {
+      expect(verdict(await request('GET', `${path('get/wait')}?${bad}`))).toEqual([400, 'invalid-request']);
+    }
+    expect(verdict(await request('GET', path('get/wait'), null, { 'holdfast-min-version': 'x' }))).toEqual([
+      400,
+      'invalid-request',
+    ]);
+  });
+
+  it('may be linearizable', async () => {
+    await put('get/linear', 'x');
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => request('GET', `${path('get/linear')}?consistency=linearizable`)),
+    );
+    expect(answers.every((answer) => answer.status === 200 && answer.body.toString() === 'x')).toBe(true);
+  });
+
+  it('show the value as it was', async () => {
+    const first = json(await put('get/past', 'one')).version;
+    const second = json(await put('get/past', 'two', { 'content-type': 'application/octet-stream' })).version;
+    const gone = json(await request('DELETE', path('get/past'))).version;
+    const then = async (version: number) => request('GET', `${path('get/past')}?version=${version}`);
+    const old = await then(first);
+    expect([old.body.toString(), old.headers.etag, old.headers['content-type']]).toEqual([
+      'one',
+      `"${first}"`,
+      'text/plain',
+    ]);
+    expect((await then(second)).body.toString()).toBe('two');
+    expect(verdict(await then(first - 1))).toEqual([404, 'version-not-found']);
+    expect(verdict(await then(gone))).toEqual([404, 'version-not-found']);
+    expect(verdict(await then(gone + 1_000))).toEqual([404, 'version-not-found']);
+    const known = await request('GET', `${path('get/past')}?version=${first}`, null, {
+      'if-none-match': `"${first}"`,
+    });
+    expect(known.status).toBe(304);
+  });
+});
+
+describe('DELETE of a key', () => {
+  it('answers 200 once, then 404', async () => {
+    const { version } = json(await put('delete/a'));
+    const answer = await request('DELETE', path('delete/a'));
+    expect(answer.status).toBe(200);
+    expect(json(answer)).toEqual({
+      namespace: 'app',
+      key: 'delete/a',
+      version: version + 1,
+      term: 1,
+      createdAt: expect.any(String),
+    });
+    expect(verdict(await request('DELETE', path('delete/a')))).toEqual([404, 'key-not-found']);
+    expect(verdict(await request('GET', path('delete/a')))).toEqual([404, 'key-not-found']);
+  });
+
+  it('takes If-Match and Idempotency-Key', async () => {
+    const { version } = json(await put('delete/b'));
+    expect(verdict(await request('DELETE', path('delete/b'), null, { 'if-match': '"1"' }))).toEqual([
+      412,
+      'precondition-failed',
+    ]);
+    const headers = { 'if-match': `"${version}"`, 'idempotency-key': 'delete-b' };
+    const first = await request('DELETE', path('delete/b'), null, headers);
+    expect(first.status).toBe(200);
+    expect(json(await request('DELETE', path('delete/b'), null, headers))).toEqual(json(first));
+  });
+});
+
+describe('requests that are none', () => {
+  it.each([
+    ['PATCH', '/v1/namespaces/app/configs/a', 405, 'method-not-allowed'],
+    ['POST', '/v1/namespaces/app/configs/a', 405, 'method-not-allowed'],
+    ['PUT', '/v1/changes', 405, 'method-not-allowed'],
+    ['DELETE', '/v1/namespaces', 405, 'method-not-allowed'],
+    ['GET', '/v1/namespaces/app/rollback/a', 405, 'method-not-allowed'],
+    ['GET', '/v1/nothing', 404, 'not-found'],
+    ['GET', '/v1/namespaces/app/configs/a?x=1', 400, 'invalid-request'],
+    ['GET', '/v1/namespaces/app/configs/a?version=1&version=2', 400, 'invalid-request'],
+    ['PUT', '/v1/namespaces/app/configs/a?coment=x', 400, 'invalid-request'],
+    ['DELETE', '/v1/namespaces/app/configs/a?x', 400, 'invalid-request'],
+    ['GET', '/v1/namespaces?x=1', 400, 'invalid-request'],
+  ])('%s %s: %i %s', async (method, target, status, code) => {
+    const answer = await request(method, target, method === 'GET' || method === 'DELETE' ? null : 'x');
+    expect(verdict(answer)).toEqual([status, code]);
+    if (status === 405) expect(answer.headers.allow).toMatch(/^[A-Z]+(, [A-Z]+)*$/);
+  });
+
+  it('of a foreign host or page are refused, on the fast way too', async () => {
+    await put('guard/a');
+    for (const headers of [{ host: 'evil.example' }, { origin: 'http://evil.example' }]) {
+      expect(verdict(await request('GET', path('guard/a'), null, headers))).toEqual([403, 'forbidden']);
+      expect(verdict(await request('PUT', path('guard/a'), 'x', headers))).toEqual([403, 'forbidden']);
+    }
+  });
+
+  it('have headers beyond all measure: 431', async () => {
+    const answer = await request('GET', path('guard/a'), null, { 'x-long': 'x'.repeat(20_000) });
+    expect(verdictWithoutInstance(answer)).toEqual([431, 'headers-too-large']);
+  });
+});
+
+function verdictWithoutInstance(answer: Answer): [number, string] {
+  return [answer.status, json(answer).code];
+}
