@@ -23,6 +23,7 @@ export interface Grounds {
 
 /** A poll sent on an alarm is used if the verdict follows within this time. */
 const PREPARED_FOR_MS = 300;
+const SAY_NOBODY_EVERY_MS = 5_000;
 
 /**
  * Replaces a leader: asks the voters, chooses, claims, announces. Any number of instances may do this at once: the
@@ -33,6 +34,7 @@ export class ElectionService {
   private readonly running = new Map<string, Promise<void>>();
   private readonly telling = new Set<Promise<void>>();
   private prepared: { suspect: string; poll: RunningPoll; atMs: number } | undefined;
+  private saidNobodyMs = Number.NEGATIVE_INFINITY;
   private readonly abort = new AbortController();
 
   constructor(
@@ -122,10 +124,7 @@ export class ElectionService {
     const winner = chooseLeader({ head, replies, excluded: (reply) => this.isExcluded(reply, suspect) });
     if (!winner) {
       this.metrics.withoutCandidate.inc();
-      this.logger.warn(
-        { answers: replies.map(({ nodeId, reason }) => ({ nodeId, reason })) },
-        'nobody can lead',
-      );
+      this.sayNobody(replies);
       return 'again';
     }
     const elected = await this.claim({
@@ -138,6 +137,15 @@ export class ElectionService {
       electMs: Math.max(0, round(this.clock.monotonicMs() - grounds.judgedMs)),
     });
     return elected ? 'done' : 'again';
+  }
+
+  /** Attempts follow each other quickly; what there is to say stays the same. */
+  private sayNobody(replies: readonly PollReply[]): void {
+    const nowMs = this.clock.monotonicMs();
+    if (nowMs - this.saidNobodyMs < SAY_NOBODY_EVERY_MS) return;
+    this.saidNobodyMs = nowMs;
+    const answers = replies.map(({ nodeId, reason }) => ({ nodeId, reason }));
+    this.logger.warn({ answers }, 'nobody can lead');
   }
 
   private takePrepared(suspect: Suspect): RunningPoll | undefined {

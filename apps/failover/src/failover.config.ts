@@ -29,6 +29,9 @@ export interface FailoverSettings {
   /** How long other witnesses are waited for. */
   confirmCrashMs: number;
   confirmSilenceMs: number;
+  /** … and by way of rows, where they look less often. */
+  confirmByRowsMs: number;
+  rowsEveryMs: { withBus: number; withoutBus: number };
   loneVerdictEveryMs: number;
   pollByBusMs: number;
   pollByHttpMs: number;
@@ -57,6 +60,7 @@ export function failoverSettings(
       heartbeatTimeoutMs: timings.heartbeatTimeoutMs,
       pingMisses: timings.pingMisses,
       pingTimeoutMs: timings.pingTimeoutMs,
+      steadyPings: 4,
       cannotLeadAfterMs: timings.cannotLeadAfterMs,
       ownPauseMs: timings.ownPauseMs,
       refusalsApartMs: 20,
@@ -68,6 +72,8 @@ export function failoverSettings(
     renewEveryMs: 700,
     confirmCrashMs: 50,
     confirmSilenceMs: 200,
+    confirmByRowsMs: 1_200,
+    rowsEveryMs: { withBus: 700, withoutBus: 200 },
     loneVerdictEveryMs: 10_000,
     pollByBusMs: 100,
     pollByHttpMs: 500,

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { NodeVerdict, QuestionReply } from '#libs/contracts';
+import type { NodeVerdict, QuestionReply, VerdictReason } from '#libs/contracts';
 import type { OutboxFact, OutboxRows } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
 import { FAILOVER_MIGRATIONS } from './migrations/index.js';
@@ -8,6 +8,14 @@ type Election = QuestionReply<'failover.elections'>['elections'][number];
 
 const WITNESS_LIVES_MS = 2_000;
 const FACTS_KEPT_DAYS = 7;
+const LATELY = `clock_timestamp() - interval '1 second'`;
+
+type Testimony = { instanceId: string; view: 'connected' | 'lost' | 'unknown' | 'paused'; agrees: boolean };
+interface ViewSubject {
+  nodeId: string;
+  incarnation: number;
+  reason: Exclude<VerdictReason, 'handover'>;
+}
 
 /** Failover's own tables: witnesses, verdicts, past elections, and the facts that have yet to be told. */
 @Injectable()
@@ -41,29 +49,48 @@ export class FailoverStore implements OutboxRows {
     });
   }
 
-  /** Writes down what this witness holds against a node and reads who holds the same, or holds nothing, of late. */
-  async exchangeViews(view: {
-    instanceId: string;
-    nodeId: string;
-    incarnation: number;
-    reason: string;
-  }): Promise<string[]> {
+  /** Writes down what this witness sees of a node, as a question or as an answer to one. */
+  async saveView(subject: ViewSubject, testimony: Testimony, asks: boolean): Promise<void> {
     await this.pool.query({
-      name: 'failover.view',
-      text: `insert into failover.views (instance_id, node_id, incarnation, reason, at)
-        values ($1, $2, $3, $4, clock_timestamp())
-        on conflict (instance_id, node_id) do update
-          set incarnation = excluded.incarnation, reason = excluded.reason, at = excluded.at`,
-      values: [view.instanceId, view.nodeId, view.incarnation, view.reason],
+      name: 'failover.save-view',
+      text: `insert into failover.views (instance_id, node_id, incarnation, reason, view, agrees, asks, at)
+        values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())
+        on conflict (instance_id, node_id) do update set incarnation = excluded.incarnation, reason = excluded.reason,
+          view = excluded.view, agrees = excluded.agrees, asks = excluded.asks, at = excluded.at`,
+      values: [
+        testimony.instanceId,
+        subject.nodeId,
+        subject.incarnation,
+        subject.reason,
+        testimony.view,
+        testimony.agrees,
+        asks,
+      ],
     });
-    const { rows } = await this.pool.query<{ instanceId: string }>({
+  }
+
+  /** What the others have lately written about the same suspicion. */
+  async views(instanceId: string, subject: ViewSubject): Promise<Testimony[]> {
+    const { rows } = await this.pool.query<Testimony>({
       name: 'failover.views',
-      text: `select instance_id as "instanceId" from failover.views
-        where node_id = $2 and incarnation = $3 and reason = $4 and instance_id <> $1
-          and at > clock_timestamp() - interval '2 s'`,
-      values: [view.instanceId, view.nodeId, view.incarnation, view.reason],
+      text: `select instance_id as "instanceId", view, agrees from failover.views
+        where node_id = $2 and incarnation = $3 and reason = $4 and instance_id <> $1 and at > ${LATELY}`,
+      values: [instanceId, subject.nodeId, subject.incarnation, subject.reason],
     });
-    return rows.map((row) => row.instanceId);
+    return rows;
+  }
+
+  /** Questions of others that this witness has not answered lately. */
+  async openQuestions(instanceId: string): Promise<(ViewSubject & { askedBy: string })[]> {
+    const { rows } = await this.pool.query<ViewSubject & { askedBy: string }>({
+      name: 'failover.questions',
+      text: `select q.instance_id as "askedBy", q.node_id as "nodeId", q.incarnation, q.reason from failover.views as q
+        where q.asks and q.instance_id <> $1 and q.at > ${LATELY} and not exists (
+          select from failover.views as mine where mine.instance_id = $1 and mine.node_id = q.node_id
+            and mine.incarnation = q.incarnation and mine.reason = q.reason and mine.at > ${LATELY})`,
+      values: [instanceId],
+    });
+    return rows;
   }
 
   /** The fact to announce; undefined when another witness has recorded the same verdict already. */

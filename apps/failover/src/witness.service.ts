@@ -19,8 +19,8 @@ const OWN_WRITE_TIMEOUT_MS = 1_000;
 const SELF_TEST_MS = 1_500;
 /** A witness that is asked must answer well within the 50 ms that the asker waits. */
 const ANSWER_DIAL_MS = 25;
-const EXCHANGE_EVERY_MS = 50;
-const EXCHANGES = 6;
+const ROWS_READ_EVERY_MS = 50;
+const ROWS_LOOP_MS = 100;
 
 interface Suspicion {
   nodeId: string;
@@ -34,6 +34,8 @@ export class WitnessService {
   private live: string[] | undefined;
   private readonly lone: LoneWitness;
   private readonly loop: Repeating;
+  private readonly rowsLoop: Repeating;
+  private answeredRowsMs = Number.NEGATIVE_INFINITY;
   private begun = false;
 
   constructor(
@@ -50,6 +52,9 @@ export class WitnessService {
       everyMs: settings.renewEveryMs,
       onError: (error) => this.couldNotWrite(error),
     });
+    const onError = (error: unknown) =>
+      this.logger.debug({ reason: reasonOf(error) }, 'no questions by rows');
+    this.rowsLoop = repeat(() => this.answerRows(), { everyMs: ROWS_LOOP_MS, onError });
   }
 
   /** Its rows can be written: the tables are there. */
@@ -59,7 +64,7 @@ export class WitnessService {
   }
 
   async stop(): Promise<void> {
-    await this.loop.stop();
+    await Promise.all([this.loop.stop(), this.rowsLoop.stop()]);
     if (!this.begun) return;
     await this.store.resign(this.settings.instanceId).catch((error: unknown) => this.couldNotWrite(error));
   }
@@ -143,25 +148,35 @@ export class WitnessService {
     }
   }
 
-  /** Without the bus each witness writes down what it suspects, and reads who suspects the same. */
+  /** Without the bus the question and its answers are rows. */
   private async askByRows(suspicion: Suspicion): Promise<Testimony[]> {
-    const { instanceId } = this.settings;
-    const view = { instanceId, ...suspicion };
-    let agreeing: string[] = [];
+    const { instanceId, confirmByRowsMs } = this.settings;
+    const beginMs = this.clock.monotonicMs();
+    let replies: Testimony[] = [];
     try {
-      for (let i = 0; i < EXCHANGES; i++) {
-        agreeing = await this.store.exchangeViews(view);
-        if (agreeing.length > 0 || this.live?.length === 0) break;
-        await sleep(EXCHANGE_EVERY_MS);
+      await this.store.saveView(suspicion, { instanceId, view: 'lost', agrees: true }, true);
+      while (this.live?.length !== 0 && this.clock.monotonicMs() - beginMs < confirmByRowsMs) {
+        replies = await this.store.views(instanceId, suspicion);
+        if (isSettled(this.question(suspicion, replies))) break;
+        await sleep(ROWS_READ_EVERY_MS);
       }
     } catch (error) {
       this.couldNotWrite(error);
     }
-    const agreed = agreeing.map((id): Testimony => ({ instanceId: id, view: 'lost', agrees: true }));
-    const silent = (this.live ?? [])
-      .filter((id) => !agreeing.includes(id))
-      .map((id): Testimony => ({ instanceId: id, view: 'unknown', agrees: false }));
-    return [...agreed, ...silent];
+    return replies;
+  }
+
+  /** Often while the bus is away, seldom while it is there: then only somebody who is cut off from it asks by rows. */
+  private async answerRows(): Promise<void> {
+    const { instanceId, rowsEveryMs } = this.settings;
+    const nowMs = this.clock.monotonicMs();
+    const everyMs = this.bus.connected ? rowsEveryMs.withBus : rowsEveryMs.withoutBus;
+    if (!this.begun || nowMs - this.answeredRowsMs < everyMs) return;
+    this.answeredRowsMs = nowMs;
+    for (const question of await this.store.openQuestions(instanceId)) {
+      const { view, agrees = false } = await this.answer(question);
+      await this.store.saveView(question, { instanceId, view, agrees }, false);
+    }
   }
 
   private question(suspicion: Suspicion, replies: readonly Testimony[]): QuorumQuestion {

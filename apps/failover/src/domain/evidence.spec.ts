@@ -5,6 +5,7 @@ const timings: DetectorTimings = {
   heartbeatTimeoutMs: 1_250,
   pingMisses: 3,
   pingTimeoutMs: 500,
+  steadyPings: 4,
   refusalsApartMs: 20,
   cannotLeadAfterMs: 2_000,
 };
@@ -57,6 +58,7 @@ const cases: [string, NodeEvidence, Surroundings, string | undefined][] = [
     'unresponsive',
   ],
   ['two misses only', { ...well, ...silent, ...unanswered, pingMisses: 2 }, around, undefined],
+  ['heartbeats silent, pings answered again just now', { ...well, ...silent, pingOks: 3 }, around, undefined],
   ['heartbeats silent, pings answered', { ...well, ...silent }, around, 'bus-partitioned'],
   [
     'just as silent, but the bus is away',

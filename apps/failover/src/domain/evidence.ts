@@ -37,6 +37,8 @@ export interface DetectorTimings {
   heartbeatTimeoutMs: number;
   pingMisses: number;
   pingTimeoutMs: number;
+  /** Answers in a row that show a process at work: the first after a stall come before its next heartbeat. */
+  steadyPings: number;
   /** Two refusals at least this far apart: one can be the backlog of a busy process. */
   refusalsApartMs: number;
   cannotLeadAfterMs: number;
@@ -89,7 +91,7 @@ export function assess(
   if (livesUnreachable) {
     return { reason: 'unreachable', sinceMs: node.missingSinceMs ?? around.nowMs, evidence: seen };
   }
-  if (heard === 'silent' && node.pingOks > 0) {
+  if (heard === 'silent' && node.pingOks >= timings.steadyPings) {
     return { reason: 'bus-partitioned', sinceMs: node.heardAtMs, evidence: { ...seen, silentForMs } };
   }
   return undefined;

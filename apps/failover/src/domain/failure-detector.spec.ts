@@ -5,6 +5,7 @@ const settings = {
   heartbeatTimeoutMs: 1_250,
   pingMisses: 3,
   pingTimeoutMs: 500,
+  steadyPings: 4,
   refusalsApartMs: 20,
   cannotLeadAfterMs: 2_000,
   tickEveryMs: 50,

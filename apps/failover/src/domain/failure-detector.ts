@@ -67,7 +67,7 @@ export interface DetectorSettings extends DetectorTimings {
   freshRoundMs: number;
   /** Answers in a row that withdraw a verdict. */
   clearAfterPings: number;
-  /** How long to wait before asking again about a suspicion that was not confirmed. */
+  /** How long to wait before asking again about a suspicion that was not confirmed; doubles up to eight times. */
   askAgainMs: number;
 }
 
@@ -75,6 +75,7 @@ interface Watched extends NodeEvidence {
   verdict: { verdict: 'failed' | 'degraded'; reason: VerdictReason } | undefined;
   asking: VerdictReason | undefined;
   askAgainAtMs: number;
+  timesRefuted: number;
   restartTold: number;
 }
 
@@ -229,6 +230,7 @@ export class FailureDetector {
       verdict: undefined,
       asking: undefined,
       askAgainAtMs: Number.NEGATIVE_INFINITY,
+      timesRefuted: 0,
       restartTold: before?.restartTold ?? 0,
     };
     this.nodes.set(nodeId, node);
@@ -287,7 +289,7 @@ export class FailureDetector {
         return this.accept(node, input.verdict);
       case 'not-confirmed':
         node.asking = undefined;
-        node.askAgainAtMs = nowMs + this.settings.askAgainMs;
+        node.askAgainAtMs = nowMs + this.settings.askAgainMs * 2 ** Math.min(node.timesRefuted++, 3);
         return [];
     }
   }
@@ -320,7 +322,10 @@ export class FailureDetector {
 
   private evaluate(node: Watched, nowMs: number): DetectorOutput[] {
     const assessment = this.assess(node, nowMs);
-    if (!assessment) return this.maybeClear(node);
+    if (!assessment) {
+      node.timesRefuted = 0;
+      return this.maybeClear(node);
+    }
     if (node.verdict?.reason === assessment.reason || node.asking === assessment.reason) return [];
     if (nowMs < node.askAgainAtMs && node.asking === undefined) return [];
     // Only fresh refusals speak during the round after a pause of our own.

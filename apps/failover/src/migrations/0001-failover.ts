@@ -6,15 +6,19 @@ create table failover.witnesses (
   renewed_at timestamptz not null
 ) with (fillfactor = 50);
 
--- What each witness holds against a node now: read by the others when the bus is away.
+-- What witnesses ask and answer each other about a node when the bus does not carry it.
 create table failover.views (
   instance_id text not null,
   node_id text not null,
   incarnation int8 not null,
   reason text not null,
+  view text not null,
+  agrees boolean not null,
+  -- It suspects the node itself and wants to know what the others see.
+  asks boolean not null,
   at timestamptz not null,
   primary key (instance_id, node_id)
-);
+) with (fillfactor = 50);
 
 -- The verdict that stands on each node; seq rises with every change, so that two witnesses count one verdict once.
 create table failover.verdicts (

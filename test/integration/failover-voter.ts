@@ -1,0 +1,166 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { PollReply } from '#libs/contracts';
+
+export interface VoterOptions {
+  id: string;
+  nats: { port: number; user: string; password: string } | undefined;
+  priority?: number;
+}
+
+/**
+ * A config node as failover sees one: pings, tether, poll, pause and heartbeats on real sockets, and nothing behind
+ * them. `crash` does to its sockets what the kernel does to those of a killed process.
+ */
+export class Voter {
+  readonly id: string;
+  incarnation = Date.now();
+  version = 0;
+  chain = '0'.repeat(64);
+  leads = false;
+  term = 0;
+  eligible = true;
+  /** What it says its fence's age is; undefined = it was just confirmed. */
+  fenceConfirmedAgoMs: number | undefined;
+  polls = 0;
+  pauses = 0;
+  private server: Server | undefined;
+  private nats: NatsConnection | undefined;
+  private beats: NodeJS.Timeout | undefined;
+  private seq = 0;
+  private port = 0;
+  private frozen = false;
+  private readonly sockets = new Set<Socket>();
+  private readonly held = new Set<() => void>();
+
+  constructor(private readonly options: VoterOptions) {
+    this.id = options.id;
+  }
+
+  get address(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async start(): Promise<this> {
+    this.incarnation++;
+    this.seq = 0;
+    const server = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk) => {
+        body += chunk;
+      });
+      request.on('end', () => this.hold(() => this.answer(request.url ?? '', body, response)));
+    });
+    server.on('connection', (socket) => {
+      this.sockets.add(socket);
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => this.sockets.delete(socket));
+    });
+    await new Promise<void>((resolve) => server.listen(this.port, '127.0.0.1', resolve));
+    this.port = (server.address() as AddressInfo).port;
+    this.server = server;
+    const { nats } = this.options;
+    if (nats) {
+      this.nats = await connect({
+        port: nats.port,
+        user: nats.user,
+        pass: nats.password,
+        maxReconnectAttempts: -1,
+      });
+      this.nats.subscribe(`election.poll.${this.id}`, {
+        callback: (_error, message) => this.hold(() => void message.respond(JSON.stringify(this.poll()))),
+      });
+      this.nats.subscribe('leader.elected', {
+        callback: (_error, message) => {
+          const { leaderId, term } = message.json<{ leaderId: string; term: number }>();
+          this.leads = leaderId === this.id;
+          this.term = term;
+        },
+      });
+    }
+    this.beats = setInterval(() => this.beat(), 500);
+    this.beat();
+    return this;
+  }
+
+  /** Sockets closed, nobody listens: kill -9. */
+  async crash(): Promise<void> {
+    clearInterval(this.beats);
+    this.leads = false;
+    const { server } = this;
+    this.server = undefined;
+    const closed = new Promise((resolve) => (server ? server.close(resolve) : resolve(undefined)));
+    for (const socket of this.sockets) socket.destroy();
+    await Promise.all([closed, this.nats?.close()]);
+  }
+
+  /** Nothing is answered and nothing said, while every connection stays open: SIGSTOP. */
+  freeze(): void {
+    this.frozen = true;
+  }
+
+  thaw(): void {
+    this.frozen = false;
+    for (const release of this.held) release();
+    this.held.clear();
+  }
+
+  private hold(task: () => void): void {
+    if (this.frozen) this.held.add(task);
+    else task();
+  }
+
+  private beat(): void {
+    if (this.frozen || !this.nats || this.nats.isClosed()) return;
+    this.nats.publish(
+      'node.heartbeat',
+      JSON.stringify({
+        ...{ nodeId: this.id, incarnation: this.incarnation, seq: ++this.seq, kind: 'config-node' },
+        ...{
+          role: this.role,
+          address: this.address,
+          term: this.term,
+          version: this.version,
+          condition: 'ok',
+        },
+        fenceConfirmedAgoMs: this.fence,
+      }),
+    );
+  }
+
+  private get role(): 'leader' | 'follower' {
+    return this.leads ? 'leader' : 'follower';
+  }
+
+  private get fence(): number | null {
+    return this.leads ? (this.fenceConfirmedAgoMs ?? 10) : null;
+  }
+
+  private poll(): PollReply {
+    this.polls++;
+    return {
+      ...{ nodeId: this.id, incarnation: this.incarnation, address: this.address, term: this.term },
+      ...{ eligible: this.eligible, reason: this.eligible ? null : 'storage-unavailable', healthy: true },
+      ...{ version: this.version, chain: this.chain, priority: this.options.priority ?? 100 },
+    };
+  }
+
+  private answer(url: string, _body: string, response: ServerResponse): void {
+    const json = (body: unknown) =>
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
+    if (url === '/internal/tether') {
+      response.writeHead(200).write('\n');
+    } else if (url === '/internal/poll') {
+      json(this.poll());
+    } else if (url === '/internal/handover') {
+      this.pauses++;
+      json({ term: this.term, version: this.version, chain: this.chain });
+    } else {
+      json({
+        ...{ nodeId: this.id, incarnation: this.incarnation, role: this.role, term: this.term },
+        ...{ version: this.version, fenceConfirmedAgoMs: this.fence, stopping: false },
+      });
+    }
+  }
+}
