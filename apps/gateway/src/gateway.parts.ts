@@ -41,6 +41,7 @@ export function assembleGateway(
   const guard = new PublicGuard(settings);
   const upstreams = new Upstreams();
   const directory = new NodeDirectory(settings.nodes, clock);
+  upstreams.onConnectionLost((address) => directory.doubt(address));
   const strategy = new RoundRobin(systemRng.int(1_000));
   const proxyMetrics = new ProxyMetrics(metrics);
   const parking = new WriteParking();
@@ -53,6 +54,7 @@ export function assembleGateway(
     metrics: proxyMetrics,
     clusterKey,
     monotonicMs,
+    logger,
   });
   const prober = new Prober({ directory, upstreams, clock, logger, urgent: () => writes.parked > 0 });
   const nodeLog = new NodeLog(new AskNode(directory, upstreams, strategy, clusterKey));

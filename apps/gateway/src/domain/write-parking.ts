@@ -70,9 +70,9 @@ export const PARKING_LIMITS: ParkingLimits = {
 };
 
 const PROBE_FIRST_MS = 5;
-const PROBE_CAP_MS = 50;
+const PROBE_CAP_MS = 20;
 /** A leader that has not refused the probe for so long has taken it: a refusal comes at once. */
-const PROBE_TAKEN_MS = 50;
+const PROBE_TAKEN_MS = 20;
 const BUSY_PAUSE_MS = 100;
 
 interface Write {

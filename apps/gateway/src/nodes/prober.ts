@@ -64,8 +64,12 @@ export class Prober {
     const nowMs = this.options.clock.monotonicMs();
     const everyMs = this.everyMs();
     const all = this.allDoubted;
+    const addresses = this.addresses();
     this.allDoubted = false;
-    for (const address of this.addresses()) {
+    this.options.upstreams.tidy(addresses, (error) =>
+      this.options.logger.warn({ error }, 'closing connections'),
+    );
+    for (const address of addresses) {
       const sinceMs = nowMs - (this.lastAtMs.get(address) ?? Number.NEGATIVE_INFINITY);
       const unanswered = this.options.directory.table.byAddress(address)?.answers === false;
       const due =

@@ -9,6 +9,7 @@ const CONNECT_TIMEOUT_MS = 1_000;
 /** Longer than the longest wait a read may ask for. */
 const HEADERS_TIMEOUT_MS = 40_000;
 const BODY_TIMEOUT_MS = 20_000;
+const SPARE_POOLS = 8;
 
 export class Upstreams {
   private readonly pools = new Map<string, Pool>();
@@ -40,10 +41,12 @@ export class Upstreams {
     return pool;
   }
 
-  /** Closes the pools of addresses at which there is no node any more. */
-  keepOnly(addresses: ReadonlySet<string>, onError: (error: unknown) => void): void {
+  /** Closes pools of addresses at which there is no node any more, once there are many. */
+  tidy(addresses: readonly string[], onError: (error: unknown) => void): void {
+    if (this.pools.size <= addresses.length + SPARE_POOLS) return;
+    const known = new Set(addresses);
     for (const [address, pool] of this.pools) {
-      if (addresses.has(address)) continue;
+      if (known.has(address)) continue;
       this.pools.delete(address);
       pool.close().catch(onError);
     }

@@ -1,38 +1,50 @@
 import type { IncomingMessage } from 'node:http';
 
-export type BodyRead = { read: 'whole'; body: Buffer } | { read: 'too-large' } | { read: 'broken' };
+export type BodyRead = { read: 'whole'; body: Buffer } | { read: 'too-large' | 'no-room' | 'broken' };
 
 /**
- * What is read and thrown away of a body that is too large. A client that is cut while it sends may not read the
+ * What is read and thrown away of a body that is not wanted. A client that is cut while it sends may not read the
  * answer that tells it why; one that sends for ever is cut all the same.
  */
 const DISCARDED_BYTES = 32 * 1024 * 1024;
 
-/** Takes in a body up to a limit; what goes beyond is not kept. The callback comes once. */
-export function readBody(req: IncomingMessage, limitBytes: number, done: (result: BodyRead) => void): void {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  let over = false;
-  const finish = (result: BodyRead) => {
-    if (over) return;
-    over = true;
-    done(result);
-  };
-  req.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > limitBytes) {
-      finish({ read: 'too-large' });
-      chunks.length = 0;
-      if (bytes > limitBytes + DISCARDED_BYTES) req.destroy();
-    } else if (!over) {
+/** Takes in the bodies of writes: each up to its limit, and all that are being read together up to another. */
+export class Bodies {
+  private bytes = 0;
+
+  constructor(private readonly limitBytes: number) {}
+
+  /** The callback comes once. What goes beyond a limit is not kept. */
+  read(req: IncomingMessage, limitBytes: number, done: (result: BodyRead) => void): void {
+    let chunks: Buffer[] = [];
+    let kept = 0;
+    let received = 0;
+    let over = false;
+    const finish = (result: BodyRead) => {
+      if (over) return;
+      over = true;
+      this.bytes -= kept;
+      chunks = [];
+      done(result);
+    };
+    req.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+      if (received > limitBytes) finish({ read: 'too-large' });
+      else if (this.bytes + chunk.length > this.limitBytes) finish({ read: 'no-room' });
+      if (over) {
+        if (received > limitBytes + DISCARDED_BYTES) req.destroy();
+        return;
+      }
       chunks.push(chunk);
-    }
-  });
-  req.on('end', () => {
-    const [first] = chunks;
-    finish({ read: 'whole', body: chunks.length === 1 && first ? first : Buffer.concat(chunks) });
-  });
-  req.on('error', () => finish({ read: 'broken' }));
-  req.on('close', () => finish({ read: 'broken' }));
-  if (Number(req.headers['content-length'] ?? 0) > limitBytes) finish({ read: 'too-large' });
+      kept += chunk.length;
+      this.bytes += chunk.length;
+    });
+    req.on('end', () => {
+      const [first] = chunks;
+      finish({ read: 'whole', body: chunks.length === 1 && first ? first : Buffer.concat(chunks) });
+    });
+    req.on('error', () => finish({ read: 'broken' }));
+    req.on('close', () => finish({ read: 'broken' }));
+    if (Number(req.headers['content-length'] ?? 0) > limitBytes) finish({ read: 'too-large' });
+  }
 }

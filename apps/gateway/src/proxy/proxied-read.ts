@@ -24,6 +24,8 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
   private readonly begunMs: number;
   private controller: Dispatcher.DispatchController | undefined;
   private sentMs: number | undefined;
+  /** Since when the client has not read what was sent to it. */
+  private stalledMs: number | undefined;
   private failedInFlight = false;
   private answering = false;
   private done = false;
@@ -53,6 +55,11 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
     if (this.answering || this.sentMs === undefined || nowMs - this.sentMs < forMs) return undefined;
     this.sentMs = nowMs;
     return this.tried.at(-1);
+  }
+
+  /** Lets go of a client that has read nothing for so long. */
+  cutStalled(nowMs: number, forMs: number): void {
+    if (this.stalledMs !== undefined && nowMs - this.stalledMs >= forMs) this.client.res.destroy();
   }
 
   leave(address: string): void {
@@ -91,7 +98,11 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
     this.remaining -= chunk.length;
     if (res.write(chunk)) return;
     controller.pause();
-    res.once('drain', () => controller.resume());
+    this.stalledMs = this.options.monotonicMs();
+    res.once('drain', () => {
+      this.stalledMs = undefined;
+      controller.resume();
+    });
   }
 
   onResponseEnd(): void {

@@ -11,6 +11,7 @@ const MAX_READS = 4_096;
 /** A node that has not answered a read for so long is asked whether it lives, and again after as long. */
 const DOUBT_AFTER_MS = 300;
 const SWEEP_EVERY_MS = 100;
+const STALLED_FOR_MS = 30_000;
 
 export interface ReadProxyOptions {
   directory: NodeDirectory;
@@ -62,6 +63,7 @@ export class ReadProxy {
     for (const read of this.underWay) {
       const address = read.waitingAt(nowMs, DOUBT_AFTER_MS);
       if (address !== undefined) doubted.add(address);
+      read.cutStalled(nowMs, STALLED_FOR_MS);
     }
     for (const address of doubted) this.options.directory.doubt(address);
   }

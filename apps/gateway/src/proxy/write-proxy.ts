@@ -2,17 +2,21 @@ import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
 import { HEADERS, Problem } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
 import { type BalancingStrategy, chooseNode } from '../domain/rotation.js';
 import { readWriteAnswer } from '../domain/write-answer.js';
 import { bodyLimit } from '../domain/write-limits.js';
-import type { ParkingAction, ParkingInput, WriteParking } from '../domain/write-parking.js';
+import type { ParkingAction, ParkingInput, Target, WriteParking } from '../domain/write-parking.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
-import { readBody } from './body.js';
+import { Bodies } from './body.js';
 import { type Client, isGone, sendProblem } from './client.js';
 import type { ProxyMetrics } from './proxy.metrics.js';
 import { WriteAttempt, type WriteReply } from './write-attempt.js';
+
+/** Bodies that are still coming in, all together. */
+const MAX_READING_BYTES = 128 * 1024 * 1024;
 
 export interface WriteProxyOptions {
   directory: NodeDirectory;
@@ -22,6 +26,7 @@ export interface WriteProxyOptions {
   metrics: ProxyMetrics;
   clusterKey: string;
   monotonicMs: () => number;
+  logger: Logger;
 }
 
 interface HeldWrite {
@@ -39,13 +44,16 @@ interface HeldWrite {
 /** Sends writes to the leader as the parking decides, and gives clients what it says they may be told. */
 export class WriteProxy {
   private readonly writes = new Map<number, HeldWrite>();
+  private readonly bodies = new Bodies(MAX_READING_BYTES);
   private readonly tasks: (() => void)[] = [];
   private nextId = 1;
   private timer: NodeJS.Timeout | undefined;
+  private target: Target | null = null;
+  private parkedSinceMs: number | undefined;
 
   constructor(private readonly options: WriteProxyOptions) {
     const { directory, parking, metrics } = options;
-    directory.on({ leader: (target) => this.step({ type: 'target', target, nowMs: options.monotonicMs() }) });
+    directory.on({ leader: (target) => this.retarget(target) });
     metrics.watchWrites(
       () => parking.held.writes,
       () => parking.parked.writes,
@@ -62,11 +70,13 @@ export class WriteProxy {
 
   handle(client: Client): void {
     const { req } = client;
-    readBody(req, bodyLimit(req.method ?? '', req.url ?? ''), (result) => {
+    this.bodies.read(req, bodyLimit(req.method ?? '', req.url ?? ''), (result) => {
+      if (isGone(client)) return;
       if (result.read === 'whole') this.arrived(client, result.body);
-      else if (result.read === 'too-large' && !isGone(client)) {
-        const problem = new Problem('value-too-large', 'the body is larger than this request may have');
-        sendProblem(client, problem);
+      else if (result.read === 'too-large') {
+        sendProblem(client, new Problem('value-too-large', 'the body is larger than this request may have'));
+      } else if (result.read === 'no-room') {
+        sendProblem(client, new Problem('cluster-busy', 'too many writes are being sent to this gateway'));
       }
     });
   }
@@ -76,7 +86,6 @@ export class WriteProxy {
   }
 
   private arrived(client: Client, body: Buffer): void {
-    if (isGone(client)) return;
     const nowMs = this.options.monotonicMs();
     const { list, requestId, idempotencyKey } = forNode(client.req.rawHeaders);
     if (requestId === undefined) list.push(HEADERS.requestId, client.requestId);
@@ -98,6 +107,13 @@ export class WriteProxy {
     });
     client.res.once('close', () => this.enqueue(() => this.left(id)));
     this.step({ type: 'arrived', id, sizeBytes: body.length, ownKey, nowMs });
+  }
+
+  private retarget(target: Target | null): void {
+    const { logger, monotonicMs } = this.options;
+    if (target?.term !== this.target?.term) logger.info({ ...target, parked: this.parked }, 'leader');
+    this.target = target;
+    this.step({ type: 'target', target, nowMs: monotonicMs() });
   }
 
   private left(id: number): void {
@@ -128,7 +144,18 @@ export class WriteProxy {
       }
       this.tasks.shift();
     }
+    this.watchParked();
     this.schedule();
+  }
+
+  private watchParked(): void {
+    const nowMs = this.options.monotonicMs();
+    if (this.parked > 0) this.parkedSinceMs ??= nowMs;
+    else if (this.parkedSinceMs !== undefined) {
+      const waitedMs = Math.round(nowMs - this.parkedSinceMs);
+      this.parkedSinceMs = undefined;
+      this.options.logger.info({ waitedMs }, 'no write waits for a leader any more');
+    }
   }
 
   private decide(input: ParkingInput): void {
