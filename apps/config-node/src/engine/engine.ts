@@ -204,6 +204,7 @@ export class Engine {
   ping(): NodePing {
     return {
       nodeId: this.host.nodeId,
+      clusterId: this.host.replica.clusterId,
       incarnation: this.membership.incarnation,
       role: this.leadership.role,
       term: this.host.term,

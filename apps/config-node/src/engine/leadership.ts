@@ -1,5 +1,5 @@
 import type { NodeRole } from '#libs/contracts';
-import type { Clock } from '#libs/kernel';
+import { type Clock, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { Fence, HeadState, StepDownReason } from '../domain/committer.types.js';
 import type { HeadRow } from '../store/store.types.js';
@@ -27,6 +27,8 @@ export interface LeadershipDuties {
 }
 
 const CANDIDATE_SHOWN_MS = 1_000;
+/** Head is read again this soon while the replica is not there yet, or an earlier batch is still to be resolved. */
+const TAKE_AGAIN_MS = 5;
 
 /** Who leads, as far as this node knows, and whether that is itself. Head decides; everything else is a hint. */
 export class Leadership {
@@ -104,7 +106,7 @@ export class Leadership {
       return;
     }
     if (isMine && this.options.mayLead && !this.stopping) {
-      this.taking ??= this.take().finally(() => {
+      this.taking ??= this.take(head).finally(() => {
         this.taking = undefined;
       });
     }
@@ -133,18 +135,16 @@ export class Leadership {
   }
 
   /** Head names this node. It leads as soon as its history is head's, and not before. */
-  private async take(): Promise<void> {
-    const { publisher } = this;
+  private async take(head: HeadRow): Promise<void> {
     try {
-      let head = await this.duties.readHead();
-      while (this.isMine(head) && !this.stopping) {
-        if (!(await this.duties.catchUp(head))) return;
-        head = await this.duties.readHead();
+      for (let seen = head; this.isMine(seen) && !this.stopping; seen = await this.duties.readHead()) {
         const { version, chain } = this.host.replica;
-        if (publisher.isIdle && this.isMine(head) && head.version === version && head.chain === chain) {
-          this.begin(head);
+        if (this.publisher.isIdle && seen.version === version && seen.chain === chain) {
+          this.begin(seen);
           return;
         }
+        if (!(await this.duties.catchUp(seen))) return;
+        await sleep(TAKE_AGAIN_MS);
       }
     } catch (error) {
       this.logger.warn({ error }, 'could not take office; the next read of head tries again');
