@@ -5,16 +5,16 @@ import type { RunFolder } from './run-folder.js';
 import { type Launch, Supervised, type SupervisorEvents } from './supervised.js';
 import { duration, type Terminal } from './terminal.js';
 
-/** Time for all services together to drain; what is left of 15 s is for the servers. */
+/** Time for gateways, nodes and services together to drain; what is left of 15 s is for the servers. */
 const DRAIN_WITHIN_MS = 10_000;
-const LEAST_GRACE_MS = 500;
+/** What a group has in any case, when those before it were stuck. */
+const LEAST_GRACE_MS = 1_500;
 
 /** All supervised children: their logs, their pids, and what the user is told of them. */
 export class Children implements SupervisorEvents {
   private readonly supervised = new Map<string, Supervised>();
   private readonly waitedFor = new Set<string>();
   private readonly logs = new Map<string, LogFile>();
-  private readonly alive = new Set<string>();
   private quiet = false;
 
   constructor(
@@ -59,21 +59,20 @@ export class Children implements SupervisorEvents {
   /** Stops group after group; the members of a group together. Those that are stuck leave the others their time. */
   async stop(groups: readonly (readonly string[])[]): Promise<void> {
     this.abandon();
-    const { clock = systemClock, terminal } = this.around;
+    const { clock = systemClock } = this.around;
     const untilMs = clock.monotonicMs() + DRAIN_WITHIN_MS;
     for (const group of groups) {
       const graceMs = Math.max(LEAST_GRACE_MS, untilMs - clock.monotonicMs());
-      const late = setTimeout(() => {
-        const stuck = group.filter((name) => this.alive.has(name));
-        terminal.complain(`  ${stuck.join(', ')} did not stop in time: ended by force`);
-      }, graceMs);
       await Promise.all(group.map((name) => this.supervised.get(name)?.stop(graceMs)));
-      clearTimeout(late);
     }
   }
 
+  /** A service that has to be killed has a fault that somebody should see. */
+  stuck(name: string): void {
+    this.around.terminal.complain(`  ${name.padEnd(11)} did not stop in time: ended by force`);
+  }
+
   spawned(name: string, pid: number): void {
-    this.alive.add(name);
     this.around.runFolder.began(name, pid);
   }
 
@@ -85,7 +84,6 @@ export class Children implements SupervisorEvents {
   }
 
   ended(name: string): void {
-    this.alive.delete(name);
     this.around.runFolder.ended(name);
   }
 

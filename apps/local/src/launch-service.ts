@@ -17,6 +17,8 @@ export interface ServiceSurroundings {
   /** Where the gateways accept connections. */
   door: SendHandle;
   onOutput: (name: string, chunk: Buffer) => void;
+  /** Told of a service that had to be killed. */
+  onStuck: (name: string) => void;
 }
 
 /** Launches a service as a process of its own group, tied to this one by an IPC channel alone. */
@@ -52,7 +54,14 @@ export function serviceLauncher(service: ServiceProcess, around: ServiceSurround
     });
     if (service.kind === 'gateway') handOver(child, around.door);
 
-    const launched = { exited: exit.promise, stop: (graceMs: number) => stop(child, exit.promise, graceMs) };
+    const stop = async (graceMs: number) => {
+      child.kill('SIGTERM');
+      if (await endsWithin(exit.promise, graceMs)) return;
+      around.onStuck(service.name);
+      child.kill('SIGKILL');
+      await exit.promise;
+    };
+    const launched = { exited: exit.promise, stop };
     await untilReady(ready.promise, launched, signal);
     return launched;
   };
@@ -71,13 +80,6 @@ async function untilReady(ready: Promise<void>, launched: Launched, signal: Abor
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-async function stop(child: ChildProcess, exited: Promise<ServerExit>, graceMs: number): Promise<void> {
-  child.kill('SIGTERM');
-  if (await endsWithin(exited, graceMs)) return;
-  child.kill('SIGKILL');
-  await exited;
 }
 
 /** A child that dies before it gets the handle is started again like any other, and gets it then. */

@@ -74,8 +74,11 @@ export class LocalCluster {
 
   private launch(service: ServiceProcess): Promise<void> {
     const { children, door, programOf, workingDirectory, environment } = this.options;
-    const onOutput = (name: string, chunk: Buffer) => children.logOf(name).write(chunk);
-    const launch = serviceLauncher(service, { door, programOf, workingDirectory, environment, onOutput });
+    const launch = serviceLauncher(service, {
+      ...{ door, programOf, workingDirectory, environment },
+      onOutput: (name, chunk) => children.logOf(name).write(chunk),
+      onStuck: (name) => children.stuck(name),
+    });
     return children.supervise(service.name, launch, { firstStartMustSucceed: false });
   }
 
