@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { type Server, STATUS_CODES } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { DynamicModule, INestMicroservice, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -34,9 +34,13 @@ export interface ServiceOptions {
   started?: (app: NestFastifyApplication, port: number) => Promise<void> | void;
   /** Called first when the process is told to stop, while it still serves. */
   stopping?: () => Promise<void>;
+  /** How long requests under way may take to finish once the process stops; 1 s by default. */
+  drainMs?: number;
   /** Called last, after the HTTP server has closed. */
   stopped?: () => Promise<void>;
 }
+
+const DRAIN_MS = 1_000;
 
 export interface RunningService {
   app: NestFastifyApplication;
@@ -62,6 +66,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     keepAliveTimeout: 72_000,
     requestTimeout: 30_000,
     forceCloseConnections: 'idle',
+    return503OnClosing: false,
     genReqId: (request) => requestIdOf(request.headers),
     requestIdHeader: HEADERS.requestId,
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
@@ -107,10 +112,21 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     port,
     stop: async () => {
       await options.stopping?.();
-      await app.close();
+      await closeHttp(app, options.drainMs ?? DRAIN_MS);
       await options.stopped?.();
     },
   };
+}
+
+/** Lets requests under way finish; whatever is still open then (streams of other processes) is cut. */
+async function closeHttp(app: NestFastifyApplication, drainMs: number): Promise<void> {
+  const server: Server = app.getHttpServer();
+  const cut = setTimeout(() => server.closeAllConnections(), drainMs);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(cut);
+  }
 }
 
 function portOf(app: NestFastifyApplication): number {
