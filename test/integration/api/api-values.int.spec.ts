@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer } from '#libs/testing';
 import { type ApiLab, type ApiNode, openApiLab } from './api-lab.js';
+import { bodyOf, configPath, requestsTo, verdict } from './requests.js';
 
 let lab: ApiLab;
 let node: ApiNode;
@@ -12,32 +13,9 @@ beforeAll(async () => {
 });
 afterAll(() => lab.close());
 
-const json = (answer: Answer) => JSON.parse(answer.body.toString());
-const path = (key: string, namespace = 'app') => `/v1/namespaces/${namespace}/configs/${key}`;
-const request = (
-  method: string,
-  target: string,
-  body?: string | Buffer | null,
-  headers: Record<string, string | undefined> = {},
-) => node.client.request(method, target, { ...(body == null ? {} : { body }), headers });
-const put = (key: string, body: string | Buffer = 'x', headers: Record<string, string | undefined> = {}) =>
-  request('PUT', path(key), body, { 'content-type': 'text/plain', ...headers });
-
-/** Status and code of an answer; a problem must be complete. */
-function verdict(answer: Answer): [number, string | undefined] {
-  if (answer.status < 400) return [answer.status, undefined];
-  const body = json(answer);
-  expect(answer.headers['content-type']).toBe('application/problem+json');
-  expect(body).toMatchObject({
-    type: `urn:holdfast:error:${body.code}`,
-    title: expect.any(String),
-    status: answer.status,
-    code: expect.any(String),
-    detail: expect.any(String),
-    instance: expect.any(String),
-  });
-  return [answer.status, body.code];
-}
+const { request, put } = requestsTo(() => node);
+const json = bodyOf;
+const path = configPath;
 
 describe('PUT of a key', () => {
   it('answers 201 when it is new and 200 when it is not, an equal value being a new version', async () => {
