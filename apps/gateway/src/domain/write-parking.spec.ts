@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readWriteAnswer, type WriteAnswer } from './write-answer.js';
-import { PARKING_LIMITS, type ParkingAction, WriteParking } from './write-parking.js';
+import { WriteParking } from './write-parking.js';
+import { PARKING_LIMITS, type ParkingAction } from './write-parking.types.js';
 
 const T1 = { term: 1, address: 'http://n1' };
 const T2 = { term: 2, address: 'http://n2' };

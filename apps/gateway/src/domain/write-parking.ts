@@ -1,73 +1,12 @@
 import { invariant } from '#libs/kernel';
 import type { WriteAnswer } from './write-answer.js';
-
-/**
- * Carries writes over a change of leader.
- *
- * A write is either `sending` (one attempt is under way) or `parked` (waiting for a leader). An attempt that broke
- * after it was sent may have been committed: from then on the write is *unknown*, is repeated under the same
- * idempotency key, and its client gets nothing but success, a refusal that the leader gave after it had looked the
- * key up, or `outcome-unknown`. A write that was in flight on two leaders that died goes to no third: it may be
- * what kills them.
- *
- * While the leader refuses or cannot be reached, one write at a time is tried (the probe) and the others wait:
- * a thousand of them must not hammer a leader that is about to be ready. Terms name leaders: a term has one.
- *
- * Pure: time comes in, actions go out in the order in which they are to be done.
- */
-export interface Target {
-  term: number;
-  address: string;
-}
-
-export type ParkingInput =
-  /** `ownKey`: the gateway made the idempotency key, so nobody can have used it before. */
-  | { type: 'arrived'; id: number; sizeBytes: number; ownKey: boolean; nowMs: number }
-  | { type: 'answered'; id: number; answer: WriteAnswer; nowMs: number }
-  /** The attempt failed without an answer; `sent` unless not one byte of it can have left. */
-  | { type: 'broke'; id: number; sent: boolean; nowMs: number }
-  | { type: 'left'; id: number; nowMs: number }
-  /** The leader as it is known now, also when it was heard again; null = nobody is known to lead. */
-  | { type: 'target'; target: Target | null; nowMs: number }
-  | { type: 'tick'; nowMs: number };
-
-export type ParkingAction =
-  /** `fresh`: no attempt with this key can have reached the database. */
-  | { do: 'send'; id: number; target: Target; fresh: boolean }
-  /** Send it once through some other node, which forwards it to the leader. */
-  | { do: 'forward'; id: number; term: number; fresh: boolean }
-  /** Break the attempt under way; nothing more of it is to be reported. */
-  | { do: 'abort'; id: number }
-  /** Give the client the answer that was just reported. */
-  | { do: 'pass'; id: number }
-  | { do: 'refuse'; id: number; code: RefusalCode; why: string };
-
-export type RefusalCode = 'no-leader' | 'cluster-busy' | 'outcome-unknown';
-
-export interface ParkingLimits {
-  parkedMs: number;
-  parkedWrites: number;
-  parkedBytes: number;
-  heldWrites: number;
-  heldBytes: number;
-  /** An attempt without an answer for so long is given up. */
-  attemptMs: number;
-  /** After a new leader is known, an answer of the old one is still awaited for so long. */
-  abandonAfterMs: number;
-  /** A leader that cannot be connected to for so long is asked through another node. */
-  forwardAfterMs: number;
-}
-
-export const PARKING_LIMITS: ParkingLimits = {
-  parkedMs: 5_000,
-  parkedWrites: 1_000,
-  parkedBytes: 64 * 1024 * 1024,
-  heldWrites: 4_096,
-  heldBytes: 256 * 1024 * 1024,
-  attemptMs: 8_000,
-  abandonAfterMs: 100,
-  forwardAfterMs: 300,
-};
+import {
+  PARKING_LIMITS,
+  type ParkingAction,
+  type ParkingInput,
+  type ParkingLimits,
+  type Target,
+} from './write-parking.types.js';
 
 const PROBE_FIRST_MS = 5;
 const PROBE_CAP_MS = 20;
@@ -98,6 +37,20 @@ interface Trouble {
   unreachableSinceMs: number | null;
 }
 
+/**
+ * Carries writes over a change of leader.
+ *
+ * A write is either `sending` (one attempt is under way) or `parked` (waiting for a leader). An attempt that broke
+ * after it was sent may have been committed: from then on the write is *unknown*, is repeated under the same
+ * idempotency key, and its client gets nothing but success, a refusal that the leader gave after it had looked the
+ * key up, or `outcome-unknown`. A write that was in flight on two leaders that died goes to no third: it may be
+ * what kills them.
+ *
+ * While the leader refuses or cannot be reached, one write at a time is tried (the probe) and the others wait:
+ * a thousand of them must not hammer a leader that is about to be ready. Terms name leaders: a term has one.
+ *
+ * Pure: time comes in, actions go out in the order in which they are to be done.
+ */
 export class WriteParking {
   /** In order of arrival. */
   private readonly writes = new Map<number, Write>();

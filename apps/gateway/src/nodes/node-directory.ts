@@ -2,7 +2,7 @@ import type { FactPayload, NodeInfo, NodePing } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import { type LeaderNews, LeaderView } from '../domain/leader-view.js';
 import { type Candidate, NodeTable } from '../domain/node-table.js';
-import type { Target } from '../domain/write-parking.js';
+import type { Target } from '../domain/write-parking.types.js';
 
 export interface DirectoryEvents {
   /** The leader as it is known now; also told when the known one was heard leading again. */

@@ -1,9 +1,20 @@
 import { type Dispatcher, errors } from 'undici';
 import { HEADERS, Problem } from '#libs/contracts';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
-import { chooseNode } from '../domain/rotation.js';
+import { type BalancingStrategy, chooseNode } from '../domain/rotation.js';
+import type { NodeDirectory } from '../nodes/node-directory.js';
+import type { Upstreams } from '../nodes/upstreams.js';
 import { type Client, problemIn, sendProblem } from './client.js';
-import type { ReadProxyOptions } from './read-proxy.js';
+import type { ProxyMetrics } from './proxy.metrics.js';
+
+/** What every read needs of the gateway. */
+export interface ReadContext {
+  directory: NodeDirectory;
+  upstreams: Upstreams;
+  strategy: BalancingStrategy;
+  metrics: ProxyMetrics;
+  monotonicMs: () => number;
+}
 
 type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -36,7 +47,7 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
 
   constructor(
     private readonly client: Client,
-    private readonly options: ReadProxyOptions,
+    private readonly options: ReadContext,
     private readonly onDone: () => void,
   ) {
     this.begunMs = options.monotonicMs();

@@ -1,10 +1,6 @@
 import { Problem } from '#libs/contracts';
-import type { BalancingStrategy } from '../domain/rotation.js';
-import type { NodeDirectory } from '../nodes/node-directory.js';
-import type { Upstreams } from '../nodes/upstreams.js';
 import { type Client, sendProblem } from './client.js';
-import { ProxiedRead } from './proxied-read.js';
-import type { ProxyMetrics } from './proxy.metrics.js';
+import { ProxiedRead, type ReadContext } from './proxied-read.js';
 
 /** More reads than this under way at once, and further ones are turned away. */
 const MAX_READS = 4_096;
@@ -13,20 +9,12 @@ const DOUBT_AFTER_MS = 300;
 const SWEEP_EVERY_MS = 100;
 const STALLED_FOR_MS = 30_000;
 
-export interface ReadProxyOptions {
-  directory: NodeDirectory;
-  upstreams: Upstreams;
-  strategy: BalancingStrategy;
-  metrics: ProxyMetrics;
-  monotonicMs: () => number;
-}
-
 /** Balances reads over nodes; knows all that are under way, so that none waits for a node that will not answer. */
 export class ReadProxy {
   private readonly underWay = new Set<ProxiedRead>();
   private readonly sweeper: NodeJS.Timeout;
 
-  constructor(private readonly options: ReadProxyOptions) {
+  constructor(private readonly options: ReadContext) {
     options.directory.on({ out: (address) => this.leave(address) });
     options.metrics.watchReads(() => this.underWay.size);
     this.sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS);

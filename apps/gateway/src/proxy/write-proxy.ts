@@ -7,12 +7,14 @@ import { forClient, forNode } from '../domain/forwarded-headers.js';
 import { type BalancingStrategy, chooseNode } from '../domain/rotation.js';
 import { readWriteAnswer } from '../domain/write-answer.js';
 import { bodyLimit } from '../domain/write-limits.js';
-import type { ParkingAction, ParkingInput, Target, WriteParking } from '../domain/write-parking.js';
+import type { WriteParking } from '../domain/write-parking.js';
+import type { ParkingAction, ParkingInput, Target } from '../domain/write-parking.types.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
 import { Bodies } from './body.js';
 import { type Client, isGone, sendProblem } from './client.js';
 import type { ProxyMetrics } from './proxy.metrics.js';
+import { TaskQueue } from './task-queue.js';
 import { WriteAttempt, type WriteReply } from './write-attempt.js';
 
 /** Bodies that are still coming in, all together. */
@@ -45,7 +47,10 @@ interface HeldWrite {
 export class WriteProxy {
   private readonly writes = new Map<number, HeldWrite>();
   private readonly bodies = new Bodies(MAX_READING_BYTES);
-  private readonly tasks: (() => void)[] = [];
+  private readonly tasks = new TaskQueue(() => {
+    this.watchParked();
+    this.schedule();
+  });
   private nextId = 1;
   private timer: NodeJS.Timeout | undefined;
   private target: Target | null = null;
@@ -105,13 +110,17 @@ export class WriteProxy {
       attempt: undefined,
       reply: undefined,
     });
-    client.res.once('close', () => this.enqueue(() => this.left(id)));
+    client.res.once('close', () => this.tasks.run(() => this.left(id)));
     this.step({ type: 'arrived', id, sizeBytes: body.length, ownKey, nowMs });
   }
 
   private retarget(target: Target | null): void {
     const { logger, monotonicMs } = this.options;
-    if (target?.term !== this.target?.term) logger.info({ ...target, parked: this.parked }, 'leader');
+    const { parked } = this;
+    if (target?.term !== this.target?.term) {
+      if (target === null) logger.info({ parked }, 'nobody is known to lead');
+      else logger.info({ ...target, parked }, 'writes go to');
+    }
     this.target = target;
     this.step({ type: 'target', target, nowMs: monotonicMs() });
   }
@@ -123,29 +132,7 @@ export class WriteProxy {
   }
 
   private step(input: ParkingInput): void {
-    this.enqueue(() => this.decide(input));
-  }
-
-  /**
-   * One input after the other: carrying out an action may bring the next input before the other actions of the same
-   * step are done, and those must not meet a write that is over.
-   */
-  private enqueue(task: () => void): void {
-    this.tasks.push(task);
-    if (this.tasks.length > 1) return;
-    for (let next = this.tasks[0]; next !== undefined; next = this.tasks[0]) {
-      try {
-        next();
-      } catch (error) {
-        // A broken invariant ends the process; thrown here it would end up in an HTTP client's callback.
-        setImmediate(() => {
-          throw error;
-        });
-      }
-      this.tasks.shift();
-    }
-    this.watchParked();
-    this.schedule();
+    this.tasks.run(() => this.decide(input));
   }
 
   private watchParked(): void {
@@ -193,7 +180,7 @@ export class WriteProxy {
     const target = write.client.req.url ?? '/';
     const node = chooseNode(directory.tiers(), leader === undefined ? [] : [leader], strategy, { target });
     if (node === undefined) {
-      this.enqueue(() => {
+      this.tasks.run(() => {
         if (this.writes.has(id))
           this.decide({ type: 'broke', id, sent: false, nowMs: this.options.monotonicMs() });
       });
@@ -205,12 +192,12 @@ export class WriteProxy {
     const { method = 'PUT', url = '/' } = write.client.req;
     const attempt = new WriteAttempt({
       answered: (reply) =>
-        this.enqueue(() => {
+        this.tasks.run(() => {
           if (this.isOver(write, attempt)) return;
           this.answered(id, write, address, reply);
         }),
       broke: (sent, error) =>
-        this.enqueue(() => {
+        this.tasks.run(() => {
           if (this.isOver(write, attempt)) return;
           this.broke(id, write, address, sent, error);
         }),
