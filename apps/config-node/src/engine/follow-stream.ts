@@ -87,7 +87,7 @@ export class FollowStream {
   }
 
   private async write(line: FollowLine): Promise<void> {
-    if (this.out.destroyed || this.out.write(`${JSON.stringify(line)}\n`)) return;
+    if (this.out.destroyed || this.out.writableEnded || this.out.write(`${JSON.stringify(line)}\n`)) return;
     const closed = new AbortController();
     const onClose = () => closed.abort();
     this.out.once('close', onClose);

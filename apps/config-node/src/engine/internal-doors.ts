@@ -73,9 +73,19 @@ function registerLog(doors: FastifyInstance, { host, replication, store }: DoorP
 
 function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
   const { host, leadership, store, logger } = parts;
+  const open = new Set<PassThrough>();
+  const keep = (line: PassThrough) => {
+    open.add(line);
+    line.once('close', () => open.delete(line));
+    return line;
+  };
+  // The server closes only when every answer has ended, and these never do by themselves.
+  doors.addHook('preClose', async () => {
+    for (const line of open) line.end();
+  });
   doors.get('/internal/follow', (request, reply) => {
     const { after } = queryOf(request, FollowQuery);
-    const lines = new PassThrough({ highWaterMark: 256 * 1024 });
+    const lines = keep(new PassThrough({ highWaterMark: 256 * 1024 }));
     const stream = new FollowStream(after, lines, host, leadership, store, logger);
     stream.run().then(
       () => lines.end(),
@@ -96,8 +106,8 @@ function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
   });
   // Stays open: that it closes is the evidence of this process's end.
   doors.get('/internal/tether', (_request, reply) => {
-    const line = new PassThrough();
-    const beat = () => line.write('\n');
+    const line = keep(new PassThrough());
+    const beat = () => line.writableEnded || line.write('\n');
     const timer = setInterval(beat, TETHER_EVERY_MS);
     line.once('close', () => clearInterval(timer));
     beat();
