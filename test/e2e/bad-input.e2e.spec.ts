@@ -24,7 +24,7 @@ describe(`bad input (seed ${SEED})`, () => {
       const before = pids(cluster);
       const port = await portOf(cluster, who);
       const rng = seededRng(SEED);
-      const faults: string[] = [];
+      const faults = new Map<string, string>();
       let sent = 0;
       const client = async () => {
         while (sent < REQUESTS) {
@@ -32,11 +32,11 @@ describe(`bad input (seed ${SEED})`, () => {
           const { line, bytes } = hostileRequest(rng);
           const answer = await exchange(port, bytes);
           const fault = faultOf(answer, line.startsWith('HEAD '));
-          if (fault) faults.push(`#${number} ${line.slice(0, 120)} -> ${fault}`);
+          if (fault && !faults.has(fault)) faults.set(fault, `#${number} ${line.slice(0, 200)}`);
         }
       };
       await Promise.all(Array.from({ length: AT_ONCE }, client));
-      expect(faults.slice(0, 20)).toEqual([]);
+      expect(Object.fromEntries(faults)).toEqual({});
       expect(pids(cluster)).toEqual(before);
     },
   );
@@ -45,7 +45,8 @@ describe(`bad input (seed ${SEED})`, () => {
     const before = pids(cluster);
     for (const who of ['the gateway', 'the leader']) {
       const port = await portOf(cluster, who);
-      for (const bytes of NOT_HTTP) expect(await exchange(port, bytes)).not.toMatch(/^HTTP\/1.1 5/);
+      const answers = await Promise.all(NOT_HTTP.map((bytes) => exchange(port, bytes)));
+      for (const answer of answers) expect(answer).not.toMatch(/^HTTP\/1.1 5/);
     }
     expect(pids(cluster)).toEqual(before);
   });
@@ -111,7 +112,7 @@ function faultOf(answer: string, headOnly: boolean): string | undefined {
   if (status >= 500 && code !== 'version-not-reached') return `${status} ${code ?? ''}`;
   if (headOnly) return undefined;
   if (!code || !/content-type: application\/problem\+json/i.test(answer)) {
-    return `no problem: ${answer.slice(0, 300)}`;
+    return `no problem: ${answer.slice(0, answer.indexOf('\r\n'))} ${answer.slice(answer.indexOf('\r\n\r\n') + 4, 200)}`;
   }
   return undefined;
 }

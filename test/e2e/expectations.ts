@@ -7,8 +7,8 @@ export async function expectSoundHistory(workload: Workload): Promise<void> {
   expect(describeViolations(violations)).toBe('');
   const acknowledged = workload.history.writes.filter(({ outcome }) => outcome.type === 'ok').length;
   const read = workload.history.reads.filter(({ outcome }) => outcome.type !== 'error').length;
-  expect(acknowledged).toBeGreaterThan(100);
-  expect(read).toBeGreaterThan(100);
+  expect(acknowledged).toBeGreaterThan(20);
+  expect(read).toBeGreaterThan(20);
 }
 
 /** Through the gateway nothing failed: no write, no read, no list, and no watch broke. */

@@ -28,7 +28,7 @@ describe('the first five minutes', () => {
 
   it('says that it is ready, where, and what to try', async () => {
     expect(cluster.output).toMatch(new RegExp(`^Holdfast is ready.*:${cluster.port}`, 'm'));
-    expect(cluster.output.match(/curl /g)?.length).toBeGreaterThanOrEqual(3);
+    await until('what to try', () => (cluster.output.match(/curl /g)?.length ?? 0) >= 3, 5_000);
     expect((await fetch(`${cluster.gateway}/health`)).status).toBe(200);
   });
 

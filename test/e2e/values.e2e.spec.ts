@@ -77,6 +77,9 @@ describe('awkward writes', () => {
     });
     await pause(1_000);
     await longestEventLoopGaps(cluster); // reading them begins a new interval
+    await pause(3_000);
+    // A machine with other things to do has gaps of its own.
+    const usual = Math.max(...(await longestEventLoopGaps(cluster)).map(({ gapMs }) => gapMs));
     const answers = await Promise.all(
       Object.entries(HOSTILE_YAML).map(async ([what, text], i) => {
         const answer = await gateway.put('hostile', `k${i}`, text, { contentType: 'application/yaml' });
@@ -88,7 +91,7 @@ describe('awkward writes', () => {
       if (status >= 300) expect([what, status, code]).toEqual([what, 422, 'invalid-value']);
     }
     expect((await cluster.view()).term).toBe(term);
-    expect(gaps.filter(({ gapMs }) => gapMs > 100)).toEqual([]);
+    expect(gaps.filter(({ gapMs }) => gapMs > Math.max(100, 2 * usual))).toEqual([]);
     await expectSoundHistory(workload);
     expectNoGatewayFailures(workload);
   });

@@ -107,6 +107,9 @@ export class Reader {
 
 function readOutcome(answer: Answer): ReadOutcome {
   const appliedVersion = Number(answer.headers['holdfast-version']);
+  if (answer.status < 500 && Number.isNaN(appliedVersion)) {
+    return { type: 'error', status: answer.status, code: `${answer.status}-without-version` };
+  }
   if (answer.status === 200) {
     const keyVersion = Number(String(answer.headers.etag).replaceAll('"', ''));
     return { type: 'value', value: answer.body.toString(), keyVersion, appliedVersion };
