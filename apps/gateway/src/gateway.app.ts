@@ -19,7 +19,6 @@ import { listen } from './shared-listening.js';
 /** Longer than clients and balancers keep theirs, so that it is not us who closes first. */
 const KEEP_ALIVE_MS = 72_000;
 const REQUEST_TIMEOUT_MS = 30_000;
-const MAX_HEADER_BYTES = 32 * 1024;
 /** How long clients get to notice `Connection: close` before idle connections are closed. */
 const DRAIN_MS = 3_000;
 const DRAIN_LIMIT_MS = 10_000;
@@ -77,7 +76,6 @@ function edgeServer(edge: Edge, handler: RequestHandler): Server {
     {
       keepAliveTimeout: KEEP_ALIVE_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
-      maxHeaderSize: MAX_HEADER_BYTES,
       noDelay: true,
     },
     (req, res) => {

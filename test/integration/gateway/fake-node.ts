@@ -89,6 +89,8 @@ export class FakeNode {
   /** Knows only changes up to here. */
   heldBackAt = Number.POSITIVE_INFINITY;
   follows = 0;
+  /** Requests that arrived, answered or not, probes left out. */
+  received = 0;
   answerWrite: Answer | undefined;
   private server: Server | undefined;
   private readonly sockets = new Set<Socket>();
@@ -136,6 +138,7 @@ export class FakeNode {
     const chunks: Buffer[] = [];
     req.on('data', (chunk: Buffer) => chunks.push(chunk));
     req.on('end', () => {
+      if (req.url !== '/ping') this.received += 1;
       if (this.frozen) return; // the kernel took the bytes; nobody reads them
       this.answer(req, res, Buffer.concat(chunks).toString('utf8'));
     });

@@ -73,9 +73,10 @@ describe('reads through the gateway', () => {
     node(A).frozen = true;
     const answers = await Promise.all(Array.from({ length: 9 }, () => ask(gateway.base, 'GET', KEY)));
     expect(answers.map((it) => it.status)).toEqual(Array(9).fill(200));
-    expect(Math.max(...answers.map((it) => it.ms))).toBeLessThan(2_000);
-    const later = await Promise.all(Array.from({ length: 9 }, () => ask(gateway.base, 'GET', KEY)));
-    expect(Math.max(...later.map((it) => it.ms))).toBeLessThan(200);
+    expect(Math.max(...answers.map((it) => it.ms))).toBeLessThan(5_000);
+    const before = node(A).received;
+    await Promise.all(Array.from({ length: 9 }, () => ask(gateway.base, 'GET', KEY)));
+    expect(node(A).received).toBe(before);
   });
 
   it('wait as long as the client asked when the node lives', async () => {

@@ -18,7 +18,8 @@ export class NodeDirectory {
   readonly table: NodeTable;
   private readonly view = new LeaderView();
   private readonly listeners: DirectoryEvents[] = [];
-  private highestVersion = 0;
+  private leaderStands = { term: 0, version: 0 };
+  private anyoneStands = 0;
   private electedAt: { term: number; at: string } | undefined;
   private cluster: string | null = null;
   private busSpokeAtMs = Number.NEGATIVE_INFINITY;
@@ -42,8 +43,9 @@ export class NodeDirectory {
     return this.view.leader;
   }
 
+  /** The end of the log: what the leader said last; until one was heard, the highest that any node said. */
   get headVersion(): number {
-    return this.highestVersion;
+    return this.leaderStands.term > 0 ? this.leaderStands.version : this.anyoneStands;
   }
 
   get clusterId(): string | null {
@@ -107,7 +109,7 @@ export class NodeDirectory {
     if (this.electedAt === undefined || election.term > this.electedAt.term) {
       this.electedAt = { term: election.term, at: election.at };
     }
-    this.raiseVersion(election.version);
+    this.leaderSaid(election.term, election.version);
     this.learn({ term: election.term, id: election.leaderId, address: election.leaderAddress });
   }
 
@@ -117,7 +119,7 @@ export class NodeDirectory {
 
   head(head: FactPayload<'sync.head'>): void {
     this.busSpokeAtMs = this.clock.monotonicMs();
-    this.raiseVersion(head.version);
+    this.leaderSaid(head.term, head.version);
     this.leads(head.leaderId, head.term, this.table.get(head.leaderId)?.address ?? null);
   }
 
@@ -177,7 +179,8 @@ export class NodeDirectory {
     version: number,
     address: string | null,
   ): void {
-    this.raiseVersion(version);
+    this.anyoneStands = Math.max(this.anyoneStands, version);
+    if (role === 'leader') this.leaderSaid(term, version);
     if (role === 'leader') this.leads(id, term, address ?? this.table.get(id)?.address ?? null);
     else if (address !== null) this.addressKnown(id, address);
   }
@@ -216,7 +219,11 @@ export class NodeDirectory {
     for (const listener of this.listeners) listener.leader?.(target);
   }
 
-  private raiseVersion(version: number): void {
-    if (version > this.highestVersion) this.highestVersion = version;
+  /** Versions rise within a term; a new term may begin lower when the database lost its latest changes. */
+  private leaderSaid(term: number, version: number): void {
+    const { leaderStands } = this;
+    if (term > leaderStands.term || (term === leaderStands.term && version > leaderStands.version)) {
+      this.leaderStands = { term, version };
+    }
   }
 }
