@@ -99,6 +99,8 @@ describe('watching through the gateway', () => {
     const stream = await watching();
     const slow = followed() as FakeNode;
     slow.heldBackAt = 20;
+    cluster.term += 1;
+    cluster.leaderId = nodes.find((it) => it !== slow)?.id ?? null;
     for (let i = 0; i < 5; i++) cluster.publish('k', 'x');
     await expect.poll(() => stream.versions, { timeout: 8_000 }).toEqual(range(21, 25));
   }, 15_000);
