@@ -95,6 +95,11 @@ describe('a service process', () => {
     expect(await rawAnswer(long)).toMatch(/^HTTP\/1.1 431 .*"code":"headers-too-large"/s);
   });
 
+  it('answers an expectation that it cannot meet with a problem', async () => {
+    const request = 'GET /v1/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: miracles\r\n\r\n';
+    expect(await rawAnswer(request)).toMatch(/^HTTP\/1.1 400 .*"code":"invalid-request"/s);
+  });
+
   it('tells the allowed methods and when to come back', async () => {
     expect((await fetch(`${base}/v1/hello`, { method: 'PUT' })).headers.get('allow')).toBe('GET, HEAD');
     expect((await fetch(`${base}/v1/refuse`)).headers.get('retry-after')).toBe('1');

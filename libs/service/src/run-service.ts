@@ -1,4 +1,4 @@
-import { type Server, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { DynamicModule, INestMicroservice, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -95,6 +95,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     routes,
     ping: options.ping,
   });
+  fastify.server.on('checkExpectation', refuseExpectation);
   await options.configure?.(fastify, app);
 
   const transports: INestMicroservice[] = [];
@@ -132,6 +133,13 @@ async function closeHttp(app: NestFastifyApplication, drainMs: number): Promise<
 function portOf(app: NestFastifyApplication): number {
   const address: AddressInfo | string | null = app.getHttpServer().address();
   return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** Node answers any `Expect` but 100-continue by itself, with a bare 417. */
+function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const problem = new Problem('invalid-request', `the expectation '${request.headers.expect}' cannot be met`);
+  const headers = { 'content-type': PROBLEM_CONTENT_TYPE, connection: 'close' };
+  response.writeHead(problem.status, headers).end(JSON.stringify(problem.toBody(request.url)));
 }
 
 /** Answers what is not HTTP, or has headers beyond all measure, and closes the connection. */
