@@ -32,8 +32,10 @@ export {
   STATUS_REASONS,
   type StatusReason,
 } from './node.js';
+export { openApiDocument } from './openapi/document.js';
 export { QUERIES } from './openapi/parameters.js';
 export { parseQuery } from './openapi/parse-query.js';
+export { ROUTES, type Route, routerPath } from './openapi/routes.js';
 export { PROBLEM_CONTENT_TYPE, Problem, type ProblemBody } from './problem.js';
 export {
   ChangeSetRequest,

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { timingsOf } from '#libs/config';
 import { systemClock } from '#libs/kernel';
@@ -31,6 +32,7 @@ export interface ApiNode {
   readonly address: string;
   readonly engine: Engine;
   readonly api: PublicApi;
+  readonly fastify: FastifyInstance;
   readonly client: ApiClient;
   stop(): Promise<void>;
 }
@@ -95,7 +97,8 @@ export async function openApiLab(): Promise<ApiLab> {
       id,
       address,
       engine,
-      api,
+      api: started,
+      fastify: service.app.getHttpAdapter().getInstance(),
       client,
       stop: async () => {
         nodes.splice(nodes.indexOf(labNode), 1);

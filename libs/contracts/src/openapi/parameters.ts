@@ -99,7 +99,6 @@ export const QUERIES = {
     ...page,
     key: Key.optional(),
     cursor: Cursor.optional(),
-    values: Flag.meta({ description: 'false leaves the values out.' }).default(true),
   }),
   diff: z.strictObject({
     ...reach,

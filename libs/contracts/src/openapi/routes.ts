@@ -1,0 +1,390 @@
+import type { z } from 'zod';
+import type { ErrorCode } from '../errors.js';
+import { ChangeSetRequest, RollbackRequest } from '../public-api.js';
+import { HandoverRequest } from '../subjects.js';
+import { QUERIES } from './parameters.js';
+import {
+  ChangeSetAnswer,
+  ChangesAnswer,
+  ClusterAnswer,
+  DeleteAnswer,
+  ElectionsAnswer,
+  HandoverAnswer,
+  HistoryAnswer,
+  ListAnswer,
+  LongPollAnswer,
+  NamespacesAnswer,
+  NodeDetailAnswer,
+  PutAnswer,
+} from './responses.js';
+
+/** Request headers that have a meaning, by the name under which the document describes them. */
+export type RequestHeader =
+  | 'IfMatch'
+  | 'IfNoneMatch'
+  | 'IdempotencyKey'
+  | 'Comment'
+  | 'Author'
+  | 'MinVersion'
+  | 'LastEventId';
+
+export interface Answer {
+  means: string;
+  /** Media type -> schema; `null` = bytes or text without a schema. */
+  content?: Readonly<Record<string, z.ZodType | null>>;
+  /** Carries the key's version. */
+  etag?: boolean;
+}
+
+export interface Route {
+  id: string;
+  tag: 'Configuration' | 'Watch' | 'Cluster';
+  method: 'get' | 'head' | 'put' | 'post' | 'delete';
+  /** `{ns}`, `{id}` are one segment, `{key}` is the rest of the path. */
+  path: string;
+  summary: string;
+  description?: string;
+  servedBy: readonly ('node' | 'gateway')[];
+  query: z.ZodObject;
+  headers?: readonly RequestHeader[];
+  /** `value` = the bytes of a value, of the type that Content-Type names; else JSON of this shape. */
+  body?: 'value' | z.ZodType;
+  answers: Readonly<Record<number, Answer>>;
+  /** Beside those that any request may get. */
+  errors: readonly ErrorCode[];
+}
+
+const EVERYWHERE = ['node', 'gateway'] as const;
+const GATEWAY = ['gateway'] as const;
+
+const json = (schema: z.ZodType) => ({ 'application/json': schema });
+const VALUE: Answer = {
+  means: 'The value, byte for byte, with its own type.',
+  content: { '*/*': null },
+  etag: true,
+};
+const UNCHANGED: Answer = { means: 'The client has it already (If-None-Match).', etag: true };
+const EVENTS = (schema: z.ZodType): Answer => ({
+  means: 'Server-sent events; with `wait` one JSON document.',
+  content: { 'text/event-stream': null, 'application/json': schema },
+});
+
+const WAITS = ['version-not-reached'] as const;
+const READS_STORAGE = [...WAITS, 'storage-unavailable', 'no-available-node'] as const;
+const VALUE_ERRORS = ['invalid-key', 'key-not-found', 'version-not-found', ...READS_STORAGE] as const;
+const WRITE_ERRORS = [
+  'invalid-key',
+  'not-leader',
+  'idempotency-key-reused',
+  'precondition-failed',
+  'cluster-busy',
+  'no-leader',
+  'no-available-node',
+  'storage-unavailable',
+  'shutting-down',
+  'outcome-unknown',
+] as const;
+const VALUE_WRITE_ERRORS = [
+  ...WRITE_ERRORS,
+  'invalid-value',
+  'value-too-large',
+  'unsupported-content-type',
+] as const;
+const WATCH_ERRORS = [
+  'invalid-key',
+  'not-acceptable',
+  'version-compacted',
+  'cluster-busy',
+  'shutting-down',
+  'storage-unavailable',
+  'no-available-node',
+] as const;
+const WRITE_HEADERS = ['IfMatch', 'IfNoneMatch', 'IdempotencyKey', 'Comment', 'Author'] as const;
+
+const WRITABLE =
+  '`system` and `system.*` are reserved: they can be read, and writing them is 403 `forbidden`.';
+const WATCHED =
+  'The first event is a `bookmark` with the starting version, never below `from`. `change` = one change set with its matching ' +
+  'operations, versions strictly rise; `bookmark` = nothing that matches up to this version is still to come, at least every 5 s; ' +
+  '`reset` = list, then watch from there; `end` = connect again from this version. With `initial=true` the present values come ' +
+  'first, as `put` events of one version.';
+
+/** Every request of the public interface. Routers, the OpenAPI document and tests read this one table. */
+export const ROUTES: readonly Route[] = [
+  {
+    id: 'putConfig',
+    tag: 'Configuration',
+    method: 'put',
+    path: '/v1/namespaces/{ns}/configs/{key}',
+    summary: 'Publish a value',
+    description: `An equal value is a new version. ${WRITABLE}`,
+    servedBy: EVERYWHERE,
+    query: QUERIES.write,
+    headers: WRITE_HEADERS,
+    body: 'value',
+    answers: {
+      200: { means: 'A new version of the key.', content: json(PutAnswer), etag: true },
+      201: { means: 'The key is new.', content: json(PutAnswer), etag: true },
+    },
+    errors: VALUE_WRITE_ERRORS,
+  },
+  {
+    id: 'putConfigByQuery',
+    tag: 'Configuration',
+    method: 'put',
+    path: '/v1/namespaces/{ns}/configs',
+    summary: 'Publish a value, the key in the query',
+    servedBy: EVERYWHERE,
+    query: QUERIES.writeByKey,
+    headers: WRITE_HEADERS,
+    body: 'value',
+    answers: {
+      200: { means: 'A new version of the key.', content: json(PutAnswer), etag: true },
+      201: { means: 'The key is new.', content: json(PutAnswer), etag: true },
+    },
+    errors: VALUE_WRITE_ERRORS,
+  },
+  {
+    id: 'deleteConfig',
+    tag: 'Configuration',
+    method: 'delete',
+    path: '/v1/namespaces/{ns}/configs/{key}',
+    summary: 'Delete a key',
+    description: WRITABLE,
+    servedBy: EVERYWHERE,
+    query: QUERIES.write,
+    headers: ['IfMatch', 'IdempotencyKey', 'Comment', 'Author'],
+    answers: { 200: { means: 'Deleted.', content: json(DeleteAnswer) } },
+    errors: ['key-not-found', ...WRITE_ERRORS],
+  },
+  {
+    id: 'deleteConfigByQuery',
+    tag: 'Configuration',
+    method: 'delete',
+    path: '/v1/namespaces/{ns}/configs',
+    summary: 'Delete a key, the key in the query',
+    servedBy: EVERYWHERE,
+    query: QUERIES.writeByKey,
+    headers: ['IfMatch', 'IdempotencyKey', 'Comment', 'Author'],
+    answers: { 200: { means: 'Deleted.', content: json(DeleteAnswer) } },
+    errors: ['key-not-found', ...WRITE_ERRORS],
+  },
+  ...(['get', 'head'] as const).map(
+    (method): Route => ({
+      id: `${method}Config`,
+      tag: 'Configuration',
+      method,
+      path: '/v1/namespaces/{ns}/configs/{key}',
+      summary: method === 'get' ? 'Read a value' : 'Read the headers of a value',
+      servedBy: EVERYWHERE,
+      query: QUERIES.value,
+      headers: ['IfNoneMatch', 'MinVersion'],
+      answers: { 200: VALUE, 304: UNCHANGED },
+      errors: VALUE_ERRORS,
+    }),
+  ),
+  {
+    id: 'listConfigs',
+    tag: 'Configuration',
+    method: 'get',
+    path: '/v1/namespaces/{ns}/configs',
+    summary: 'List keys, or with `key` read one',
+    description:
+      'Pages end at `limit` items or 4 MiB. All pages are of one version, which the cursor carries. With `key` the answer is that of `getConfig`.',
+    servedBy: EVERYWHERE,
+    query: QUERIES.configs,
+    headers: ['IfNoneMatch', 'MinVersion'],
+    answers: { 200: { means: 'A page of the listing.', content: json(ListAnswer) }, 304: UNCHANGED },
+    errors: ['cursor-expired', 'not-acceptable', ...VALUE_ERRORS],
+  },
+  {
+    id: 'postChanges',
+    tag: 'Configuration',
+    method: 'post',
+    path: '/v1/changes',
+    summary: 'Publish an atomic change set: one version, all or nothing',
+    description: `A key occurs once. \`ifVersion: 0\` = the key must not exist. ${WRITABLE}`,
+    servedBy: EVERYWHERE,
+    query: QUERIES.none,
+    headers: ['IdempotencyKey', 'Comment', 'Author'],
+    body: ChangeSetRequest,
+    answers: { 200: { means: 'Committed.', content: json(ChangeSetAnswer) } },
+    errors: ['key-not-found', 'duplicate-key', 'invalid-field', ...VALUE_WRITE_ERRORS],
+  },
+  {
+    id: 'getChanges',
+    tag: 'Configuration',
+    method: 'get',
+    path: '/v1/changes',
+    summary: 'The change log after a version',
+    servedBy: EVERYWHERE,
+    query: QUERIES.changes,
+    headers: ['MinVersion'],
+    answers: { 200: { means: 'Changes in order.', content: json(ChangesAnswer) } },
+    errors: ['invalid-key', 'not-acceptable', ...READS_STORAGE],
+  },
+  ...keyRoutes({
+    id: 'getHistory',
+    tag: 'Configuration',
+    method: 'get',
+    path: '/v1/namespaces/{ns}/history',
+    summary: 'Every version of a key, newest first',
+    servedBy: EVERYWHERE,
+    query: QUERIES.history,
+    headers: ['MinVersion'],
+    answers: { 200: { means: 'A page of the history.', content: json(HistoryAnswer) } },
+    errors: ['invalid-key', 'key-not-found', 'not-acceptable', ...READS_STORAGE],
+  }),
+  ...keyRoutes({
+    id: 'getDiff',
+    tag: 'Configuration',
+    method: 'get',
+    path: '/v1/namespaces/{ns}/diff',
+    summary: 'Unified difference of two versions of a key',
+    servedBy: EVERYWHERE,
+    query: QUERIES.diff,
+    headers: ['MinVersion'],
+    answers: { 200: { means: 'The difference.', content: { 'text/plain': null } } },
+    errors: [
+      'invalid-key',
+      'key-not-found',
+      'version-not-found',
+      'diff-too-large',
+      'cluster-busy',
+      ...READS_STORAGE,
+    ],
+  }),
+  ...keyRoutes({
+    id: 'postRollback',
+    tag: 'Configuration',
+    method: 'post',
+    path: '/v1/namespaces/{ns}/rollback',
+    summary: 'Publish an old value of a key again',
+    description: WRITABLE,
+    servedBy: EVERYWHERE,
+    query: QUERIES.byKey,
+    headers: WRITE_HEADERS,
+    body: RollbackRequest,
+    answers: { 200: { means: 'A new version of the key.', content: json(PutAnswer), etag: true } },
+    errors: [
+      'version-not-found',
+      'invalid-field',
+      'unsupported-content-type',
+      'value-too-large',
+      ...WRITE_ERRORS,
+    ],
+  }),
+  {
+    id: 'getNamespaces',
+    tag: 'Configuration',
+    method: 'get',
+    path: '/v1/namespaces',
+    summary: 'Namespaces and their numbers of keys',
+    servedBy: EVERYWHERE,
+    query: QUERIES.reach,
+    headers: ['MinVersion'],
+    answers: { 200: { means: 'Those that have keys.', content: json(NamespacesAnswer) } },
+    errors: ['not-acceptable', 'version-not-reached', 'no-available-node'],
+  },
+  {
+    id: 'watchNamespace',
+    tag: 'Watch',
+    method: 'get',
+    path: '/v1/namespaces/{ns}/watch',
+    summary: 'Watch a namespace, or the keys below a prefix',
+    description: WATCHED,
+    servedBy: EVERYWHERE,
+    query: QUERIES.watch,
+    headers: ['LastEventId'],
+    answers: { 200: EVENTS(LongPollAnswer) },
+    errors: WATCH_ERRORS,
+  },
+  {
+    id: 'watch',
+    tag: 'Watch',
+    method: 'get',
+    path: '/v1/watch',
+    summary: 'Several watches in one stream',
+    description: WATCHED,
+    servedBy: EVERYWHERE,
+    query: QUERIES.watches,
+    headers: ['LastEventId'],
+    answers: { 200: EVENTS(LongPollAnswer) },
+    errors: WATCH_ERRORS,
+  },
+  {
+    id: 'getCluster',
+    tag: 'Cluster',
+    method: 'get',
+    path: '/v1/cluster',
+    summary: 'The cluster, its leader and its nodes',
+    servedBy: GATEWAY,
+    query: QUERIES.none,
+    answers: { 200: { means: 'As this gateway knows it.', content: json(ClusterAnswer) } },
+    errors: [],
+  },
+  {
+    id: 'getNode',
+    tag: 'Cluster',
+    method: 'get',
+    path: '/v1/nodes/{id}',
+    summary: 'One node with its recent transitions',
+    servedBy: GATEWAY,
+    query: QUERIES.none,
+    answers: { 200: { means: 'The node.', content: json(NodeDetailAnswer) } },
+    errors: ['node-not-found'],
+  },
+  {
+    id: 'getElections',
+    tag: 'Cluster',
+    method: 'get',
+    path: '/v1/cluster/elections',
+    summary: 'Past elections with reason, evidence and timings',
+    servedBy: GATEWAY,
+    query: QUERIES.elections,
+    answers: { 200: { means: 'Newest first.', content: json(ElectionsAnswer) } },
+    errors: ['no-available-node'],
+  },
+  {
+    id: 'postHandover',
+    tag: 'Cluster',
+    method: 'post',
+    path: '/v1/cluster/handover',
+    summary: 'Planned change of leader: no write fails',
+    servedBy: GATEWAY,
+    query: QUERIES.none,
+    body: HandoverRequest,
+    answers: { 200: { means: 'Another node leads.', content: json(HandoverAnswer) } },
+    errors: ['node-not-found', 'invalid-field', 'unsupported-content-type', 'no-leader', 'no-available-node'],
+  },
+  {
+    id: 'getEvents',
+    tag: 'Cluster',
+    method: 'get',
+    path: '/v1/events',
+    summary: 'The facts of the bus for dashboards',
+    servedBy: GATEWAY,
+    query: QUERIES.events,
+    headers: ['LastEventId'],
+    answers: { 200: { means: 'Server-sent events.', content: { 'text/event-stream': null } } },
+    errors: ['cluster-busy', 'shutting-down'],
+  },
+];
+
+/** The same request with the key in the path and, for hostile proxies, in the query. */
+function keyRoutes(route: Route): Route[] {
+  return [
+    { ...route, path: `${route.path}/{key}`, query: route.query.omit({ key: true }) },
+    {
+      ...route,
+      id: `${route.id}ByQuery`,
+      summary: `${route.summary}, the key in the query`,
+      query: route.query.required({ key: true }),
+    },
+  ];
+}
+
+/** The path in the router's syntax. */
+export function routerPath({ path }: Pick<Route, 'path'>): string {
+  return path.replaceAll('{key}', '*').replaceAll(/\{(\w+)\}/g, ':$1');
+}
