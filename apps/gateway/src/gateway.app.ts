@@ -8,6 +8,7 @@ import { sleep } from '#libs/kernel';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import type { ServiceOptions } from '#libs/service';
 import { registerWatchRoutes } from '#libs/watch';
+import { registerDocsRoutes } from './docs/docs.routes.js';
 import { registerEventRoutes } from './events/events.routes.js';
 import type { GatewaySettings } from './gateway.config.js';
 import { gatewayModule } from './gateway.module.js';
@@ -89,6 +90,7 @@ async function configure(fastify: FastifyInstance, parts: GatewayParts): Promise
   const { edge, feed, follower, hub } = parts;
   registerProxiedRoutes(fastify, edge);
   registerEventRoutes(fastify, feed);
+  await registerDocsRoutes(fastify);
   fastify.addHook('preHandler', async (request) => {
     // A watch begins where the cluster stands, which is known only while the log is followed.
     if (isWatch(request.routeOptions.url)) await follower.ready();

@@ -6,7 +6,8 @@ import type { EventFeed } from './event-feed.js';
 export function registerEventRoutes(fastify: FastifyInstance, feed: EventFeed): void {
   fastify.get('/v1/events', { exposeHeadRoute: false }, async (request, reply) => {
     const { from } = parseQuery(QUERIES.events, request.url);
-    const resumed = from ?? lastEventId(request.headers['last-event-id']);
+    // A browser that connects again sends both: the header tells how far it got.
+    const resumed = lastEventId(request.headers['last-event-id']) ?? from;
     feed.admit();
     reply.hijack();
     const response = reply.raw;
