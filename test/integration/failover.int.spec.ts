@@ -230,6 +230,24 @@ describe('a leader that cannot commit', () => {
   });
 });
 
+describe('a leader that stops in good order', () => {
+  it('is replaced when it says so, without being found out', async () => {
+    await startVoters();
+    await startFailover('failover-1');
+    const leader = await settled();
+    const { term } = await head();
+    leader.eligible = false;
+    const said = { nodeId: leader.id, term, reason: 'stopping', at: '' };
+    bare.publish('leader.lost', JSON.stringify({ ...said, term: term - 1 }));
+    await wait(300);
+    expect((await head()).term).toBe(term);
+    bare.publish('leader.lost', JSON.stringify(said));
+    await until('a new leader', () => elected.at(-1)?.previousLeaderId === leader.id, 3_000);
+    expect(elected.at(-1)?.reason).toBe('handover');
+    expect(verdicts).toEqual([]);
+  });
+});
+
 describe('one witness that is cut off', () => {
   it('deposes nobody, whatever its connections do', async () => {
     await startVoters();

@@ -20,8 +20,10 @@ const PATIENCE_MS = 150;
 @Injectable()
 export class Journal {
   private readonly queue: Queued[] = [];
+  private readonly telling = new Set<Promise<void>>();
   private readonly loop: Repeating;
   private lost = 0;
+  private complained = false;
   private onTaken: (nodeId: string) => Promise<void> = async () => undefined;
 
   constructor(
@@ -53,16 +55,26 @@ export class Journal {
     return this.queue.length;
   }
 
-  stop(): Promise<void> {
-    return this.loop.stop();
+  async stop(): Promise<void> {
+    await this.loop.stop();
+    await Promise.all(this.telling);
+  }
+
+  /** Sent at once, in order; that it was stored is waited for in the background. */
+  private track(announced: Promise<void>): void {
+    const telling: Promise<void> = announced
+      .catch((error: unknown) => this.complain(error))
+      .finally(() => this.telling.delete(telling));
+    this.telling.add(telling);
   }
 
   private async drain(): Promise<void> {
     for (let first = this.queue[0]; first; first = this.queue[0]) {
       const outcome = await this.save(first);
+      this.complained = false;
       if (this.queue[0] === first) this.queue.shift();
       if (outcome === 'taken') await this.onTaken(first.entry.record.nodeId);
-      else if (!first.announced) for (const fact of first.entry.facts) await this.outbox.announce(fact);
+      else if (!first.announced) for (const fact of first.entry.facts) this.track(this.outbox.announce(fact));
     }
   }
 
@@ -71,25 +83,28 @@ export class Journal {
     try {
       const early = await Promise.race([saving, sleep(PATIENCE_MS).then(() => 'slow' as const)]);
       if (early !== 'slow') return early;
-      await this.announceAll();
+      this.announceAll();
       return await saving;
     } catch (error) {
-      await this.announceAll();
+      this.announceAll();
       throw error;
     }
   }
 
-  private async announceAll(): Promise<void> {
+  private announceAll(): void {
     for (const queued of this.queue) {
       if (queued.announced) continue;
       queued.announced = true;
-      for (const fact of queued.entry.facts) await this.outbox.announceUnrecorded(fact);
+      for (const fact of queued.entry.facts) this.track(this.outbox.announceUnrecorded(fact));
     }
   }
 
+  /** Loud once, until an entry could be written again. */
   private complain(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
-    this.logger.warn(
+    const level = this.complained ? 'debug' : 'warn';
+    this.complained = true;
+    this.logger[level](
       { reason, waiting: this.queue.length, lost: this.lost },
       'members wait for the database',
     );

@@ -30,6 +30,7 @@ export class RegistryService {
   private readonly loops: Repeating[] = [];
   /** Resolved when the stores have been asked once after the start, whatever they said. */
   private readonly firstLook = deferred<void>();
+  private looked = false;
   private migrated = false;
   private refreshedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -85,6 +86,11 @@ export class RegistryService {
   }
 
   heartbeat(beat: NodeHeartbeat): void {
+    // Before the stores were asked a member that they know would be taken for a new one; it beats again soon.
+    if (!this.looked && !this.members.get(beat.nodeId)) {
+      this.metrics.heartbeats.inc({ outcome: 'early' });
+      return;
+    }
     const result = this.members.heartbeat(beat, this.now(), this.clock.monotonicMs());
     this.metrics.heartbeats.inc({ outcome: result.outcome });
     if (result.outcome !== 'applied' && result.outcome !== 'adopted') return;
@@ -187,6 +193,7 @@ export class RegistryService {
     if (this.migrated && nowMs - this.refreshedAtMs < this.settings.refreshEveryMs) return;
     this.refreshedAtMs = nowMs;
     const looks = await Promise.allSettled([this.refreshFromCache(), this.refreshFromStore()]);
+    this.looked = true;
     this.firstLook.resolve();
     for (const look of looks) if (look.status === 'rejected') this.complain('reading members', look.reason);
   }

@@ -30,7 +30,7 @@ const CONNECT_TIMEOUT_MS = 1_000;
 /** A server that stopped answering is noticed after two unanswered pings: a frozen process keeps its sockets open. */
 const PING_EVERY_MS = 1_000;
 const PINGS_UNANSWERED = 2;
-/** For those who draw conclusions from silence, the pace at which the server is asked whether it still answers. */
+/** For those who draw conclusions from silence: when nothing came for this long, the server is asked for an answer. */
 const PROBE_EVERY_MS = 250;
 const RESPONSIVE_FOR_MS = 3 * PROBE_EVERY_MS;
 
@@ -173,7 +173,8 @@ export class BusConnection {
 
   /** Never rejects: an unanswered probe is the answer. */
   private async probe(nc: NatsConnection): Promise<void> {
-    if (this.probing || nc.isClosed()) return;
+    const heardLately = this.clock.monotonicMs() - this.answeredAtMs < PROBE_EVERY_MS;
+    if (heardLately || this.probing || nc.isClosed()) return;
     this.probing = true;
     try {
       await nc.flush();
@@ -197,7 +198,10 @@ export class BusConnection {
       callback: (error, message) => {
         if (error)
           this.logger.warn({ subject: standing.subject, reason: messageOf(error) }, 'subscription failed');
-        else standing.callback(message);
+        else {
+          this.answeredAtMs = this.clock.monotonicMs();
+          standing.callback(message);
+        }
       },
     });
   }
