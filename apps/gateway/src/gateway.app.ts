@@ -86,27 +86,24 @@ function edgeServer(edge: Edge, handler: RequestHandler): Server {
   return server;
 }
 
-async function configure(fastify: FastifyInstance, parts: GatewayParts): Promise<void> {
-  const { edge, feed, follower, hub } = parts;
-  registerProxiedRoutes(fastify, edge);
-  registerEventRoutes(fastify, feed);
-  await registerDocsRoutes(fastify);
-  fastify.addHook('preHandler', async (request) => {
-    // A watch begins where the cluster stands, which is known only while the log is followed.
-    if (isWatch(request.routeOptions.url)) await follower.ready();
+/** Raw routes stand in a scope of their own: there their errors become problems like those of all others. */
+async function configure(
+  fastify: FastifyInstance,
+  { edge, feed, follower, hub }: GatewayParts,
+): Promise<void> {
+  await fastify.register(async (scope) => {
+    registerProxiedRoutes(scope, edge);
+    registerEventRoutes(scope, feed);
+    await registerDocsRoutes(scope);
+    registerWatchRoutes(scope, {
+      hub,
+      readHeaders: () => ({
+        [HEADERS.node]: follower.followedNode ?? '',
+        [HEADERS.version]: String(follower.version),
+        [HEADERS.term]: String(follower.term),
+      }),
+    });
   });
-  registerWatchRoutes(fastify, {
-    hub,
-    readHeaders: () => ({
-      [HEADERS.node]: follower.followedNode ?? '',
-      [HEADERS.version]: String(follower.version),
-      [HEADERS.term]: String(follower.term),
-    }),
-  });
-}
-
-function isWatch(route: string | undefined): boolean {
-  return route === '/v1/watch' || route === '/v1/namespaces/:ns/watch';
 }
 
 /** Ready when some node can be read from. The rest is shown: the gateway serves what it can without it. */

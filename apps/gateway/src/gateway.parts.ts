@@ -2,7 +2,6 @@ import { systemClock, systemRng } from '#libs/kernel';
 import { Bus, FactStream } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
 import { PublicGuard } from '#libs/service';
-import { WatchHub } from '#libs/watch';
 import { RoundRobin } from './domain/rotation.js';
 import { WriteParking } from './domain/write-parking.js';
 import { EventFeed } from './events/event-feed.js';
@@ -16,6 +15,7 @@ import { Edge } from './proxy/edge.js';
 import { ProxyMetrics } from './proxy/proxy.metrics.js';
 import { ReadProxy } from './proxy/read-proxy.js';
 import { WriteProxy } from './proxy/write-proxy.js';
+import { FollowingHub } from './watch/following-hub.js';
 import { LogFollower } from './watch/log-follower.js';
 import { NodeLog } from './watch/node-log.js';
 
@@ -68,8 +68,7 @@ export function assembleGateway(
     clock,
     logger,
   });
-  const hub = new WatchHub({
-    source: follower,
+  const hub = new FollowingHub(follower, {
     clock,
     onError: (error) => logger.warn({ error }, 'a watcher could not be served'),
   });

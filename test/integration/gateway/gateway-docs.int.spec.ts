@@ -43,6 +43,20 @@ describe('the documents that a gateway serves', () => {
     }
   });
 
+  it.each([
+    ['/v1/events?after=-1', {}, 400, 'invalid-request'],
+    ['/v1/events', { origin: 'https://evil.example' }, 403, 'forbidden'],
+    ['/v1/namespaces/app/watch?from=x', {}, 400, 'invalid-request'],
+    ['/v1/namespaces/app/configs/a', { host: 'evil.example' }, 403, 'forbidden'],
+    ['/v1/cluster?x=1', {}, 400, 'invalid-request'],
+    ['/openapi.json', { host: 'evil.example' }, 403, 'forbidden'],
+    ['/nowhere', {}, 404, 'not-found'],
+  ])('%s %j is refused in the form of all errors', async (path, headers, status, code) => {
+    const answer = await ask(gateway.base, 'GET', path, { headers: { ...headers } });
+    expect([answer.status, answer.headers['content-type']]).toEqual([status, 'application/problem+json']);
+    expect(JSON.parse(answer.text)).toMatchObject({ status, code, instance: path });
+  });
+
   it('is not ready without a node, and names what is missing', async () => {
     const { status, text } = await get('/health');
     expect(status).toBe(503);

@@ -1,0 +1,17 @@
+import { WatchHub, type WatchHubOptions } from '#libs/watch';
+import type { LogFollower } from './log-follower.js';
+
+/** A watch begins where the cluster stands, which a gateway knows only while it follows the log. */
+export class FollowingHub extends WatchHub {
+  constructor(
+    private readonly follower: LogFollower,
+    options: Omit<WatchHubOptions, 'source'>,
+  ) {
+    super({ ...options, source: follower });
+  }
+
+  override async admit(from: number | undefined): Promise<void> {
+    await this.follower.ready();
+    await super.admit(from);
+  }
+}
