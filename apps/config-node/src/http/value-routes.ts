@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LIMITS, Problem, parseQuery, QUERIES, valueToJson } from '#libs/contracts';
 import type { Entry } from '#libs/replica';
-import { demandJsonAccepted, sendEntry, sendJson, sendNotModified } from './answers.js';
+import { demandJsonAccepted, readHeaders, sendEntry, sendJson, sendNotModified } from './answers.js';
 import type { PastValues } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';
 import type { ReadDemands, ReadGate } from './read-gate.js';
@@ -46,7 +46,11 @@ export function registerValueRoutes(
     if (query.version !== undefined) await gate.reachExisting(query.version, query);
     const entry =
       query.version === undefined ? host.replica.get(namespace, key) : await past.at(address, query.version);
-    if (entry === undefined) throw absent(address, query.version);
+    if (entry === undefined) {
+      // "Absent as of this version" is knowledge too: a client that has it must not go back in time.
+      reply.headers(readHeaders(host));
+      throw absent(address, query.version);
+    }
     const known = request.headers['if-none-match'];
     if (known !== undefined && namesVersion(parseTags('If-None-Match', known), entry.version)) {
       return sendNotModified(reply, host, entry.version);
