@@ -8,8 +8,8 @@ export interface Started {
 }
 
 /** A bare server that answers with the bytes and headers which the node gives for this path. */
-export async function startBareServer(address: string, path: string): Promise<Started> {
-  const api = new ApiClient(address, 1);
+export async function startBareServer(nodePort: number, path: string): Promise<Started> {
+  const api = new ApiClient(`http://127.0.0.1:${nodePort}`, 1);
   const { headers, body } = await api.request('GET', path);
   await api.close();
   const { connection: _connection, 'keep-alive': _keepAlive, date: _date, ...own } = headers;

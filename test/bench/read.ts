@@ -5,7 +5,7 @@ import { closedLoop, type LoadResult, openLoop, unwantedOf } from './load.js';
 import type { BenchOptions } from './main.js';
 import { printTable, type Row, say } from './report.js';
 import { median, quantile, spread } from './statistics.js';
-import { portOf, withCluster } from './system.js';
+import { someFollower, withCluster } from './system.js';
 
 const PATH = '/v1/namespaces/bench/configs/hot';
 const REQUEST = requestBytes('GET', PATH);
@@ -26,15 +26,13 @@ export function benchRead({ quick }: BenchOptions): Promise<void> {
     const api = new ApiClient(cluster.gateway);
     await api.put('bench', 'hot', Buffer.alloc(1_024, 'x'));
     await api.close();
-    // A follower: the leader has other things to do.
-    const node = (await cluster.whole()).nodes.find(({ role }) => role === 'follower');
-    if (!node?.address) throw new Error('there is no follower');
-    const bare = await startBareServer(node.address, PATH);
+    const node = await someFollower(cluster);
+    const bare = await startBareServer(node.port, PATH);
     const gateway = await startGateway(cluster, PATH);
     try {
       const contestants: Contestant[] = [
         { name: 'bare node:http', port: bare.port, pid: bare.child.pid ?? 0, results: [] },
-        { name: 'one node', port: portOf(node.address), pid: cluster.pid(node.id), results: [] },
+        { name: 'one node', port: node.port, pid: cluster.pid(node.id), results: [] },
         { name: 'one gateway', port: gateway.port, pid: gateway.child.pid ?? 0, results: [] },
       ];
       const load = { connections: CONNECTIONS, seconds, request: () => REQUEST };
@@ -47,7 +45,7 @@ export function benchRead({ quick }: BenchOptions): Promise<void> {
         say(`  round ${i + 1}: ${rates.join(' ')}`);
       }
       const open = { ...load, seconds: quick ? 3 : 20, ratePerSecond: OPEN_RATE };
-      const openNode = await openLoop({ ...open, port: portOf(node.address) });
+      const openNode = await openLoop({ ...open, port: node.port });
       const openGateway = await openLoop({ ...open, port: gateway.port });
       report(contestants, openNode, openGateway, rounds);
     } finally {

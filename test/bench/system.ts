@@ -31,3 +31,11 @@ export async function durabilitySettings(cluster: Cluster): Promise<string> {
     await client.end();
   }
 }
+
+/** A voter that does not lead: the leader has other things to do than to serve reads and watches. */
+export async function someFollower(cluster: Cluster): Promise<{ id: string; port: number }> {
+  const { nodes, leaderId } = await cluster.whole();
+  const found = nodes.find(({ id, role }) => id !== leaderId && role !== 'observer');
+  if (!found?.address) throw new Error('there is no follower');
+  return { id: found.id, port: portOf(found.address) };
+}
