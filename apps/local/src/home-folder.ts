@@ -9,8 +9,6 @@ export interface HomeFolder {
   root: string;
   run: string;
   log: string;
-  /** Compiled code of the services, so that they start faster the next time. */
-  codeCache: string;
   state: string;
   postgres: string;
   nats: string;
@@ -23,13 +21,12 @@ export function prepareHome(root: string): HomeFolder {
     root,
     run: join(root, 'run'),
     log: join(root, 'log'),
-    codeCache: join(root, 'code-cache'),
     state: join(root, 'state.json'),
     postgres: join(root, 'postgres'),
     nats: join(root, 'nats'),
     redis: join(root, 'redis'),
   };
-  for (const folder of [root, home.run, home.log, home.codeCache]) {
+  for (const folder of [root, home.run, home.log]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
   const own = process.getuid?.();

@@ -60,7 +60,6 @@ async function main(): Promise<void> {
     environment: {
       ...inheritedVariables(process.env),
       ...configFile(process.env.HOLDFAST_CONFIG),
-      NODE_COMPILE_CACHE: home.codeCache,
       // glibc keeps an arena of memory for each thread; two are enough for processes of this size.
       MALLOC_ARENA_MAX: '2',
     },
