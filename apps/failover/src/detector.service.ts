@@ -12,6 +12,10 @@ import { WitnessService } from './witness.service.js';
 
 type Suspicion = Extract<DetectorOutput, { type: 'suspect' }>;
 
+/** As heard on the bus, or read from its row. */
+type HeardVerdict = Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'> &
+  Partial<Pick<NodeVerdict, 'judgedBy' | 'evidence'>>;
+
 /** Reasons for which a leader is replaced; of another node they are only news. */
 const DEPOSING: readonly string[] = ['process-down', 'unresponsive', 'cannot-lead'];
 
@@ -58,14 +62,15 @@ export class DetectorService {
   }
 
   /** A verdict that another witness gave. */
-  heard(verdict: Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'>): void {
-    this.give({ type: 'verdict', verdict, nowMs: this.clock.monotonicMs() });
-    // Two witnesses elect faster than one that dies on the way.
-    if (verdict.reason !== null && DEPOSING.includes(verdict.reason) && this.leads(verdict)) {
-      const nowMs = this.clock.monotonicMs();
-      const grounds = { evidence: { heardOf: true }, sinceMs: nowMs, judgedMs: nowMs };
-      if (verdict.reason !== 'handover') this.depose(verdict, { ...grounds, reason: verdict.reason });
-    }
+  heard(verdict: HeardVerdict): void {
+    const nowMs = this.clock.monotonicMs();
+    this.give({ type: 'verdict', verdict, nowMs });
+    const { reason, judgedBy, evidence = {} } = verdict;
+    if (reason === null || !DEPOSING.includes(reason) || !this.leads(verdict)) return;
+    // Whoever judged elects too; two are faster than one that dies on the way.
+    const detectMs = typeof evidence.detectMs === 'number' ? evidence.detectMs : 0;
+    const grounds = { ...evidence, ...(judgedBy === undefined ? {} : { judgedBy }) };
+    this.depose(verdict, { reason, evidence: grounds, sinceMs: nowMs - detectMs, judgedMs: nowMs });
   }
 
   /** A leader that stops says so, and need not be found out. Other reasons it mends itself, or its fence grows old. */

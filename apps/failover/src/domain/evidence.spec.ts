@@ -14,6 +14,7 @@ const well: NodeEvidence = {
   nodeId: 'node-1',
   incarnation: 7,
   heardAtMs: NOW - 300,
+  steadySinceMs: 0,
   pingOks: 9,
   pingMisses: 0,
   missingSinceMs: undefined,
@@ -76,6 +77,12 @@ const cases: [string, NodeEvidence, Surroundings, string | undefined][] = [
   [
     'pings fail, and the last heartbeat is as old',
     { ...well, ...unanswered, heardAtMs: NOW - 900 },
+    around,
+    undefined,
+  ],
+  [
+    'pings fail, heartbeats arrive again just now',
+    { ...well, ...unanswered, steadySinceMs: NOW - 300 },
     around,
     undefined,
   ],

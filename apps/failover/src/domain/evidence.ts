@@ -9,6 +9,8 @@ export interface NodeEvidence {
   incarnation: number;
   /** When it became known, until a heartbeat was heard. */
   heardAtMs: number;
+  /** Since when heartbeats have come without a pause as long as the time-out. */
+  steadySinceMs: number;
   /** Consecutive answers or misses of /ping; a refused connection is a miss. */
   pingOks: number;
   pingMisses: number;
@@ -83,9 +85,10 @@ export function assess(
     const sinceMs = node.missingSinceMs ?? around.nowMs;
     return { reason: 'unresponsive', sinceMs, evidence: { ...seen, silentForMs } };
   }
-  // Only a heartbeat that came well after the misses began shows that the node lives on: else it may have just frozen.
-  const livesUnreachable =
-    pingsFail && node.heardAtMs - (node.missingSinceMs ?? around.nowMs) > timings.pingTimeoutMs;
+  // Heartbeats that kept coming well after the misses began show that the node lives on: else it may have just frozen,
+  // or thawed.
+  const bothSinceMs = Math.max(node.missingSinceMs ?? around.nowMs, node.steadySinceMs);
+  const livesUnreachable = pingsFail && node.heardAtMs - bothSinceMs > timings.pingTimeoutMs;
   const leading = assessLeader(node, around, timings, livesUnreachable);
   if (leading) return leading;
   if (livesUnreachable) {

@@ -188,6 +188,7 @@ export class FailureDetector {
     const { node, outputs } = this.speaks(nodeId, incarnation, nowMs);
     if (!node) return outputs;
     if (input.type === 'heartbeat') {
+      if (nowMs - node.heardAtMs > this.settings.heartbeatTimeoutMs) node.steadySinceMs = nowMs;
       node.heardAtMs = nowMs;
     } else {
       node.pingOks++;
@@ -220,6 +221,7 @@ export class FailureDetector {
       nodeId,
       incarnation,
       heardAtMs: nowMs,
+      steadySinceMs: nowMs,
       pingOks: 0,
       pingMisses: 0,
       missingSinceMs: undefined,
