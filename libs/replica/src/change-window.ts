@@ -9,9 +9,15 @@ export interface WindowBounds {
 /** What a change and each of its operations cost beside the values, so that small ones are bounded too. */
 const OVERHEAD_BYTES = 256;
 
+interface Held {
+  change: Change;
+  /** What it keeps in memory: itself, and the values that it replaced. */
+  bytes: number;
+}
+
 /** The latest changes, bounded in number and bytes. */
 export class ChangeWindow {
-  private readonly changes = new Fifo<Change>();
+  private readonly held = new Fifo<Held>();
   private bytes = 0;
 
   /** @param floor version before the first change that the window can hold: the lowest `after` it answers */
@@ -20,17 +26,18 @@ export class ChangeWindow {
     public floor: number,
   ) {}
 
-  /** Adds the next change; returns those that had to leave. */
-  push(change: Change): Change[] {
-    this.changes.push(change);
-    this.bytes += sizeOf(change);
+  /** Adds the next change, which replaced values of so many bytes; returns those that had to leave. */
+  push(change: Change, replacedBytes: number): Change[] {
+    const bytes = sizeOf(change) + replacedBytes;
+    this.held.push({ change, bytes });
+    this.bytes += bytes;
     const left: Change[] = [];
-    while (this.changes.length > this.bounds.versions || this.bytes > this.bounds.bytes) {
-      const oldest = this.changes.shift();
+    while (this.held.length > this.bounds.versions || this.bytes > this.bounds.bytes) {
+      const oldest = this.held.shift();
       if (oldest === undefined) break;
-      this.bytes -= sizeOf(oldest);
-      this.floor = oldest.version;
-      left.push(oldest);
+      this.bytes -= oldest.bytes;
+      this.floor = oldest.change.version;
+      left.push(oldest.change);
     }
     return left;
   }
@@ -38,20 +45,25 @@ export class ChangeWindow {
   /** At least one change if there is one, else as many as fit into both limits; undefined below the floor. */
   after(version: number, limit: number, maxBytes: number): Change[] | undefined {
     if (version < this.floor) return undefined;
-    const from = this.changes.firstIndex((change) => change.version > version);
+    const changes: Change[] = [];
     let bytes = 0;
-    let to = from;
-    while (to < this.changes.length && to - from < limit) {
-      bytes += sizeOf(this.changes.at(to) as Change);
-      if (to > from && bytes > maxBytes) break;
-      to++;
+    for (
+      let i = this.held.firstIndex(({ change }) => change.version > version);
+      changes.length < limit;
+      i++
+    ) {
+      const change = this.held.at(i)?.change;
+      if (change === undefined) break;
+      bytes += sizeOf(change);
+      if (changes.length > 0 && bytes > maxBytes) break;
+      changes.push(change);
     }
-    return this.changes.slice(from, to);
+    return changes;
   }
 
   at(version: number): Change | undefined {
-    const change = this.changes.at(this.changes.firstIndex((candidate) => candidate.version >= version));
-    return change?.version === version ? change : undefined;
+    const held = this.held.at(this.held.firstIndex(({ change }) => change.version >= version));
+    return held?.change.version === version ? held.change : undefined;
   }
 }
 

@@ -50,13 +50,15 @@ export class KeySpace {
     space.set(space.slot(entry.key), entry);
   }
 
-  /** Change `version` puts `entry`, or removes the key; what stood there is remembered. */
-  change(namespace: string, key: string, entry: Entry | undefined, version: number): void {
+  /** Change `version` puts `entry`, or removes the key; what stood there is remembered, and returned. */
+  change(namespace: string, key: string, entry: Entry | undefined, version: number): Entry | undefined {
     const space = this.namespace(namespace);
     const slot = space.slot(key);
     slot.past ??= new Fifo();
-    slot.past.push({ replacedAt: version, entry: slot.current });
+    const replaced = slot.current;
+    slot.past.push({ replacedAt: version, entry: replaced });
     space.set(slot, entry);
+    return replaced;
   }
 
   /** Change `version` left the window: drops its undo record, and the slot when nothing is left in it. */

@@ -1,4 +1,4 @@
-import { type Change, LIMITS, type Operation } from '#libs/contracts';
+import { type Change, CONTENT_TYPES, LIMITS, type Operation } from '#libs/contracts';
 import { compareUtf8, invariant } from '#libs/kernel';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
 import { ChangeWindow, type WindowBounds } from './change-window.js';
@@ -139,8 +139,11 @@ export class Replica {
 
   private advance(arrived: Change): void {
     const change = withOwnMemory(arrived);
+    let replacedBytes = 0;
     for (const operation of change.operations) {
-      this.space.change(operation.namespace, operation.key, toEntry(operation, change), change.version);
+      const { namespace, key } = operation;
+      const replaced = this.space.change(namespace, key, toEntry(operation, change), change.version);
+      replacedBytes += replaced?.value.length ?? 0;
     }
     this.position = {
       clusterId: this.clusterId,
@@ -148,7 +151,7 @@ export class Replica {
       chain: change.chain,
       term: change.term,
     };
-    for (const left of this.window.push(change)) {
+    for (const left of this.window.push(change, replacedBytes)) {
       for (const { namespace, key } of left.operations) this.space.forget(namespace, key, left.version);
     }
   }
@@ -187,13 +190,17 @@ function ownMemory(value: Buffer): Buffer {
 }
 
 function withOwnMemory(change: Change): Change {
-  const operations = change.operations.map((operation) => {
+  const operations = change.operations.map((operation): Operation => {
     if (operation.op === 'delete') return operation;
-    const value = ownMemory(operation.value);
-    return value === operation.value ? operation : { ...operation, value };
+    const { op, namespace, key, value, contentType, checksum } = operation;
+    const type = SHARED_TYPES.get(contentType) ?? contentType;
+    return { op, namespace, key, value: ownMemory(value), contentType: type, checksum };
   });
   return { ...change, operations };
 }
+
+/** One string for each type, not one for each entry. */
+const SHARED_TYPES: ReadonlyMap<string, string> = new Map(CONTENT_TYPES.map((type) => [type, type]));
 
 function toEntry(operation: Operation, change: Change): Entry | undefined {
   if (operation.op === 'delete') return undefined;

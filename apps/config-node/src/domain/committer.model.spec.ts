@@ -461,7 +461,7 @@ describe('the committer over a faulty database', () => {
         simulation.settle();
         check(simulation);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     );
   });
 });

@@ -78,7 +78,10 @@ export class Divergence {
       { fork, version: replica.version, discarded: lost.length, file },
       'the database lost changes that this node holds: they are kept in the file, and the state at head is loaded',
     );
-    this.alert('history-lost', `the database does not know versions after ${fork}, up to ${replica.version}`);
+    this.alert(
+      'storage.regressed',
+      `the database does not know versions after ${fork}, up to ${replica.version}`,
+    );
   }
 
   /** Highest version at which this node's history and the log are the same, as far as memory reaches. */

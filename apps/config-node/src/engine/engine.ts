@@ -263,7 +263,8 @@ export class Engine {
     this.facts.end();
     this.listener.follow();
     const at = new Date(clock.wallMs()).toISOString();
-    bus.publish('leader.lost', { nodeId: this.host.nodeId, term, reason: why, at });
+    const { nodeId } = this.host;
+    bus.publish('leader.lost', { nodeId, term, reason: why, at }, { id: `leader.lost:${term}:${nodeId}` });
     this.headWatch.poke();
   }
 

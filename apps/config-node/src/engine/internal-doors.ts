@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
+  type Change,
   changeFromWire,
   changeToWire,
   type Head,
@@ -65,8 +66,7 @@ function registerLog(doors: FastifyInstance, { host, replication, store }: DoorP
   doors.get('/internal/log', async (request) => {
     const { after, limit } = queryOf(request, LogQuery);
     const recent = host.replica.changesAfter(after, limit, LIMITS.batchBytes);
-    const changes =
-      recent === 'compacted' ? await store.changesAfter(after, limit, LIMITS.batchBytes) : recent;
+    const changes = recent === 'compacted' ? await logged(store, after, limit) : recent;
     return changes.map(changeToWire);
   });
 }
@@ -132,6 +132,15 @@ function registerQuestions(doors: FastifyInstance, { host, leadership, publisher
     }
     return { term, version: host.replica.version, chain: host.replica.chain };
   });
+}
+
+async function logged(store: ConfigStore, after: number, limit: number): Promise<Change[]> {
+  try {
+    return await store.changesAfter(after, limit, LIMITS.batchBytes);
+  } catch (cause) {
+    const detail = `this node remembers nothing before ${after}, and the database does not answer`;
+    throw new Problem('storage-unavailable', detail, {}, { cause });
+  }
 }
 
 async function pinWithRetries(host: ReplicaHost): Promise<PinnedState | undefined> {

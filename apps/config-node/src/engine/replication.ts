@@ -86,7 +86,8 @@ export class Replication {
     if (verdict === 'diverged' && !this.duties.isLeading()) await this.resynchronise('diverged');
     else this.host.learnHead(head, askedAtMs);
     if (!this.duties.isLeading()) {
-      this.aim(head);
+      // What was heard may be further on than head only by what the database lost since: head decides.
+      this.target = { version: head.version, chain: head.chain };
       this.pullIfLong();
     }
     return verdict;
@@ -177,7 +178,7 @@ export class Replication {
     while (this.lag > 0 && !this.stopped && !this.duties.isLeading() && !this.divergence.isWrongDatabase) {
       const before = this.host.replica.version;
       if (this.loadInstead || this.lag > LIMITS.windowVersions) await this.loadWhole();
-      else await this.sources.pull(before, this.lag, (pulled) => this.take(pulled));
+      else await this.pullOrCopy(before);
       this.applyBuffered();
       if (this.host.replica.version === before) {
         await sleep(RETRY_MS);
@@ -185,6 +186,12 @@ export class Replication {
       }
     }
     this.buffered = [];
+  }
+
+  /** A node without any state, and no log within reach, starts from another node's state. */
+  private async pullOrCopy(after: number): Promise<void> {
+    const moved = await this.sources.pull(after, this.lag, (pulled) => this.take(pulled));
+    if (!moved && this.host.replica.clusterId === null) await this.loadFromPeer();
   }
 
   /** True when the node has moved on. */
