@@ -1,5 +1,5 @@
 import { loadSettings, type SettingsInput, type Timings, timingsOf } from '#libs/config';
-import type { DetectorSettings } from './domain/failure-detector.js';
+import type { DetectorSettings } from './domain/detector.types.js';
 
 const NAMES = [
   'instanceId',

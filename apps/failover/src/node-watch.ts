@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { NodeHeartbeat, NodeInfo } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import { type DialOutcome, dial } from './dial.js';
-import type { DetectorInput } from './domain/failure-detector.js';
+import type { DetectorInput } from './domain/detector.types.js';
 import { NodeDirectory } from './domain/node-directory.js';
 import type { FailoverSettings } from './failover.config.js';
 import type { HttpCalls } from './http-calls.js';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { NODE_STATUSES } from '#libs/contracts';
 import { Metrics } from '#libs/observability';
-import type { MemberRecord } from './domain/membership.js';
+import type { MemberRecord } from './domain/member.js';
 
 @Injectable()
 export class RegistryMetrics {

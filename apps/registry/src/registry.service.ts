@@ -12,7 +12,8 @@ import {
 import { type Clock, deferred, type Repeating, repeat, sleep } from '#libs/kernel';
 import { type AskedRequest, Bus, type BusLogger, type OutboxFact } from '#libs/messaging';
 import { HearingGuard } from './domain/hearing-guard.js';
-import { type MemberRecord, Membership, type Transition } from './domain/membership.js';
+import type { MemberRecord, Transition } from './domain/member.js';
+import { Membership } from './domain/membership.js';
 import { Journal } from './journal.js';
 import { RegistryCache } from './registry.cache.js';
 import type { RegistrySettings } from './registry.config.js';

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { GetNodeReply } from '#libs/contracts';
 import type { OutboxFact, OutboxRows } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
-import type { MemberRecord, Transition } from './domain/membership.js';
+import type { MemberRecord, Transition } from './domain/member.js';
 import { REGISTRY_MIGRATIONS } from './migrations/index.js';
 
 /** What one change of a member leaves behind, written as one statement. */

@@ -1,4 +1,4 @@
-import { createInbox, errors, headers, type Msg, type MsgHdrs, nuid } from '@nats-io/transport-node';
+import { createInbox, headers, type Msg, type MsgHdrs, nuid } from '@nats-io/transport-node';
 import type { ZodType, z } from 'zod';
 import {
   FACT_FAMILIES,
@@ -16,10 +16,10 @@ import { type Clock, deferred, invariant, type Rng, systemClock, systemRng } fro
 import { BusError } from './bus-error.js';
 import { BusConnection, type BusLogger, type ConnectionSettings } from './connection.js';
 import { OncePer } from './once-per.js';
+import { busErrorFrom, readReply } from './reply.js';
 import {
   cloudEventHeaders,
   decodeJson,
-  decodeProblem,
   encodeProblem,
   isSubjectToken,
   WIRE_HEADERS,
@@ -169,7 +169,7 @@ export class Bus {
     } catch (error) {
       throw busErrorFrom(error, subject, nc.isClosed());
     }
-    return this.readReply(subject, message);
+    return readReply(subject, message);
   }
 
   /**
@@ -187,7 +187,7 @@ export class Bus {
     const unsubscribe = this.link.subscribe(inbox, undefined, (message) => {
       if (message.headers?.code === 503) return done.resolve();
       try {
-        replies.push(this.readReply(subject, message));
+        replies.push(readReply(subject, message));
       } catch (error) {
         this.logger.debug({ error, subject }, 'a reply was left out');
       }
@@ -304,25 +304,4 @@ export class Bus {
     for (const [name, value] of reply.headers) replyHeaders.set(name, value);
     this.link.send(message.reply, reply.body, replyHeaders);
   }
-
-  private readReply<S extends QuestionSubject>(subject: S, message: Msg): QuestionReply<S> {
-    const errorCode = message.headers?.get(WIRE_HEADERS.errorCode);
-    if (errorCode) {
-      throw decodeProblem(errorCode, message.headers?.get(WIRE_HEADERS.error) ?? '', message.data);
-    }
-    const decoded = decodeJson(message.data);
-    const schema: ZodType = QUESTIONS[subject].reply;
-    const result = decoded.ok ? schema.safeParse(decoded.value) : undefined;
-    if (!result?.success) throw new BusError('invalid', subject, { cause: result?.error });
-    return result.data as QuestionReply<S>;
-  }
-}
-
-function busErrorFrom(error: unknown, subject: string, closed: boolean): BusError {
-  if (error instanceof errors.TimeoutError) return new BusError('timeout', subject, { cause: error });
-  const noResponders =
-    error instanceof errors.NoRespondersError ||
-    (error instanceof errors.RequestError && error.isNoResponders());
-  if (noResponders) return new BusError('no-responders', subject, { cause: error });
-  return new BusError(closed ? 'disconnected' : 'timeout', subject, { cause: error });
 }

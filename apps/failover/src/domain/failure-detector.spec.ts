@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type DetectorInput, type DetectorOutput, FailureDetector } from './failure-detector.js';
+import type { DetectorInput, DetectorOutput } from './detector.types.js';
+import { FailureDetector } from './failure-detector.js';
 
 const settings = {
   heartbeatTimeoutMs: 1_250,

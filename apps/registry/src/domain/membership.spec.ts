@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeHeartbeat, NodeVerdict } from '#libs/contracts';
-import { type MemberRecord, Membership, type Registration, type Transition } from './membership.js';
+import type { MemberRecord, Registration, Transition } from './member.js';
+import { Membership } from './membership.js';
 
 const AT = '2026-01-01T00:00:00.000Z';
 const membership = (maxMembers = 10) =>

@@ -1,86 +1,23 @@
-import type {
-  NodeHeartbeat,
-  NodeInfo,
-  NodeRole,
-  NodeStatus,
-  NodeVerdict,
-  StatusReason,
-} from '#libs/contracts';
-import { type Condition, type Evidence, judge } from './status.js';
+import type { NodeHeartbeat, NodeInfo, NodeVerdict } from '#libs/contracts';
+import {
+  conditionBehind,
+  type HeartbeatOutcome,
+  type Member,
+  type MemberRecord,
+  type MembershipSettings,
+  type RegisterOutcome,
+  type Registration,
+  type Transition,
+  transitionOf,
+  verdictBehind,
+} from './member.js';
+import { judge } from './status.js';
 
 /**
  * Who belongs to the cluster, and how each one is. It applies only what is greater: a registration by incarnation, a
  * heartbeat by (incarnation, seq), a verdict on exactly the incarnation that was judged, a status by statusSeq.
  * Told the time and the evidence, it answers with the transitions that follow.
  */
-export interface MemberRecord {
-  nodeId: string;
-  kind: 'config-node' | 'service';
-  role: NodeRole;
-  address: string | null;
-  incarnation: number;
-  status: NodeStatus;
-  reason: StatusReason | null;
-  statusSeq: number;
-  version: number;
-  term: number;
-  /** RFC 3339. */
-  lastHeartbeatAt: string | null;
-  registeredAt: string;
-  metadata: Record<string, string>;
-  /** It left for good; kept so that its numbers are never given out again. */
-  left: boolean;
-}
-
-interface Member {
-  record: MemberRecord;
-  /** Registered by a request, not merely heard of. */
-  explicit: boolean;
-  seq: number;
-  heardAtMs: number;
-  steadySinceMs: number | undefined;
-  condition: Condition | undefined;
-  verdict: Evidence['verdict'];
-  silent: boolean;
-  recovering: boolean;
-}
-
-export interface Transition {
-  nodeId: string;
-  incarnation: number;
-  statusSeq: number;
-  from: NodeStatus | null;
-  to: NodeStatus;
-  reason: StatusReason | null;
-}
-
-export interface MembershipSettings {
-  heartbeatTimeoutMs: number;
-  /** Heartbeats that came without a pause for this long end a `failed` that nobody withdraws. */
-  steadyMs: number;
-  maxMembers: number;
-}
-
-export interface Registration {
-  nodeId: string;
-  incarnation: number;
-  kind: 'config-node' | 'service';
-  role: 'follower' | 'observer';
-  address: string | null;
-  metadata: Record<string, string>;
-}
-
-export type RegisterOutcome =
-  | { outcome: 'registered'; record: MemberRecord; transition: Transition }
-  | { outcome: 'not-newer'; exceed: number }
-  | { outcome: 'full' };
-
-export type HeartbeatOutcome =
-  | { outcome: 'applied'; transition: Transition | undefined }
-  /** It told enough of itself to be taken in without a registration. */
-  | { outcome: 'adopted'; transition: Transition }
-  | { outcome: 'stale' | 'unknown' | 'full' };
-
 export class Membership {
   private readonly members = new Map<string, Member>();
   private highestVersion = 0;
@@ -298,35 +235,5 @@ export class Membership {
     const from = previous && !previous.record.left ? previous.record.status : null;
     member.record = { ...member.record, statusSeq: member.record.statusSeq + 1 };
     return transitionOf(member.record, from);
-  }
-}
-
-function transitionOf(record: MemberRecord, from: NodeStatus | null): Transition {
-  const { nodeId, incarnation, statusSeq, status: to, reason } = record;
-  return { nodeId, incarnation, statusSeq, from, to, reason };
-}
-
-/** The evidence that a stored status stands for, until there is newer evidence. */
-function verdictBehind(record: MemberRecord): Evidence['verdict'] {
-  const { status, reason } = record;
-  if (status === 'failed') {
-    return { verdict: 'failed', reason: reason === 'process-down' ? 'process-down' : 'unresponsive' };
-  }
-  if (reason === 'unreachable' || reason === 'cannot-lead') return { verdict: 'degraded', reason };
-  return undefined;
-}
-
-function conditionBehind(record: MemberRecord): Condition | undefined {
-  switch (record.reason) {
-    case null:
-      return 'ok';
-    case 'stale':
-    case 'overloaded':
-    case 'wrong-database':
-    case 'stopping':
-    case 'syncing':
-      return record.reason;
-    default:
-      return 'ok';
   }
 }

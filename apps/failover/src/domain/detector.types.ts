@@ -1,0 +1,58 @@
+import type { NodeVerdict } from '#libs/contracts';
+import type { Assessment, DetectorTimings } from './evidence.js';
+
+export type DetectorInput =
+  | { type: 'tick'; nowMs: number }
+  | { type: 'known'; nodeId: string; incarnation: number; nowMs: number }
+  | { type: 'forget'; nodeId: string }
+  | {
+      type: 'heartbeat';
+      nodeId: string;
+      incarnation: number;
+      fenceConfirmedAgoMs: number | undefined;
+      nowMs: number;
+    }
+  | {
+      type: 'ping-answered';
+      nodeId: string;
+      incarnation: number;
+      fenceConfirmedAgoMs: number | undefined;
+      nowMs: number;
+    }
+  | { type: 'ping-missed'; nodeId: string; sentMs: number; nowMs: number }
+  | {
+      type: 'tether-open' | 'tether-closed' | 'dial-refused' | 'dial-accepted';
+      nodeId: string;
+      nowMs: number;
+    }
+  | { type: 'bus'; connected: boolean; nowMs: number }
+  | { type: 'own-write'; ok: boolean; nowMs: number }
+  | { type: 'leader'; leader: { nodeId: string; incarnation: number } | undefined; nowMs: number }
+  /** Given by us after the others were asked, or heard from another witness. */
+  | {
+      type: 'verdict';
+      verdict: Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'>;
+      nowMs: number;
+    }
+  /** The others did not confirm it. */
+  | { type: 'not-confirmed'; nodeId: string; nowMs: number };
+
+export type DetectorOutput =
+  /** A leader's connection broke and a new one was refused: candidates may be asked while the rest is found out. */
+  | { type: 'alarm'; nodeId: string; incarnation: number }
+  | ({ type: 'suspect'; nodeId: string; incarnation: number; massSilence: boolean } & Assessment)
+  /** The head names an incarnation of the leader that is gone for certain: a newer one has spoken. */
+  | { type: 'leader-restarted'; nodeId: string; incarnation: number; newIncarnation: number }
+  | { type: 'clear'; nodeId: string; incarnation: number };
+
+export interface DetectorSettings extends DetectorTimings {
+  tickEveryMs: number;
+  /** A tick later than this is a pause of our own. */
+  ownPauseMs: number;
+  /** How long a fresh round of evidence takes: one ping and its time-out. */
+  freshRoundMs: number;
+  /** Answers in a row that withdraw a verdict. */
+  clearAfterPings: number;
+  /** How long to wait before asking again about a suspicion that was not confirmed; doubles up to eight times. */
+  askAgainMs: number;
+}

@@ -1,0 +1,28 @@
+import { errors, type Msg } from '@nats-io/transport-node';
+import type { ZodType } from 'zod';
+import { QUESTIONS, type QuestionReply, type QuestionSubject } from '#libs/contracts';
+import { BusError } from './bus-error.js';
+import { decodeJson, decodeProblem, WIRE_HEADERS } from './wire.js';
+
+/** The reply that a message carries; throws the Problem that it carries instead, or BusError `invalid`. */
+export function readReply<S extends QuestionSubject>(subject: S, message: Msg): QuestionReply<S> {
+  const errorCode = message.headers?.get(WIRE_HEADERS.errorCode);
+  if (errorCode) {
+    throw decodeProblem(errorCode, message.headers?.get(WIRE_HEADERS.error) ?? '', message.data);
+  }
+  const decoded = decodeJson(message.data);
+  const schema: ZodType = QUESTIONS[subject].reply;
+  const result = decoded.ok ? schema.safeParse(decoded.value) : undefined;
+  if (!result?.success) throw new BusError('invalid', subject, { cause: result?.error });
+  return result.data as QuestionReply<S>;
+}
+
+/** Why no reply came. */
+export function busErrorFrom(error: unknown, subject: string, closed: boolean): BusError {
+  if (error instanceof errors.TimeoutError) return new BusError('timeout', subject, { cause: error });
+  const noResponders =
+    error instanceof errors.NoRespondersError ||
+    (error instanceof errors.RequestError && error.isNoResponders());
+  if (noResponders) return new BusError('no-responders', subject, { cause: error });
+  return new BusError(closed ? 'disconnected' : 'timeout', subject, { cause: error });
+}
