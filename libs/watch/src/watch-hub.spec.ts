@@ -177,9 +177,10 @@ afterEach(() => {
 
 const all = watchFilter([{ namespace: 'app', prefix: '' }]);
 const db = watchFilter([{ namespace: 'app', prefix: 'db/' }]);
-const settle = (ms = 20) => new Promise((resolve) => setTimeout(resolve, ms));
+const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+const eventually = <T>(what: () => T) => expect.poll(what, { timeout: 10_000, interval: 5 });
 
-describe('a watch hub', () => {
+describe('a watch hub', { timeout: 20_000 }, () => {
   it('offers each watcher what concerns it, whole, with its namespace', () => {
     const log = new MemoryLog();
     const hub = hubOver(log);
@@ -221,11 +222,11 @@ describe('a watch hub', () => {
     const hub = hubOver(log);
     const sink = new MemorySink();
     hub.open({ filter: db, from: 100, initial: false }, sink);
-    await settle(60);
-    log.commit(put('db/x', 'live'));
-    const versions = sink.events.filter(({ event }) => event === 'change').map(({ id }) => id);
+    const versions = () => sink.events.filter(({ event }) => event === 'change').map(({ id }) => id);
     const expected = Array.from({ length: 1_100 }, (_, i) => 101 + i).filter((version) => version % 2 === 0);
-    expect(versions).toEqual([...expected, 1_201]);
+    await eventually(versions).toEqual(expected);
+    log.commit(put('db/x', 'live'));
+    expect(versions()).toEqual([...expected, 1_201]);
   });
 
   it('reads a page of the whole log once for many watchers that stand at the same place', async () => {
@@ -235,8 +236,7 @@ describe('a watch hub', () => {
     const hub = hubOver(log);
     const sinks = Array.from({ length: 40 }, () => new MemorySink());
     for (const sink of sinks) hub.open({ filter: db, from: 10, initial: false }, sink);
-    await settle();
-    expect(sinks.every((sink) => sink.names.length === 41)).toBe(true);
+    await eventually(() => sinks.every((sink) => sink.names.length === 41)).toBe(true);
     expect(log.reads).toBe(1);
   });
 
@@ -252,8 +252,10 @@ describe('a watch hub', () => {
     sink.reading = true;
     sink.unreadBytes = 0;
     handle.drained();
-    await settle(60);
-    expect(sink.names).toEqual(['bookmark 0', ...Array.from({ length: 20 }, (_, i) => `change ${i + 1}`)]);
+    await eventually(() => sink.names).toEqual([
+      'bookmark 0',
+      ...Array.from({ length: 20 }, (_, i) => `change ${i + 1}`),
+    ]);
   });
 
   it('cuts a client that has not read for too long, and says where to resume', async () => {
@@ -268,13 +270,14 @@ describe('a watch hub', () => {
     sink.reading = false;
     log.commit(put('a', 'x'.repeat(SLOW_POLICY.blockAboveBytes)));
     log.commit(put('a', 'y'));
-    await settle(700);
-    expect(sink.events.at(-1)).toEqual({ event: 'end', data: { version: 1, reason: 'slow' } });
+    await eventually(() => sink.events.at(-1)).toEqual({
+      event: 'end',
+      data: { version: 1, reason: 'slow' },
+    });
     expect(sink.ended).toBe(true);
     expect(ended).toEqual(['slow']);
     expect(hub.counts.watchers).toBe(0);
-    await settle(2_400);
-    expect(sink.destroyed).toBe(true);
+    await eventually(() => sink.destroyed).toBe(true);
   });
 
   it('lists the present values of one version, then marks it, then goes on', async () => {
@@ -284,8 +287,14 @@ describe('a watch hub', () => {
     const sink = new MemorySink();
     hub.open({ filter: db, from: undefined, initial: true }, sink);
     log.commit(put('db/a', 'new'));
-    await settle();
-    expect(sink.names).toEqual(['put 5', 'put 5', 'put 5', 'put 5', 'bookmark 5', 'change 6']);
+    await eventually(() => sink.names).toEqual([
+      'put 5',
+      'put 5',
+      'put 5',
+      'put 5',
+      'bookmark 5',
+      'change 6',
+    ]);
     expect(sink.events.slice(0, 4).map(({ data }) => data.key)).toEqual(['db/a', 'db/b', 'db/c', 'db/d']);
     expect(sink.events[0]?.data).toMatchObject({ value: 'db/a', keyVersion: 2 });
   });
@@ -300,8 +309,7 @@ describe('a watch hub', () => {
     expect(Buffer.concat(sink.frames).toString()).toContain('\n:\n\n');
     log.commit(put('a', '2'));
     log.commit(put('a', '3'));
-    await settle();
-    expect(sink.names).toEqual(['bookmark 2', 'change 3']);
+    await eventually(() => sink.names).toEqual(['bookmark 2', 'change 3']);
   });
 
   it('never resets because memory is short, even when the node loaded a snapshot', async () => {
@@ -313,8 +321,13 @@ describe('a watch hub', () => {
     log.leap([put('a', '2')], [put('a', '3')]);
     await settle();
     log.commit(put('a', '4'));
-    await settle();
-    expect(sink.names).toEqual(['bookmark 0', 'change 1', 'change 2', 'change 3', 'change 4']);
+    await eventually(() => sink.names).toEqual([
+      'bookmark 0',
+      'change 1',
+      'change 2',
+      'change 3',
+      'change 4',
+    ]);
   });
 
   it('resets when the log itself no longer reaches back', async () => {
@@ -325,8 +338,10 @@ describe('a watch hub', () => {
     const hub = hubOver(log);
     const sink = new MemorySink();
     hub.open({ filter: all, from: 3, initial: false }, sink);
-    await settle();
-    expect(sink.events.at(-1)).toEqual({ event: 'reset', data: { version: 10, reason: 'compacted' } });
+    await eventually(() => sink.events.at(-1)).toEqual({
+      event: 'reset',
+      data: { version: 10, reason: 'compacted' },
+    });
     expect(sink.ended).toBe(true);
   });
 
@@ -352,8 +367,7 @@ describe('a watch hub', () => {
     hub.open({ filter: all, from: 1, initial: false }, sink);
     await settle();
     log.readable = true;
-    await settle(1_500);
-    expect(sink.names.filter((name) => name.startsWith('change'))).toEqual([
+    await eventually(() => sink.names.filter((name) => name.startsWith('change'))).toEqual([
       'change 2',
       'change 3',
       'change 4',
@@ -404,8 +418,7 @@ describe('a long poll', () => {
     const log = new MemoryLog();
     const hub = hubOver(log);
     const answer = hub.poll({ filter: db, from: undefined }, 5_000, signal);
-    await settle();
-    expect(hub.counts.longPolls).toBe(1);
+    await eventually(() => hub.counts.longPolls).toBe(1);
     log.commit(put('web', '1'));
     log.commit(put('db/x', '2'));
     expect(await answer).toMatchObject({ version: 2, changes: [{ version: 2 }] });

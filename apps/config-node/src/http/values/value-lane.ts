@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { Problem } from '#libs/contracts';
+import { systemClock } from '#libs/kernel';
 import type { ValueTask, ValueTaskResult, WorkerMessage } from './value-worker.ts';
 
 /** From sources Node runs the worker as it is; the build has the same file compiled. */
@@ -11,6 +12,8 @@ const WORKER = new URL(
 export interface LaneOptions {
   /** A task that takes longer loses its worker. */
   taskMs: number;
+  /** A task that has waited longer for its turn does not get it: whoever sent it is about to give up. */
+  waitMs: number;
   /** Tasks that may wait for the worker. */
   queued: number;
   /** Bytes of values that may wait for the worker. */
@@ -19,12 +22,13 @@ export interface LaneOptions {
   heapMb: number;
 }
 
-/** How a task ended that has no result. `failed` is nothing that the value could help. */
-export type TaskFailure = 'timed-out' | 'out-of-memory' | 'failed';
+/** How a task ended that has no result. `failed` and `not-reached` are nothing that the value could help. */
+export type TaskFailure = 'timed-out' | 'out-of-memory' | 'failed' | 'not-reached';
 
 interface Waiting {
   task: ValueTask;
   bytes: number;
+  sinceMs: number;
   settle: (outcome: ValueTaskResult | TaskFailure) => void;
 }
 
@@ -49,7 +53,7 @@ export class ValueLane {
       throw new Problem('cluster-busy', 'too many values wait to be checked');
     }
     return new Promise((settle) => {
-      this.queue.push({ task, bytes, settle });
+      this.queue.push({ task, bytes, sinceMs: systemClock.monotonicMs(), settle });
       this.waitingBytes += bytes;
       this.next();
     });
@@ -64,11 +68,22 @@ export class ValueLane {
 
   private next(): void {
     if (this.current !== undefined) return;
-    this.current = this.queue.shift();
+    this.current = this.take();
     if (this.current === undefined) return;
-    this.waitingBytes -= this.current.bytes;
     if (this.worker === undefined) this.start();
     else if (this.ready) this.dispatch(this.worker, this.current);
+  }
+
+  /** The next task that is still wanted. */
+  private take(): Waiting | undefined {
+    const earliestMs = systemClock.monotonicMs() - this.options.waitMs;
+    for (;;) {
+      const waiting = this.queue.shift();
+      if (waiting === undefined) return undefined;
+      this.waitingBytes -= waiting.bytes;
+      if (waiting.sinceMs >= earliestMs) return waiting;
+      waiting.settle('not-reached');
+    }
   }
 
   private dispatch(worker: Worker, { task }: Waiting): void {

@@ -6,6 +6,8 @@ import type { ValueTask, ValueTaskResult } from './value-worker.ts';
 /** Values up to this size have a worker to themselves: no large or hostile one can keep them waiting. */
 const SMALL_BYTES = 32 * 1024;
 const TASK_MS = 1_000;
+/** Less than a write may take as a whole. */
+const WAIT_MS = 3_500;
 const MB = 1024 * 1024;
 
 /** Types whose values have a form to be checked. */
@@ -16,6 +18,9 @@ const FORMED = new Set([
   'text/x-java-properties',
 ]);
 
+/** What a value did to the thread that read it. */
+type ValueFailure = Extract<TaskFailure, 'timed-out' | 'out-of-memory'>;
+
 /**
  * Everything that is done to the text of values: in threads of its own, bounded in time, memory and number. A legal
  * value of 1 MiB can keep a parser busy for seconds; on the event loop that would cost a leader its office.
@@ -23,17 +28,23 @@ const FORMED = new Set([
 export class ValueWorkers {
   private readonly small = new ValueLane({
     taskMs: TASK_MS,
+    waitMs: WAIT_MS,
     queued: 4_096,
     queuedBytes: 32 * MB,
     heapMb: 64,
   });
-  private readonly large = new ValueLane({ taskMs: TASK_MS, queued: 64, queuedBytes: 32 * MB, heapMb: 192 });
+  private readonly large = new ValueLane({
+    taskMs: TASK_MS,
+    waitMs: WAIT_MS,
+    queued: 64,
+    queuedBytes: 32 * MB,
+    heapMb: 192,
+  });
 
   /** Throws 422 `invalid-value` unless the bytes are a value of their type. `where` names the value in a change set. */
   async check(contentType: string, value: Buffer, where: Record<string, unknown> = {}): Promise<void> {
     if (!FORMED.has(contentType)) return;
     const outcome = await this.run({ type: 'check', contentType, value }, value.length);
-    if (outcome === 'failed') throw new Error('the worker that checks values has gone');
     if (typeof outcome === 'string') {
       throw new Problem('invalid-value', `as ${contentType} the value ${FAILED[outcome]}`, where);
     }
@@ -54,7 +65,6 @@ export class ValueWorkers {
     if (typeof outcome === 'object' && outcome.type === 'diff' && outcome.patch !== undefined) {
       return outcome.patch;
     }
-    if (outcome === 'failed') throw new Error('the worker that compares values has gone');
     throw new Problem('diff-too-large', 'the two versions have too little in common for a difference');
   }
 
@@ -62,12 +72,15 @@ export class ValueWorkers {
     await Promise.all([this.small.stop(), this.large.stop()]);
   }
 
-  private run(task: ValueTask, bytes: number): Promise<ValueTaskResult | TaskFailure> {
-    return (bytes <= SMALL_BYTES ? this.small : this.large).run(task, bytes);
+  private async run(task: ValueTask, bytes: number): Promise<ValueTaskResult | ValueFailure> {
+    const outcome = await (bytes <= SMALL_BYTES ? this.small : this.large).run(task, bytes);
+    if (outcome === 'failed') throw new Error('the worker that reads values has gone');
+    if (outcome === 'not-reached') throw new Problem('cluster-busy', 'too many values wait to be read');
+    return outcome;
   }
 }
 
-const FAILED: Readonly<Record<Exclude<TaskFailure, 'failed'>, string>> = {
+const FAILED: Readonly<Record<ValueFailure, string>> = {
   'timed-out': `takes longer than ${TASK_MS / 1_000} s to read`,
   'out-of-memory': 'takes too much memory to read',
 };
