@@ -42,7 +42,7 @@ type Phase =
 
 export interface CommitterOptions {
   queue: QueueBounds;
-  recentKeys: { ageMs: number; count: number };
+  recentKeys: { ageMs: number; operations: number };
   /** How often an idle leader makes sure that it still leads. */
   confirmEveryMs: number;
   /** Before the same statement is tried again. */
@@ -51,7 +51,7 @@ export interface CommitterOptions {
 
 export const COMMITTER_OPTIONS: CommitterOptions = {
   queue: { writes: 8_192, bytes: 64 * 1024 * 1024 },
-  recentKeys: { ageMs: 600_000, count: 100_000 },
+  recentKeys: { ageMs: 600_000, operations: 100_000 },
   confirmEveryMs: 1_000,
   retryAfterMs: 100,
 };

@@ -79,7 +79,7 @@ export class Leadership {
 
   /** News that somebody leads a term. True when it is worth reading head for. */
   heard(term: number, leaderId: string): boolean {
-    if (term < this.host.term) return false;
+    if (term < this.host.term) return this.known?.id !== leaderId; // late, or deposed and not aware of it
     const isNews = term > this.host.term || this.known?.id !== leaderId;
     this.host.noteTerm(term);
     this.known = { id: leaderId, term };
@@ -117,7 +117,8 @@ export class Leadership {
     this.ownTerm = undefined;
     this.confirmedAtMs = undefined;
     this.candidateUntilMs = Number.NEGATIVE_INFINITY;
-    this.known = head?.leaderId ? { id: head.leaderId, term: head.term } : null;
+    if (head?.leaderId) this.known = { id: head.leaderId, term: head.term };
+    if (this.known?.id === this.options.nodeId) this.known = null;
     if (head !== undefined) this.host.noteTerm(head.term);
     this.logger.warn({ why, term, leader: this.known?.id ?? null }, 'stepped down');
     this.duties.termEnded(term, why);

@@ -31,6 +31,7 @@ export class Membership {
   private seq = 0;
   private level = false;
   private overloaded = false;
+  private wasSlow = false;
   private stopping = false;
   private registered = false;
   private loops: Repeating[] = [];
@@ -89,7 +90,9 @@ export class Membership {
 
   private heartbeat(): void {
     const { host, leadership } = this;
-    this.overloaded = this.lag.sample().p99Ms > OVERLOADED_MS;
+    const isSlow = this.lag.sample().p99Ms > OVERLOADED_MS;
+    this.overloaded = isSlow && this.wasSlow; // one hiccup is no overload
+    this.wasSlow = isSlow;
     this.bus.publish('node.heartbeat', {
       nodeId: host.nodeId,
       incarnation: this.incarnation,

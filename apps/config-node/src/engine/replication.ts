@@ -23,6 +23,8 @@ export interface ReplicationDuties {
 
 const BEHIND_PULL_MS = 1_000;
 const RETRY_MS = 200;
+/** A standby may answer before it has what the primary's head tells of, but not for so long. */
+const CATCH_UP_STUCK_MS = 2_000;
 const MAX_BUFFERED_MESSAGES = 64;
 
 /** Keeps a follower's replica at the head: by what is broadcast, else by pulling, else by loading the whole state. */
@@ -104,12 +106,15 @@ export class Replication {
 
   /** Straight from the log to where head stands; false when the log does not lead there. */
   async catchUp(head: HeadRow): Promise<boolean> {
+    let movedAtMs = this.clock.monotonicMs();
     while (this.host.replica.version < head.version && !this.stopped) {
       const before = this.host.replica.version;
       const changes = await this.sources.fromLog(before);
       if (changes === 'compacted') await this.resynchronise('compacted');
       else if (this.apply(changes) === 'diverged') return false;
-      if (this.host.replica.version === before) await sleep(RETRY_MS / 10);
+      if (this.host.replica.version > before) movedAtMs = this.clock.monotonicMs();
+      else if (this.clock.monotonicMs() - movedAtMs > CATCH_UP_STUCK_MS) return false;
+      else await sleep(RETRY_MS / 10);
     }
     return this.host.replica.chainAt(head.version) === head.chain || this.host.replica.version > head.version;
   }
