@@ -59,7 +59,8 @@ describe('the first five minutes', () => {
     await cluster.whole();
     const { code, left, tookMs } = await cluster.stop();
     expect({ code, left }).toEqual({ code: 0, left: [] });
-    expect(tookMs).toBeLessThan(20_000);
+    expect(tookMs).toBeLessThan(15_000);
+    expect(cluster.output).not.toContain('by force');
   });
 
   it('goes on with the data at the second start', async () => {

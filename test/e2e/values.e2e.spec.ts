@@ -88,7 +88,9 @@ describe('awkward writes', () => {
     );
     const gaps = await longestEventLoopGaps(cluster);
     for (const [what, status, code] of answers) {
-      if (status >= 300) expect([what, status, code]).toEqual([what, 422, 'invalid-value']);
+      // Those that wait too long for a worker may be turned away; nothing else may happen to them.
+      if (status >= 300)
+        expect([what, code]).toEqual([what, status === 429 ? 'cluster-busy' : 'invalid-value']);
     }
     expect((await cluster.view()).term).toBe(term);
     expect(gaps.filter(({ gapMs }) => gapMs > Math.max(100, 2 * usual))).toEqual([]);
