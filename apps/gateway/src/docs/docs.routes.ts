@@ -3,7 +3,7 @@ import { createRequire, findPackageJSON } from 'node:module';
 import { dirname } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
-import { openApiDocument } from '#libs/contracts';
+import { asyncApiDocument, openApiDocument } from '#libs/contracts';
 
 /** Everything comes from here, nothing from elsewhere; Swagger UI sets styles on elements itself. */
 const CONTENT_SECURITY_POLICY =
@@ -32,15 +32,18 @@ const START = `window.ui = SwaggerUIBundle({ url: '/openapi.json', dom_id: '#doc
 /** Files of swagger-ui-dist that the page needs; no others are served. */
 const FILES = ['swagger-ui-bundle.js', 'swagger-ui.css', 'favicon-32x32.png'];
 
-/** `/openapi.json`, and `/docs`, which shows it; `/` leads there. */
+/** `/openapi.json`, and `/docs`, which shows it; `/asyncapi.json` for what is on the bus; `/` leads to the docs. */
 export async function registerDocsRoutes(fastify: FastifyInstance): Promise<void> {
-  const json = JSON.stringify(openApiDocument(ownVersion()));
+  const documents = { '/openapi.json': openApiDocument, '/asyncapi.json': asyncApiDocument };
   const root = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   await fastify.register(fastifyStatic, { root, serve: false, cacheControl: true, maxAge: 3_600_000 });
 
-  fastify.get('/openapi.json', async (_request, reply) =>
-    reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8').send(json),
-  );
+  for (const [path, make] of Object.entries(documents)) {
+    const json = JSON.stringify(make(ownVersion()));
+    fastify.get(path, async (_request, reply) =>
+      reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8').send(json),
+    );
+  }
   fastify.get('/', async (_request, reply) => reply.redirect('/docs', 302));
   fastify.get('/docs', async (_request, reply) =>
     reply
