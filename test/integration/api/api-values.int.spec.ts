@@ -255,7 +255,9 @@ describe('GET and HEAD of a key', () => {
       });
       expect(headers['holdfast-stale']).toBeUndefined();
     }
-    expect(verdict(await request('GET', path('get/none')))).toEqual([404, 'key-not-found']);
+    const absent = await request('GET', path('get/none'));
+    expect(verdict(absent)).toEqual([404, 'key-not-found']);
+    expect(absent.headers['holdfast-version']).toBe(String(node.engine.host.replica.version));
     expect((await request('HEAD', path('get/none'))).status).toBe(404);
   });
 

@@ -45,6 +45,10 @@ export async function registerPublicApi(fastify: FastifyInstance, deps: PublicAp
     // Values are bytes: nothing of Fastify's may parse them, least of all as JSON, which rounds large numbers.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    // A key that is not there was read too: as of which version, a client that never goes back must know.
+    scope.addHook('onError', async (_request, reply) => {
+      reply.headers(readHeaders(host));
+    });
     registerValueRoutes(scope, deps, gate, past);
     registerLogRoutes(scope, deps, gate, past, workers);
     registerWriteRoutes(scope, deps, past, workers, forwarder);
