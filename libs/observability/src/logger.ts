@@ -1,4 +1,5 @@
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions as PinoOptions, pino } from 'pino';
+import { LogStream } from './log-stream.js';
 
 export type { Logger };
 
@@ -11,7 +12,7 @@ export interface LoggerOptions {
 
 /** JSON lines on standard output: `level time service node msg`, UTC. Values and tokens are never logged. */
 export function createLogger(options: LoggerOptions): Logger {
-  return pino({
+  const settings: PinoOptions = {
     level: options.level,
     base: { service: options.service, node: options.node },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
@@ -21,5 +22,16 @@ export function createLogger(options: LoggerOptions): Logger {
       paths: ['*.password', '*.clusterKey', '*.authorization', 'headers["holdfast-cluster-key"]'],
       censor: '***',
     },
-  });
+  };
+  return pino(settings, standardOutput());
+}
+
+let output: LogStream | undefined;
+
+function standardOutput(): LogStream {
+  if (output) return output;
+  const stream = new LogStream(1);
+  process.once('exit', () => stream.flushSync());
+  output = stream;
+  return stream;
 }
