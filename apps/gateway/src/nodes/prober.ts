@@ -17,6 +17,7 @@ const LEADERLESS_EVERY_MS = 200;
 const DOUBTED_EVERY_MS = 1_000;
 const WARM_EVERY_MS = 10_000;
 const ANSWER_WITHIN_MS = 500;
+const TRIES = 2;
 
 export interface ProberOptions {
   directory: NodeDirectory;
@@ -103,15 +104,32 @@ export class Prober {
   private async probe(address: string): Promise<void> {
     if (this.underWay.has(address)) return;
     this.underWay.add(address);
-    this.lastAtMs.set(address, this.options.clock.monotonicMs());
-    const { directory, logger } = this.options;
+    const { directory } = this.options;
     try {
-      directory.probed(await withTimeout(this.ping(address), ANSWER_WITHIN_MS, 'a ping'), address);
-    } catch (error) {
-      logger.debug({ address, reason: error instanceof Error ? error.message : String(error) }, 'no ping');
-      directory.unanswered(address);
+      for (let tries = 1; ; tries++) {
+        const outcome = await this.tryPing(address);
+        if (outcome === 'answered') return;
+        // One ping may be lost in a stall of either side, or meet a connection that is just closing; a refusal is sure.
+        if (outcome === 'refused' || tries === TRIES) {
+          directory.unanswered(address);
+          return;
+        }
+      }
     } finally {
       this.underWay.delete(address);
+    }
+  }
+
+  private async tryPing(address: string): Promise<'answered' | 'refused' | 'missed'> {
+    this.lastAtMs.set(address, this.options.clock.monotonicMs());
+    try {
+      const ping = await withTimeout(this.ping(address), ANSWER_WITHIN_MS, 'a ping');
+      this.options.directory.probed(ping, address);
+      return 'answered';
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.options.logger.debug({ address, reason }, 'no ping');
+      return isRefusal(error) ? 'refused' : 'missed';
     }
   }
 
@@ -126,4 +144,8 @@ export class Prober {
     if (statusCode !== 200 || !ping.success) throw new Error(`status ${statusCode}, not the ping of a node`);
     return ping.data;
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
 }

@@ -1,6 +1,7 @@
 import { type Dispatcher, errors } from 'undici';
 import { HEADERS, Problem } from '#libs/contracts';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
+import type { Candidate } from '../domain/node-table.js';
 import { type BalancingStrategy, chooseNode } from '../domain/rotation.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
@@ -73,8 +74,11 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
     if (this.stalledMs !== undefined && nowMs - this.stalledMs >= forMs) this.client.res.destroy();
   }
 
+  /** Asks elsewhere, if there is a node that answers; else it waits on: a stalled node may be quicker than none. */
   leave(address: string): void {
     if (this.answering || this.held !== undefined || this.tried.at(-1) !== address) return;
+    const other = this.choose();
+    if (other === undefined || this.options.directory.table.get(other.id)?.answers === false) return;
     this.controller?.abort(new LeftNode());
   }
 
@@ -141,9 +145,8 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
   // ---- what becomes of it --------------------------------------------------------------------------------------
 
   private askNext(): void {
-    const { directory, upstreams, strategy } = this.options;
     const { method = 'GET', url = '/' } = this.client.req;
-    const node = chooseNode(directory.tiers(), this.tried, strategy, { target: url });
+    const node = this.choose();
     if (node === undefined) {
       this.refuse(new Problem('no-available-node', 'no node answered'));
       return;
@@ -151,17 +154,23 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
     this.tried.push(node.address);
     this.controller = undefined;
     this.sentMs = undefined;
-    upstreams
+    this.options.upstreams
       .pool(node.address)
       // `reset: false`: undici would close the connection after every HEAD, wary of servers that answer it wrongly.
       .dispatch({ method, path: url, headers: this.headers, reset: false }, this);
   }
 
+  private choose(): Candidate | undefined {
+    const { directory, strategy } = this.options;
+    return chooseNode(directory.tiers(), this.tried, strategy, { target: this.client.req.url ?? '/' });
+  }
+
   private attemptFailed(error: Error): void {
     const address = this.tried.at(-1) ?? '';
-    const inFlight = this.sentMs !== undefined;
+    const left = error instanceof LeftNode;
+    const inFlight = this.sentMs !== undefined && !left;
     this.held = undefined;
-    if (!(error instanceof LeftNode)) this.options.directory.broke(address, inFlight ? 'reset' : 'refused');
+    if (!left) this.options.directory.broke(address, inFlight ? 'reset' : 'refused');
     if (inFlight && this.failedInFlight) {
       this.refuse(new Problem('no-available-node', 'two nodes failed while they had this read'));
       return;
