@@ -24,8 +24,7 @@ const programOf = (app: string) => join(APPS, app, 'src', 'main.js');
 
 async function main(): Promise<void> {
   const begunMs = performance.now();
-  if (process.platform === 'win32')
-    throw new StartRefused('Holdfast runs on Linux and macOS; on Windows use WSL2.');
+  refuseUnsuitableMachine();
   const settings = loadSettings(['home', 'port', 'bind', 'noInstall'], { port: 8080 });
   if (settings.port === 0)
     throw new StartRefused('HOLDFAST_PORT must be a port that clients can know, not 0.');
@@ -74,6 +73,16 @@ async function main(): Promise<void> {
   terminal.say(`\nHoldfast is ready: ${cluster.address}  (${duration(performance.now() - begunMs)})`);
   const leaderId = (await leaderIdOf(cluster.address)) ?? 'node-1';
   terminal.say(banner({ address: cluster.address, runFolder: shownPath(home.run), leaderId }));
+}
+
+function refuseUnsuitableMachine(): void {
+  if (process.platform === 'win32') {
+    throw new StartRefused('Holdfast runs on Linux and macOS; on Windows use WSL2.');
+  }
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < 24 || (major === 24 && minor < 15)) {
+    throw new StartRefused(`Holdfast needs Node 24.15 or later; this is ${process.version}.`);
+  }
 }
 
 function configFile(path: string | undefined): Record<string, string> {
