@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest';
 import type { Change } from '#libs/contracts';
 import { chainAfter, checksumOf, GENESIS_CHAIN, Replica } from '#libs/replica';
 import { COMMITTER_OPTIONS, Committer } from './committer.js';
-import type { BatchChange, CommitterAction, CommitterInput, Fence, StoredAnswer } from './committer.types.js';
+import type {
+  BatchChange,
+  CommitterAction,
+  CommitterInput,
+  Failure,
+  Fence,
+  StoredAnswer,
+} from './committer.types.js';
 import type { Condition, WriteOutcome, WriteRequest } from './write.js';
 
 /*
@@ -110,8 +117,8 @@ class ModelDatabase {
 type Event =
   | { type: 'submit'; key: number; remove: boolean; condition: number; id: number; poison: boolean }
   /** What becomes of the oldest statement under way. */
-  | { type: 'finish'; how: 'done' | 'answer-lost' | 'delayed' | 'unavailable' }
-  | { type: 'look-up'; how: 'done' | 'failed' }
+  | { type: 'finish'; how: 'done' | 'answer-lost' | 'delayed' | 'unavailable' | 'refused' }
+  | { type: 'look-up'; how: 'done' | 'unavailable' | 'unknown' }
   /** A statement that was given up arrives after all. */
   | { type: 'zombie'; which: number }
   | { type: 'usurp'; writes: number }
@@ -134,14 +141,14 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       type: fc.constant('finish' as const),
-      how: fc.constantFrom('done', 'done', 'done', 'answer-lost', 'delayed', 'unavailable'),
+      how: fc.constantFrom('done', 'done', 'done', 'answer-lost', 'delayed', 'unavailable', 'refused'),
     }),
   },
   {
     weight: 4,
     arbitrary: fc.record({
       type: fc.constant('look-up' as const),
-      how: fc.constantFrom('done', 'done', 'failed'),
+      how: fc.constantFrom('done', 'done', 'unavailable', 'unknown'),
     }),
   },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('zombie' as const), which: fc.nat({ max: 3 }) }) },
@@ -267,10 +274,10 @@ class Simulation {
     }
     if (how === 'answer-lost') this.execute(statement);
     if (how === 'delayed' && isWrite) this.zombies.push(statement);
-    this.fail(how === 'unavailable' ? 'unavailable' : 'unknown');
+    this.fail(how === 'unavailable' || how === 'refused' ? how : 'unknown');
   }
 
-  private fail(failure: 'unavailable' | 'unknown'): void {
+  private fail(failure: Failure): void {
     this.step({ type: 'failed', failure, message: 'simulated' });
   }
 
@@ -295,11 +302,11 @@ class Simulation {
     }
   }
 
-  private lookUp(how: 'done' | 'failed'): void {
+  private lookUp(how: 'done' | 'unavailable' | 'unknown'): void {
     const lookUp = this.lookUps.shift();
     if (lookUp === undefined) return;
     const { id, keys } = lookUp;
-    if (how === 'failed') this.step({ type: 'look-up-failed', id });
+    if (how !== 'done') this.step({ type: 'look-up-failed', id, failure: how, message: 'simulated' });
     else this.step({ type: 'looked-up', id, found: this.database.find(keys) });
   }
 

@@ -362,8 +362,18 @@ describe('idempotency keys', () => {
 
   it('whose look-up fails leave their writes undone', () => {
     submit(1, keyed('k', 'h', put('a'), false));
-    expect(brief(step({ type: 'look-up-failed', id: 1 }))).toEqual(['1: storage-unavailable']);
+    const failed = { type: 'look-up-failed' as const, id: 1, message: 'why' };
+    expect(brief(step({ ...failed, failure: 'unavailable' }))).toEqual(['1: storage-unavailable']);
     expect(replica.version).toBe(0);
+  });
+
+  it('whose look-up got no answer are looked up again', () => {
+    submit(1, keyed('k', 'h', put('a'), false));
+    const failed = { type: 'look-up-failed' as const, id: 1, message: 'why' };
+    expect(brief(step({ ...failed, failure: 'unknown' }))).toEqual([]);
+    nowMs += 100;
+    expect(brief(step({ type: 'tick' }))).toEqual(['look-up k']);
+    expect(brief(step({ type: 'looked-up', id: 2, found: new Map() }))).toEqual(['commit 1']);
   });
 
   it('that were wrongly said to be fresh are looked up after all', () => {
@@ -409,13 +419,21 @@ describe('refusals', () => {
     ]);
   });
 
-  it('become storage-unavailable when the fence cannot be seen, a stored answer outcome-unknown', () => {
+  it('become storage-unavailable when the database is away, a stored answer outcome-unknown', () => {
     submit(1, keyed('k', 'h', put('a')));
     committed();
     submit(2, keyed('k', 'h', put('a'), false));
-    expect(brief(failed('unknown'))).toEqual(['2: outcome-unknown']);
+    expect(brief(failed('unavailable'))).toEqual(['2: outcome-unknown']);
     submit(3, write(del('absent')));
-    expect(brief(failed('unknown'))).toEqual(['3: storage-unavailable']);
+    expect(brief(failed('unavailable'))).toEqual(['3: storage-unavailable']);
+  });
+
+  it('wait for another look at the fence when the database did not answer in time', () => {
+    submit(1, write(del('absent')));
+    expect(brief(failed('unknown'))).toEqual([]);
+    nowMs += 100;
+    expect(brief(step({ type: 'tick' }))).toEqual(['confirm']);
+    expect(brief(step({ type: 'confirmed', holds: true }))).toEqual(['fence-confirmed', '1: key-not-found']);
   });
 });
 
@@ -424,8 +442,21 @@ describe('when a commit fails', () => {
     submit(1, write(put('a')));
     submit(2, write(put('b')));
     expect(brief(failed('unavailable'))).toEqual(['1: storage-unavailable', 'commit 1']);
-    expect(brief(failed('refused'))).toEqual(['2: storage-unavailable']);
+    expect(brief(failed('unavailable'))).toEqual(['2: storage-unavailable']);
     expect(replica.version).toBe(0);
+  });
+
+  it('because head was locked, it is tried again after a rest, until its time is over', () => {
+    submit(1, write(put('a')));
+    submit(2, { ...write(put('b')), deadlineMs: 4_000 });
+    expect(brief(failed('refused'))).toEqual([]);
+    expect(brief(submit(3, write(put('c'))))).toEqual([]);
+    nowMs += 100;
+    expect(brief(step({ type: 'tick' }))).toEqual(['commit 1,2,3']);
+    failed('refused');
+    nowMs = 4_000;
+    expect(brief(step({ type: 'tick' }))).toEqual(['2: storage-unavailable', 'commit 1,2']);
+    expect(brief(committed())).toEqual(['fence-confirmed', '1: v1', '3: v2', 'applied 1,2']);
   });
 
   it('for its data, halves find the one at fault', () => {

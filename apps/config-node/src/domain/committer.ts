@@ -72,6 +72,9 @@ export class Committer {
   private confirmDueAtMs = 0;
   /** The last statement could not be sent at all: whoever comes now is told at once. */
   private storageAway = false;
+  /** Nothing is begun before then: the database has just failed to do the same thing. */
+  private restsUntilMs = Number.NEGATIVE_INFINITY;
+  private lastFailure: string | undefined;
   /** Shrinks when the database refuses a batch for its data, so that one bad write fails alone. */
   private maxChanges: number = LIMITS.batchChanges;
   private refences = 0;
@@ -156,7 +159,7 @@ export class Committer {
         this.lookedUp(input.id, input.found, nowMs);
         return;
       case 'look-up-failed':
-        this.lookedUp(input.id, undefined, nowMs);
+        this.lookUpFailed(input, nowMs);
         return;
       default:
         unreachable(input);
@@ -225,6 +228,7 @@ export class Committer {
     this.lostTo = lostTo !== null && lostTo > fence.version ? lostTo : null;
     this.pausedUntilMs = undefined;
     this.storageAway = false;
+    this.restsUntilMs = Number.NEGATIVE_INFINITY;
     this.maxChanges = LIMITS.batchChanges;
     this.refences = 0;
     this.confirmedSentAtMs = nowMs;
@@ -266,7 +270,7 @@ export class Committer {
     for (const { ticket } of this.queue.removeWaiters(isLate)) {
       this.out.refuse(
         ticket,
-        silent ? storageUnavailable() : new Problem('cluster-busy', 'its turn did not come'),
+        silent ? storageUnavailable(this.lastFailure) : new Problem('cluster-busy', 'its turn did not come'),
       );
     }
     for (const { pending } of this.batch?.members ?? []) this.out.expire(pending, nowMs, outcomeUnknown);
@@ -296,7 +300,7 @@ export class Committer {
   /** Starts what can be started. */
   private proceed(nowMs: number): void {
     const { fence } = this;
-    if (fence === undefined) return;
+    if (fence === undefined || nowMs < this.restsUntilMs) return;
     const lookUp = this.lookUps.begin();
     if (lookUp !== undefined) this.out.push(lookUp);
     if (this.phase.name !== 'idle') return;
@@ -328,12 +332,21 @@ export class Committer {
     this.out.push({ type: 'commit', fence, batch: entries, version, chain });
   }
 
-  private lookedUp(id: number, found: ReadonlyMap<string, StoredAnswer> | undefined, nowMs: number): void {
-    const asked = new Set(this.lookUps.end(id, found));
-    if (found === undefined) {
+  private lookedUp(id: number, found: ReadonlyMap<string, StoredAnswer>, nowMs: number): void {
+    this.lookUps.end(id, found);
+    this.proceed(nowMs);
+  }
+
+  private lookUpFailed(input: Extract<CommitterInput, { type: 'look-up-failed' }>, nowMs: number): void {
+    const asked = new Set(this.lookUps.end(input.id, undefined));
+    this.lastFailure = input.message;
+    if (input.failure === 'unavailable') {
       for (const pending of this.queue.remove((queued) => asked.has(queued))) {
-        this.out.refuseAll(pending, storageUnavailable());
+        this.out.refuseAll(pending, storageUnavailable(input.message));
       }
+    } else {
+      for (const pending of asked) this.lookUps.want(pending);
+      this.restsUntilMs = nowMs + this.options.retryAfterMs;
     }
     this.proceed(nowMs);
   }
@@ -413,7 +426,8 @@ export class Committer {
 
   private failed(failure: Failure, message: string, nowMs: number): void {
     const { phase } = this;
-    this.storageAway = failure === 'unavailable' || failure === 'refused';
+    this.storageAway = failure === 'unavailable';
+    this.lastFailure = message;
     switch (phase.name) {
       case 'idle':
         invariant(false, 'a statement was under way');
@@ -427,10 +441,10 @@ export class Committer {
           this.halve(phase.batch, message, nowMs);
           return;
         }
-        this.dropUnsent(phase.batch, message, nowMs);
+        this.notDone(phase.batch, failure, message, nowMs);
         return;
       case 'confirming':
-        this.dropUnsent(phase.batch, message, nowMs);
+        this.notDone(phase.batch, failure, message, nowMs);
         return;
       default:
         phase.retryAtMs = nowMs + this.options.retryAfterMs;
@@ -445,9 +459,14 @@ export class Committer {
     }
   }
 
-  /** No effect, and the reason is not in the writes. */
-  private dropUnsent(batch: Batch, message: string, nowMs: number): void {
+  /** No effect, and the reason is not in the writes. With a database that answers they are tried again. */
+  private notDone(batch: Batch, failure: Failure, message: string, nowMs: number): void {
     this.phase = { name: 'idle' };
+    if (failure !== 'unavailable') {
+      this.takeBack(batch);
+      this.restsUntilMs = nowMs + this.options.retryAfterMs;
+      return;
+    }
     for (const { pending } of batch.members) this.out.refuseAll(pending, storageUnavailable(message));
     for (const settled of batch.settled) this.out.refuseAll(settled.pending, unconfirmed(settled));
     this.proceed(nowMs);

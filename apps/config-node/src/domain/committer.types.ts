@@ -47,8 +47,9 @@ export interface LoggedChange {
 }
 
 /**
- * How a statement failed. `unavailable`: certainly never sent. `refused`: the database refused it, no effect. `data`:
- * refused for what was sent. `unknown`: it may have taken effect, or may yet.
+ * How a statement failed. `unavailable`: certainly never sent, nobody is there. `refused`: the database refused it, no
+ * effect (a lock that did not come in time). `data`: refused for what was sent. `unknown`: it may have taken effect, or
+ * may yet.
  */
 export type Failure = 'unavailable' | 'refused' | 'data' | 'unknown';
 
@@ -72,7 +73,7 @@ export type CommitterInput =
   | { type: 'failed'; failure: Failure; message: string }
   // Answers to a look-up of keys, which goes on beside the other statements.
   | { type: 'looked-up'; id: number; found: ReadonlyMap<string, StoredAnswer> }
-  | { type: 'look-up-failed'; id: number };
+  | { type: 'look-up-failed'; id: number; failure: Failure; message: string };
 
 /** Why a leader gave up its term. */
 export type StepDownReason =

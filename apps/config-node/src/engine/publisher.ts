@@ -157,8 +157,7 @@ export class Publisher {
     this.store.lookUpRequests(keys).then(
       (found) => this.step({ type: 'looked-up', id, found }),
       (error: unknown) => {
-        failureOf(error);
-        this.step({ type: 'look-up-failed', id });
+        this.step({ type: 'look-up-failed', id, ...failed(error) });
       },
     );
   }
@@ -167,13 +166,9 @@ export class Publisher {
     statement.then(
       (result) => this.step(toInput(result)),
       (error: unknown) => {
-        const failure = failureOf(error);
+        const { failure, message } = failed(error);
         this.metrics.failures.inc({ failure });
-        this.step({
-          type: 'failed',
-          failure,
-          message: error instanceof Error ? error.message : String(error),
-        });
+        this.step({ type: 'failed', failure, message });
       },
     );
   }
@@ -197,6 +192,10 @@ export class Publisher {
   private notLeader(): Problem {
     return new Problem('not-leader', 'writes go to the leader', { leader: this.events.leaderAddress() });
   }
+}
+
+function failed(error: unknown): { failure: Failure; message: string } {
+  return { failure: failureOf(error), message: error instanceof Error ? error.message : String(error) };
 }
 
 /** An error that is none of the database's is a fault of the program: it goes on, up to the end of the process. */
