@@ -45,7 +45,14 @@ export function assembleGateway(
   const strategy = new RoundRobin(systemRng.int(1_000));
   const proxyMetrics = new ProxyMetrics(metrics);
   const parking = new WriteParking();
-  const reads = new ReadProxy({ directory, upstreams, strategy, metrics: proxyMetrics, monotonicMs });
+  const reads = new ReadProxy({
+    directory,
+    upstreams,
+    strategy,
+    metrics: proxyMetrics,
+    clusterKey,
+    monotonicMs,
+  });
   const writes = new WriteProxy({
     directory,
     upstreams,

@@ -66,7 +66,7 @@ function readFlags(argv: readonly string[], faults: string[]): Map<SettingName, 
   for (const argument of argv) {
     const [flag, value] = argument.split(/=(.*)/s, 2);
     const name = byFlag.get(flag ?? '');
-    if (name === undefined) faults.push(`${argument}: no such flag`);
+    if (name === undefined) faults.push(`${flag}: no such flag`);
     else if (value === undefined) faults.push(`${argument}: write ${flag}=VALUE`);
     else flags.set(name, value);
   }

@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HEADERS, Problem } from '#libs/contracts';
 import type { Metrics, Readiness } from '#libs/observability';
 import type { PublicGuard } from './public-guard.js';
 import type { RouteTable } from './route-table.js';
 
-/** Paths that any prober may ask under any name: they tell nothing that needs guarding. */
+/** Routes that any prober may ask under any name: they tell nothing that needs guarding. */
 const PROBES = new Set(['/ping', '/health', '/metrics']);
 
-/** Prefixes and paths that only processes of the cluster may call. */
-function isInternal(path: string): boolean {
-  return path.startsWith('/internal/') || path === '/sync' || path === '/restart' || path === '/digest';
+/** Routes that only processes of the cluster may call. */
+function isInternal(route: string): boolean {
+  return route.startsWith('/internal/') || route === '/sync' || route === '/restart' || route === '/digest';
 }
 
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
@@ -48,9 +49,15 @@ export function installHttp(fastify: FastifyInstance, plumbing: HttpPlumbing): v
   });
   fastify.addHook('onRequest', async (request, reply) => {
     reply.header(HEADERS.requestId, request.id);
-    const path = pathOf(request);
-    if (PROBES.has(path)) return;
-    if (isInternal(path)) {
+    const route = request.routeOptions.url;
+    if (route !== undefined && !routes.isLiteral(route, request.url)) {
+      throw new Problem(
+        'not-found',
+        `there is nothing at ${request.url}: only names and keys may be percent-encoded`,
+      );
+    }
+    if (route !== undefined && PROBES.has(route)) return;
+    if (route !== undefined && isInternal(route)) {
       if (!guard.hasClusterKey(request.headers))
         throw new Problem('forbidden', 'this door is for processes of the cluster');
       return;
@@ -115,6 +122,12 @@ function preflight(guard: PublicGuard, request: FastifyRequest, reply: FastifyRe
     .send();
 }
 
-function pathOf(request: FastifyRequest): string {
-  return request.url.split('?', 1)[0] ?? request.url;
+const ABSOLUTE_FORM = /^https?:\/\/[^/?#]*/i;
+
+/** The target as it is meant for us: a client that takes us for a proxy sends scheme and authority too (RFC 9112, 3.2.2). */
+export function originForm(request: IncomingMessage): string {
+  const target = request.url ?? '/';
+  if (target.startsWith('/')) return target;
+  const rest = target.replace(ABSOLUTE_FORM, '');
+  return rest.startsWith('/') ? rest : `/${rest}`;
 }

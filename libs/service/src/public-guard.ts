@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { HEADERS, Problem } from '#libs/contracts';
-import { secretsEqual } from '#libs/kernel';
+import { secretMatcher } from '#libs/kernel';
 
 export interface PublicGuardSettings {
   publicHosts: readonly string[];
@@ -19,7 +19,10 @@ export class PublicGuard {
   /** Host headers seen to be fine, so that the hot path compares one string. */
   private readonly accepted = new Set<string>();
 
-  constructor(private readonly settings: PublicGuardSettings) {
+  private readonly isClusterKey: (given: string) => boolean;
+
+  constructor(settings: PublicGuardSettings) {
+    this.isClusterKey = secretMatcher(settings.clusterKey);
     this.hosts = new Set(settings.publicHosts.map((host) => host.toLowerCase()));
     this.origins = new Set(settings.corsOrigins.map((origin) => origin.toLowerCase().replace(/\/$/, '')));
   }
@@ -56,7 +59,7 @@ export class PublicGuard {
 
   hasClusterKey(headers: IncomingHttpHeaders): boolean {
     const given = headers[HEADERS.clusterKey];
-    return typeof given === 'string' && secretsEqual(given, this.settings.clusterKey);
+    return typeof given === 'string' && this.isClusterKey(given);
   }
 
   private isOwnOrigin(origin: string, host: string): boolean {

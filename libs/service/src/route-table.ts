@@ -14,6 +14,15 @@ export class RouteTable {
     for (const method of typeof methods === 'string' ? [methods] : methods) route.methods.add(method);
   }
 
+  /**
+   * Whether the target, not decoded, is literally of the route's form. The router matches decoded paths: `/%73ync`
+   * reaches `/sync`, past everything that looks at the target's own letters.
+   */
+  isLiteral(url: string, target: string): boolean {
+    const pattern = this.byUrl.get(url)?.pattern;
+    return pattern === undefined || pattern.test(target.split('?', 1)[0] ?? '');
+  }
+
   methodsAt(target: string): string[] {
     const path = target.split('?', 1)[0] ?? '';
     const methods = new Set<string>();

@@ -77,6 +77,9 @@ describe('a service process', () => {
     ['GET', '/v1/broken', {}, 500, 'internal'],
     ['GET', '/v1/hello', { origin: 'https://evil.example' }, 403, 'forbidden'],
     ['GET', '/internal/door', {}, 403, 'forbidden'],
+    ['GET', '/%69nternal/door', {}, 404, 'not-found'],
+    ['GET', '/internal/d%6for', {}, 404, 'not-found'],
+    ['GET', '/v1/r%61w/7', {}, 404, 'not-found'],
     ['POST', '/v1/raw', { 'content-type': 'application/json' }, 400, 'invalid-request'],
     ['POST', '/v1/raw', { 'content-type': 'text/html' }, 415, 'unsupported-content-type'],
   ])('%s %s %j -> %d %s', async (method, path, headers, status, code) => {
@@ -93,6 +96,14 @@ describe('a service process', () => {
     expect(await rawAnswer('NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1.1 400 .*"code":"invalid-request"/s);
     const long = `GET /v1/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`;
     expect(await rawAnswer(long)).toMatch(/^HTTP\/1.1 431 .*"code":"headers-too-large"/s);
+  });
+
+  it('takes a target in absolute form for what it means', async () => {
+    const get = (target: string) =>
+      rawAnswer(`GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`);
+    expect(await get('http://127.0.0.1/v1/raw/7')).toMatch(/^HTTP\/1.1 200 .*{"id":"7"}/s);
+    expect(await get('http://127.0.0.1/internal/door')).toMatch(/^HTTP\/1.1 403 /);
+    expect(await get('HTTP://127.0.0.1')).toMatch(/^HTTP\/1.1 404 /);
   });
 
   it('answers an expectation that it cannot meet with a problem', async () => {

@@ -7,7 +7,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { HEADERS, LIMITS, PROBLEM_CONTENT_TYPE, Problem } from '#libs/contracts';
 import { type Logger, type Metrics, Readiness } from '#libs/observability';
-import { installHttp, requestIdOf } from './http.js';
+import { installHttp, originForm, requestIdOf } from './http.js';
 import { NestLogger } from './nest-logger.js';
 import { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 import type { PublicGuard } from './public-guard.js';
@@ -72,6 +72,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       sendProblem(reply, toProblem(error) ?? new Problem('internal', 'unexpected error'), request.url),
     clientErrorHandler: refuseUnreadable,
+    rewriteUrl: originForm,
     ...options.fastify,
   } as ConstructorParameters<typeof FastifyAdapter>[0]);
   const routes = new RouteTable();

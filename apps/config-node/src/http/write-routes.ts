@@ -8,7 +8,7 @@ import {
   type PutResult,
   parseContentType,
 } from '#libs/contracts';
-import { secretsEqual } from '#libs/kernel';
+import { secretMatcher } from '#libs/kernel';
 import type { WriteOutcome } from '../domain/write.js';
 import { readHeaders } from './answers.js';
 import type { PastValues } from './past-values.js';
@@ -36,7 +36,8 @@ export function registerWriteRoutes(
   workers: ValueWorkers,
   forwarder: WriteForwarder,
 ): void {
-  const { host, leadership, publisher, clock, clusterKey } = deps;
+  const { host, leadership, publisher, clock } = deps;
+  const isClusterKey = secretMatcher(deps.clusterKey);
   const currentVersion = ({ namespace, key }: KeyAddress) => host.replica.get(namespace, key)?.version;
   const value = { bodyLimit: LIMITS.valueBytes, onRequest: demandValueType };
 
@@ -145,7 +146,7 @@ export function registerWriteRoutes(
 
   function isTrusted({ headers }: FastifyRequest): boolean {
     const given = headers[HEADERS.clusterKey];
-    return typeof given === 'string' && secretsEqual(given, clusterKey);
+    return typeof given === 'string' && isClusterKey(given);
   }
 
   /** What the values are found guilty of, in their order. */

@@ -31,8 +31,8 @@ export class Edge {
   /** For the router, when it has judged the request. `extra` goes with the answer. */
   proxy(req: IncomingMessage, res: ServerResponse, requestId: string, extra: readonly string[]): void {
     const client = { req, res, requestId, extra };
-    if (kindOf(req.method ?? '', req.url ?? '') === 'write') this.writes.handle(client);
-    else this.reads.handle(client);
+    if (req.method === 'GET' || req.method === 'HEAD') this.reads.handle(client);
+    else this.writes.handle(client);
   }
 
   /** From now on every answer closes its connection, so that clients go elsewhere without losing a request. */

@@ -15,6 +15,7 @@ export interface ReadContext {
   strategy: BalancingStrategy;
   metrics: ProxyMetrics;
   monotonicMs: () => number;
+  clusterKey: string;
 }
 
 type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -54,6 +55,8 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
     this.begunMs = options.monotonicMs();
     const { list, requestId } = forNode(client.req.rawHeaders);
     if (requestId === undefined) list.push(HEADERS.requestId, client.requestId);
+    // The node is addressed by a name that no client may use.
+    list.push(HEADERS.clusterKey, options.clusterKey);
     this.headers = list;
   }
 
