@@ -26,13 +26,22 @@ export async function freezeLeader(cluster: Cluster, workload: Workload, frozenM
   return leaderId;
 }
 
-/** Keeps a process of the cluster dead while `meanwhile` runs. */
-export async function without<T>(cluster: Cluster, name: string, meanwhile: () => Promise<T>): Promise<T> {
+/** A process that was killed often is started again after longer and longer pauses. */
+const BACK_WITHIN_MS = 60_000;
+
+/** Keeps a process of the cluster dead while `meanwhile` runs; returns when it lives again. */
+export async function without(
+  cluster: Cluster,
+  name: string,
+  meanwhile: () => Promise<unknown>,
+): Promise<void> {
+  await until(`${name} runs`, () => cluster.runs(name), BACK_WITHIN_MS);
   const down = cluster.keepDown(name);
   try {
-    await until(`${name} is down`, () => down.kills > 0, 5_000);
-    return await meanwhile();
+    await until(`${name} is down`, () => down.isDown, 5_000);
+    await meanwhile();
   } finally {
     await down.release();
   }
+  await until(`${name} runs`, () => cluster.runs(name), BACK_WITHIN_MS);
 }

@@ -170,18 +170,27 @@ export class Cluster {
     return JSON.parse(answer.body.toString());
   }
 
-  /** All nodes serve, are healthy and stand at the same version. */
+  /** There is a leader, and so many nodes are healthy. */
   async whole(withinMs = 60_000, count = 4): Promise<ClusterView> {
-    return until(
-      `${count} healthy nodes at one version`,
-      async () => {
-        const view = await this.view();
-        const healthy = view.nodes.filter(({ status }) => status === 'healthy');
-        return healthy.length >= count && view.leaderId !== null && view;
-      },
-      withinMs,
-      100,
-    );
+    let last: ClusterView | undefined;
+    const isWhole = async () => {
+      last = await this.view();
+      const healthy = last.nodes.filter(({ status }) => status === 'healthy');
+      return healthy.length >= count && last.leaderId !== null && last;
+    };
+    try {
+      return await until(`${count} healthy nodes and a leader`, isWhole, withinMs, 100);
+    } catch (error) {
+      const seen = last?.nodes.map(
+        ({ id, role, status, reason }) => `${id} ${role} ${status} ${reason ?? ''}`,
+      );
+      throw new Error(`the cluster is not whole: ${seen?.join(', ')}\n${this.tails(5)}`, { cause: error });
+    }
+  }
+
+  /** The process that the supervisor runs under this name lives. */
+  runs(name: string): boolean {
+    return existsSync(join(this.home, 'run', `${name}.pid`)) && isAlive(this.pid(name));
   }
 
   tails(lines?: number): string {

@@ -10,13 +10,19 @@ export class KeptDown {
   private readonly pidFile: string;
   private stopping = false;
   private readonly running: Promise<void>;
-  kills = 0;
 
   constructor(pidFile: string) {
     this.pidFile = pidFile;
     this.running = this.run();
   }
 
+  /** Whether it is dead at this moment. */
+  get isDown(): boolean {
+    const pid = this.pid();
+    return pid === undefined || !isAlive(pid);
+  }
+
+  /** Returns when it is no longer killed; the supervisor starts it again when it sees fit. */
   async release(): Promise<void> {
     this.stopping = true;
     await this.running;
@@ -34,7 +40,6 @@ export class KeptDown {
     for (const member of processTree(pid)) {
       try {
         process.kill(member, 'SIGKILL');
-        this.kills++;
       } catch (error) {
         if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
       }
