@@ -6,6 +6,7 @@ import type { PastValues } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';
 import type { ReadDemands, ReadGate } from './read-gate.js';
 import { type KeyAddress, keyAddress, namespaceOf } from './request/address.js';
+import { configsQuery, type ListQuery } from './request/configs-query.js';
 import { namesVersion, parseTags } from './request/entity-tag.js';
 import { decodeCursor, encodeCursor } from './request/list-cursor.js';
 
@@ -29,10 +30,10 @@ export function registerValueRoutes(
   });
 
   fastify.get('/v1/namespaces/:ns/configs', async (request, reply) => {
-    const query = parseQuery(QUERIES.configs, request.url);
-    if (query.key === undefined) return list(request, reply, query);
-    demandNothingOfListings(query);
-    return value(request, reply, keyAddress(request.url, query.key), query);
+    const query = configsQuery(request.url);
+    return query.asks === 'list'
+      ? list(request, reply, query)
+      : value(request, reply, keyAddress(request.url, query.key), query);
   });
 
   async function value(
@@ -58,11 +59,7 @@ export function registerValueRoutes(
     return sendEntry(reply, host, entry);
   }
 
-  async function list(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    query: ReturnType<typeof parseListQuery>,
-  ): Promise<FastifyReply> {
+  async function list(request: FastifyRequest, reply: FastifyReply, query: ListQuery): Promise<FastifyReply> {
     demandJsonAccepted(request);
     const namespace = namespaceOf(request.url);
     const cursor =
@@ -90,16 +87,6 @@ export function registerValueRoutes(
         : {}),
     });
   }
-}
-
-function parseListQuery(target: string) {
-  return parseQuery(QUERIES.configs, target);
-}
-
-/** `?key=` asks for one value: what belongs to listings would be ignored, so it is refused. */
-function demandNothingOfListings(query: ReturnType<typeof parseListQuery>): void {
-  if (query.prefix === undefined && query.cursor === undefined) return;
-  throw new Problem('invalid-request', "'key' asks for one value: 'prefix' and 'cursor' belong to listings");
 }
 
 function absent({ namespace, key }: KeyAddress, version: number | undefined): Problem {

@@ -44,9 +44,9 @@ const Key = z.string().meta({ description: 'The key, where proxies spoil encoded
 
 const Cursor = z.string().max(2_048).meta({ description: 'From the page before.' });
 
-const page = {
-  limit: integer(1, LIMITS.listItems, 'Items of one page.').default(LIMITS.listItemsDefault),
-};
+const limit = integer(1, LIMITS.listItems, `Items of one page; ${LIMITS.listItemsDefault} when absent.`);
+
+const page = { limit: limit.default(LIMITS.listItemsDefault) };
 
 /** Every read: wait until the node has applied a version, at most `timeout`. */
 const reach = {
@@ -75,16 +75,16 @@ export const QUERIES = {
   none: z.strictObject({}),
   reach: z.strictObject(reach),
   value: z.strictObject({ ...reach, consistency, version: asAt }),
-  /** `GET /configs`: a listing, or with `key` the value of that key. */
+  /** `GET /configs`: a listing, or with `key` the value of that key. No defaults: what was not said must show. */
   configs: z.strictObject({
     ...reach,
-    ...page,
     consistency,
     key: Key.optional(),
     version: asAt,
     prefix: Prefix.optional(),
+    limit: limit.optional(),
     cursor: Cursor.optional(),
-    values: Flag.meta({ description: 'false leaves the values out.' }).default(true),
+    values: Flag.meta({ description: 'false leaves the values out.' }).optional(),
   }),
   write: z.strictObject({ comment: z.string().optional() }),
   writeByKey: z.strictObject({ comment: z.string().optional(), key: Key }),

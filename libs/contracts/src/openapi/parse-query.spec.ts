@@ -9,7 +9,8 @@ describe('a query', () => {
       limit: 7,
       values: false,
     });
-    expect(parseQuery(QUERIES.configs, '/x')).toMatchObject({ limit: 100, values: true });
+    expect(parseQuery(QUERIES.history, '/x')).toEqual({ limit: 100 });
+    expect(parseQuery(QUERIES.configs, '/x')).toEqual({});
     expect(parseQuery(QUERIES.value, '/x?timeout=500ms')).toEqual({ timeout: 500 });
     expect(parseQuery(QUERIES.value, '/x?timeout=5')).toEqual({ timeout: 5_000 });
     expect(parseQuery(QUERIES.value, '/x?minVersion=9007199254740991').minVersion).toBe(

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { keyFault, Problem } from '#libs/contracts';
 import { demandWritable, keyAddress, namespaceOf } from './address.js';
 import { parseChangeSet } from './change-set.js';
+import { configsQuery } from './configs-query.js';
 import { namesVersion, parseTags, writeCondition } from './entity-tag.js';
 import { isWithin } from './json-body.js';
 import { decodeCursor, encodeCursor } from './list-cursor.js';
@@ -159,6 +160,34 @@ describe('a request hash', () => {
     ].map((hash) => hash.toString('hex'));
     expect(new Set(hashes).size).toBe(hashes.length);
   });
+});
+
+describe('the query of configs', () => {
+  const PATH = '/v1/namespaces/app/configs';
+
+  it('asks for a listing, or with a key for one value', () => {
+    expect(configsQuery(PATH)).toEqual({ asks: 'list', limit: 100, values: true });
+    expect(configsQuery(`${PATH}?prefix=db/&limit=7&values=false&minVersion=3`)).toEqual({
+      asks: 'list',
+      prefix: 'db/',
+      limit: 7,
+      values: false,
+      minVersion: 3,
+    });
+    expect(configsQuery(`${PATH}?key=db%2Fhost&version=3&timeout=1s`)).toEqual({
+      asks: 'value',
+      key: 'db/host',
+      version: 3,
+      timeout: 1_000,
+    });
+  });
+
+  it.each(['version=3', 'key=a&prefix=', 'key=a&limit=100', 'key=a&cursor=x', 'key=a&values=true'])(
+    'is refused when one half of it would be ignored: %s',
+    (query) => {
+      expect(code(() => configsQuery(`${PATH}?${query}`))).toBe('invalid-request');
+    },
+  );
 });
 
 describe('a list cursor', () => {
