@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { seededRng } from '#libs/kernel';
+import { until } from '../cluster/wait.js';
 import type { ViolationKind } from '../history/violation.js';
 import { FakeHoldfast, type Flaw } from './fake-holdfast.js';
 import { Workload } from './workload.js';
@@ -20,14 +21,15 @@ async function run(flaw?: Flaw) {
     gateway: address,
     nodes: [address],
     pauseMs: 1,
-    settleMs: 500,
+    settleMs: 2_000,
   });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  // By amount, not by time: a busy machine takes longer for it.
+  await until('enough was done', () => workload.history.writes.length > 400, 20_000);
   const violations = await workload.finish();
   return { workload, kinds: new Set(violations.map(({ kind }) => kind)) };
 }
 
-describe('Workload', () => {
+describe('Workload', { timeout: 30_000 }, () => {
   it('finds nothing wrong with a system that is right', async () => {
     const { workload, kinds } = await run();
     expect([...kinds]).toEqual([]);
