@@ -2,15 +2,12 @@ import { maskSecrets, timingsOf } from '#libs/config';
 import { systemClock } from '#libs/kernel';
 import { Bus } from '#libs/messaging';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
-import { PrimaryPool } from '#libs/postgres';
 import { PublicGuard, type ServiceOptions } from '#libs/service';
 import type { NodeSettings } from './config-node.config.js';
 import { configNodeModule } from './config-node.module.js';
 import { Engine } from './engine/engine.js';
 import { type PublicApi, registerPublicApi } from './http/public-api.js';
 import { ConfigStore } from './store/config.store.js';
-
-const POOL_CONNECTIONS = 8;
 
 /** Everything that one config node consists of, with the state of its last run, ready to be started. */
 export async function configNodeApp(settings: NodeSettings): Promise<ServiceOptions> {
@@ -26,16 +23,14 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
     name: nodeId,
     logger,
   });
-  const pool = new PrimaryPool({
+  const store = ConfigStore.open({
     hosts: settings.postgresHosts,
     database: settings.postgresDatabase,
     user: settings.postgresUser ?? 'holdfast_node',
     password: settings.postgresPassword,
     applicationName: nodeId,
-    max: POOL_CONNECTIONS,
     onConnectionError: (error) => logger.debug({ reason: error.message }, 'a database connection broke'),
   });
-  const store = new ConfigStore(pool);
   const engine = new Engine(
     {
       nodeId,
@@ -77,7 +72,7 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
       await api?.stop();
       await engine.stop();
       await bus.close();
-      await pool.end();
+      await store.end();
     },
   };
 }

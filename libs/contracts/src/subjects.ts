@@ -34,6 +34,8 @@ export const NodeHeartbeat = z.object({
   role: z.enum(NODE_ROLES).optional(),
   address: NodeAddress.optional(),
   term: Term.optional(),
+  /** The database that the history belongs to. */
+  clusterId: z.string().nullish(),
   version: Version.optional(),
   chain: ChainHex.optional(),
   /** What the node says of itself; the registry decides the status. */

@@ -171,7 +171,7 @@ describe('Replica', () => {
       operations: change.operations.map((o) => (o.op === 'put' ? { ...o, value: Buffer.from(value) } : o)),
     });
     const lost = (from: number, to: number): Change => {
-      const content = { version: to, term: 2, kind: 'lost' as const, lost: { from, to }, operations: [] };
+      const content = { version: to + 1, term: 2, kind: 'lost' as const, lost: { from, to }, operations: [] };
       const authored = { ...content, author: null, comment: null };
       const previous = changes[from - 2]?.chain ?? GENESIS_CHAIN;
       return { ...authored, chain: chainAfter(previous, authored), createdAt: '2026-01-01T00:00:00.000Z' };
@@ -186,7 +186,12 @@ describe('Replica', () => {
       ['a value that is not that of its checksum', 1, withValue(changes[1], 'w'), 'corrupt'],
       ['a lost tail that it still holds', 3, lost(3, 4), 'diverged'],
       ['a lost tail beyond its own', 1, lost(3, 4), 'gap'],
-      ['a lost tail whose end is not its version', 3, { ...lost(4, 6), lost: { from: 4, to: 5 } }, 'corrupt'],
+      [
+        'a lost tail that does not end right before its version',
+        3,
+        { ...lost(4, 6), lost: { from: 4, to: 5 } },
+        'corrupt',
+      ],
     ])('%s', (_name, version, change, wanted) => {
       const replica = at(version);
       expect(replica.apply(change)).toBe(wanted);
@@ -197,7 +202,7 @@ describe('Replica', () => {
     it('no lost tail that follows on its own history', () => {
       const replica = at(2);
       expect(replica.apply(lost(3, 7))).toBe('applied');
-      expect([replica.version, replica.term, replica.windowFloor]).toEqual([7, 2, 0]);
+      expect([replica.version, replica.term, replica.windowFloor]).toEqual([8, 2, 0]);
       expect(replica.changesAfter(4, 10)).toHaveLength(1);
     });
   });

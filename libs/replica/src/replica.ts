@@ -170,7 +170,7 @@ export class StateBuilder {
 }
 
 function isConsistent(change: Change): boolean {
-  if (change.kind === 'lost') return change.lost?.to === change.version && change.operations.length === 0;
+  if (change.kind === 'lost') return change.lost?.to === change.version - 1 && change.operations.length === 0;
   return change.lost === undefined && change.operations.every(hasItsChecksum);
 }
 

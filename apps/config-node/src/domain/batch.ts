@@ -144,7 +144,8 @@ function addMember(batch: Batch, pending: Pending, created: boolean[]): void {
 /** The one change that says which versions the database lost, so that their numbers are not used twice. */
 export function lostBatch(fence: Fence, lostTo: number, nowMs: number): Batch {
   const content = {
-    version: lostTo,
+    // A number of its own: whoever stands at a lost one has seen what is not true any more.
+    version: lostTo + 1,
     term: fence.term,
     kind: 'lost' as const,
     lost: { from: fence.version + 1, to: lostTo },

@@ -233,13 +233,13 @@ describe('a leader', () => {
     const actions = step({ type: 'lead', fence: FENCE, lostTo: 7 });
     submit(1, write(put('a')));
     expect(commitOf(actions).batch[0]?.change).toMatchObject({
-      version: 7,
+      version: 8,
       kind: 'lost',
       lost: { from: 1, to: 7 },
       operations: [],
     });
-    expect(brief(committed())).toEqual(['fence-confirmed', 'commit 8', 'applied 7']);
-    expect(replica.version).toBe(7);
+    expect(brief(committed())).toEqual(['fence-confirmed', 'commit 9', 'applied 8']);
+    expect(replica.version).toBe(8);
   });
 });
 

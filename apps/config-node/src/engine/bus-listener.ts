@@ -39,9 +39,12 @@ export class BusListener {
         this.peers.heard(leaderId, { address: leaderAddress });
         if (leaderId === host.nodeId || this.leadership.heard(term, leaderId)) this.readHead();
       }),
-      bus.subscribe('node.heartbeat', ({ nodeId, kind, address, version, condition }) => {
+      bus.subscribe('node.heartbeat', ({ nodeId, kind, address, version, condition, clusterId }) => {
         if (kind !== 'config-node' || nodeId === host.nodeId) return;
-        this.peers.heard(nodeId, condition === 'wrong-database' ? { address } : { address, version });
+        const own = host.replica.clusterId;
+        const isOurs = clusterId == null || own === null || clusterId === own;
+        const counts = isOurs && condition !== 'wrong-database';
+        this.peers.heard(nodeId, counts ? { address, version } : { address });
       }),
       bus.handle('sync.pull', ({ after, limit }) => this.answerPull(after, limit), { queue: 'nodes' }),
       bus.handle('election.poll', (request) => this.poll.answer(request), { token: host.nodeId }),

@@ -207,7 +207,7 @@ export class Engine {
       clusterId: this.host.replica.clusterId,
       incarnation: this.membership.incarnation,
       role: this.leadership.role,
-      term: this.host.term,
+      term: this.leadership.termOfRole,
       version: this.host.replica.version,
       fenceConfirmedAgoMs: this.leadership.fenceConfirmedAgoMs,
       stopping: this.membership.condition === 'stopping',

@@ -71,6 +71,11 @@ export class Leadership {
     return this.host.term;
   }
 
+  /** The term that goes with the role: a leader that does not know yet that it was deposed leads its own, not a higher one that it heard of. */
+  get termOfRole(): number {
+    return this.publisher.isLeading ? (this.ownTerm ?? this.host.term) : this.host.term;
+  }
+
   /** How long ago the database proved that this node may write; null when it does not lead. */
   get fenceConfirmedAgoMs(): number | null {
     if (!this.publisher.isLeading || this.confirmedAtMs === undefined) return null;

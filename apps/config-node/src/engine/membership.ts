@@ -100,7 +100,8 @@ export class Membership {
       kind: 'config-node',
       role: leadership.role,
       address: this.address,
-      term: host.term,
+      term: leadership.termOfRole,
+      clusterId: host.replica.clusterId,
       version: host.replica.version,
       chain: host.replica.chain,
       condition: this.condition,
@@ -133,10 +134,16 @@ export class Membership {
     }
   }
 
+  private isLeading(): boolean {
+    return this.leadership.role === 'leader';
+  }
+
   /** The registry knows a newer incarnation than this disk: another number, unless a term is bound to this one. */
   private async exceed(known: number): Promise<void> {
-    if (this.leadership.role === 'leader') return;
-    this.incarnation = await nextIncarnation(this.options.dataDir, this.clock.wallMs(), known + 1);
+    if (this.isLeading()) return;
+    const incarnation = await nextIncarnation(this.options.dataDir, this.clock.wallMs(), known + 1);
+    if (this.isLeading()) return; // elected meanwhile, under the number that it answered the poll with
+    this.incarnation = incarnation;
     this.logger.info({ incarnation: this.incarnation, known }, 'took a newer incarnation');
   }
 }

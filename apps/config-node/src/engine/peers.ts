@@ -4,6 +4,9 @@ export interface Peer {
   version: number;
 }
 
+/** More nodes than any cluster has: beyond, somebody makes names up. */
+const MAX_PEERS = 256;
+
 /** What is heard of the other nodes: where they can be reached, and how far their histories go. */
 export class Peers {
   private readonly known = new Map<string, Peer>();
@@ -19,6 +22,7 @@ export class Peers {
 
   heard(id: string, news: { address?: string | undefined; version?: number | undefined }): void {
     const peer = this.known.get(id) ?? { id, address: null, version: 0 };
+    if (!this.known.has(id) && this.known.size >= MAX_PEERS) return;
     if (news.address !== undefined) peer.address = news.address;
     if (news.version !== undefined) {
       peer.version = news.version;

@@ -33,6 +33,9 @@ export class Replication {
   private behindSinceMs: number | undefined;
   private pulling: Promise<void> | undefined;
   private loadInstead = false;
+  private loading: Promise<void> | undefined;
+  /** A change did not continue this history: either may be the wrong one. */
+  private contradicted = false;
   private stopped = false;
   /** Broadcasts from beyond a gap that is being closed. */
   private buffered: Change[][] = [];
@@ -78,7 +81,7 @@ export class Replication {
 
   /** Head as the database has it, asked for when this node was at `versionAtAsking`. */
   async headRead(head: HeadRow, versionAtAsking: number, askedAtMs: number): Promise<HeadVerdict> {
-    const verdict = this.judge(head, versionAtAsking);
+    const verdict = await this.judgeSurely(head, versionAtAsking);
     if (verdict === 'wrong-database') {
       await this.divergence.wrongDatabase(head);
       return verdict;
@@ -119,8 +122,15 @@ export class Replication {
     return this.host.replica.chainAt(head.version) === head.chain || this.host.replica.version > head.version;
   }
 
-  /** Replaces everything by the state at head. */
-  async resynchronise(reason: 'compacted' | 'diverged'): Promise<void> {
+  /** Replaces everything by the state at head; joins when that is going on. */
+  resynchronise(reason: 'compacted' | 'diverged'): Promise<void> {
+    this.loading ??= this.loadState(reason).finally(() => {
+      this.loading = undefined;
+    });
+    return this.loading;
+  }
+
+  private async loadState(reason: 'compacted' | 'diverged'): Promise<void> {
     if (reason === 'diverged') await this.divergence.keepWhatIsLost();
     const { head, state } = await this.store.loadState(async (head, pages) => {
       const state = new StateBuilder();
@@ -128,7 +138,10 @@ export class Replication {
       return { head, state };
     });
     if (this.duties.isLeading() || this.stopped) return;
+    // Meanwhile the log may have brought this node further than the state that was read.
+    if (reason === 'compacted' && head.version <= this.host.replica.version) return;
     const { clusterId, version, chain, term } = head;
+    this.contradicted = false;
     this.host.load({ clusterId, version, chain, term }, state, reason);
     this.host.learnHead(head);
     this.buffered = [];
@@ -177,6 +190,31 @@ export class Replication {
       head,
       this.divergence.maxLostTail,
     );
+  }
+
+  /**
+   * What a plain read of head says is acted on only where nothing is given up for it: a primary that was replaced
+   * still answers reads. Before anything is discarded head is learnt by a statement that commits.
+   */
+  private async judgeSurely(head: HeadRow, versionAtAsking: number): Promise<HeadVerdict> {
+    const verdict = this.judge(head, versionAtAsking);
+    if (this.duties.isLeading()) return verdict;
+    if (verdict === 'diverged' || verdict === 'wrong-database') {
+      const before = this.host.replica.version;
+      return this.judge(await this.store.barrier(), before);
+    }
+    if (verdict === 'behind' && this.contradicted) return (await this.isInLog()) ? 'behind' : 'diverged';
+    return verdict;
+  }
+
+  /** Whether the log has the last change that this node has. Head may have passed a tail that the database lost. */
+  private async isInLog(): Promise<boolean> {
+    const { version, chain } = this.host.replica;
+    if (version === 0) return true;
+    const [logged] = await this.store.changesAfter(version - 1, 1, 1);
+    if (this.host.replica.version !== version) return true; // moved on: judged again at the next head
+    this.contradicted = logged !== undefined && (logged.version !== version || logged.chain !== chain);
+    return !this.contradicted;
   }
 
   private async pullAll(): Promise<void> {
@@ -238,8 +276,12 @@ export class Replication {
 
   /** Changes of another history are not taken; whether this node's own is the wrong one, the database says. */
   private apply(changes: readonly Change[]): ApplyResult {
+    // A leader's replica is changed by its own commits alone: one of them may be on its way here through the log.
+    if (this.duties.isLeading()) return 'duplicate';
     const result = this.host.apply(changes);
+    if (result === 'applied') this.contradicted = false;
     if (result === 'diverged' || result === 'corrupt') {
+      this.contradicted ||= result === 'diverged';
       this.logger.warn({ result, at: this.host.replica.version }, 'a change does not continue this history');
       this.divergence.suspect();
     }
