@@ -13,6 +13,7 @@ import type { WriteOutcome } from '../domain/write.js';
 import { readHeaders } from './answers.js';
 import type { PastValues } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';
+import { publishProblem } from './publish-problem.js';
 import type { KeyAddress } from './request/address.js';
 import { unsupportedType } from './request/change-set.js';
 import { entityTag } from './request/entity-tag.js';
@@ -36,27 +37,28 @@ export function registerWriteRoutes(
   workers: ValueWorkers,
   forwarder: WriteForwarder,
 ): void {
-  const { host, leadership, publisher, clock } = deps;
+  const { host, leadership, publisher, clock, logger } = deps;
   const isClusterKey = secretMatcher(deps.clusterKey);
   const currentVersion = ({ namespace, key }: KeyAddress) => host.replica.get(namespace, key)?.version;
   const value = { bodyLimit: LIMITS.valueBytes, onRequest: demandValueType };
 
   const put = async (request: FastifyRequest, reply: FastifyReply) => {
     const write = putWrite(arrived(request), currentVersion);
-    const outcome = await publish(request, reply, write);
-    return outcome === 'forwarded' ? reply : sendPut(reply, outcome, outcome.created[0] ? 201 : 200);
+    return publish(request, reply, write, (outcome) =>
+      sendPut(reply, outcome, outcome.created[0] ? 201 : 200),
+    );
   };
   fastify.put('/v1/namespaces/:ns/configs/*', value, put);
   fastify.put('/v1/namespaces/:ns/configs', value, put);
 
   const remove = async (request: FastifyRequest, reply: FastifyReply) => {
-    const outcome = await publish(request, reply, deleteWrite(arrived(request), currentVersion));
-    if (outcome === 'forwarded') return reply;
-    const [operation] = outcome.operations;
-    if (operation === undefined) throw missing();
-    const { namespace, key } = operation;
-    const { version, term, createdAt } = outcome;
-    return send(reply, 200, { namespace, key, version, term, createdAt } satisfies DeleteResult);
+    return publish(request, reply, deleteWrite(arrived(request), currentVersion), (outcome) => {
+      const [operation] = outcome.operations;
+      if (operation === undefined) throw missing();
+      const { namespace, key } = operation;
+      const { version, term, createdAt } = outcome;
+      return send(reply, 200, { namespace, key, version, term, createdAt } satisfies DeleteResult);
+    });
   };
   const small = { bodyLimit: SMALL_BODY_BYTES };
   fastify.delete('/v1/namespaces/:ns/configs/*', small, remove);
@@ -65,13 +67,16 @@ export function registerWriteRoutes(
   fastify.post(
     '/v1/changes',
     { bodyLimit: LIMITS.changeSetBodyBytes, onRequest: demandJson },
-    async (request, reply) => {
-      const outcome = await publish(request, reply, changeSetWrite(arrived(request)));
-      if (outcome === 'forwarded') return reply;
-      const { version, term, createdAt } = outcome;
-      const results = outcome.operations.map(({ namespace, key, op }) => ({ namespace, key, op, version }));
-      return send(reply, 200, { version, term, createdAt, results } satisfies ChangeSetResult);
-    },
+    async (request, reply) =>
+      publish(
+        request,
+        reply,
+        changeSetWrite(arrived(request)),
+        ({ version, term, createdAt, operations }) => {
+          const results = operations.map(({ namespace, key, op }) => ({ namespace, key, op, version }));
+          return send(reply, 200, { version, term, createdAt, results } satisfies ChangeSetResult);
+        },
+      ),
   );
 
   const rollback = async (request: FastifyRequest, reply: FastifyReply) => {
@@ -84,39 +89,45 @@ export function registerWriteRoutes(
         ...address,
       });
     }
-    const outcome = await publish(request, reply, write(old));
-    return outcome === 'forwarded' ? reply : sendPut(reply, outcome, 200);
+    return publish(request, reply, write(old), (outcome) => sendPut(reply, outcome, 200));
   };
   const json = { ...small, onRequest: demandJson };
   fastify.post('/v1/namespaces/:ns/rollback/*', json, rollback);
   fastify.post('/v1/namespaces/:ns/rollback', json, rollback);
 
-  /** The write's outcome, or `forwarded` when the leader's own answer has been passed on. */
+  /** Answers with the write's outcome, or by passing on the leader's own answer. */
   async function publish(
     request: FastifyRequest,
     reply: FastifyReply,
     write: Write,
-  ): Promise<WriteOutcome | 'forwarded'> {
+    answer: (outcome: WriteOutcome) => FastifyReply,
+  ): Promise<FastifyReply> {
     const key = idempotencyKey(request.headers[HEADERS.idempotencyKey]);
     const deadlineMs = clock.monotonicMs() + WRITE_MS;
-    if (await elsewhere(request, reply)) return 'forwarded';
+    if (await elsewhere(request, reply)) return reply;
     const { keyIsFresh, aimTerm } = attemptOf(request);
     const refusal = await refusalOf(write);
     // With a key that may stand for a write that happened, a refusal has to wait for the look-up of the key.
     if (refusal !== undefined && (key === null || keyIsFresh)) throw refusal;
-    return publisher.submit({
-      kind: write.kind,
-      idempotencyKey: key,
-      requestHash: key === null ? null : write.hash,
-      keyIsFresh,
-      aimTerm,
-      author: write.author,
-      comment: write.comment,
-      operations: write.operations,
-      refusal,
-      deadlineMs,
-      signal: whenLeft(reply),
-    });
+    try {
+      const outcome = await publisher.submit({
+        kind: write.kind,
+        idempotencyKey: key,
+        requestHash: key === null ? null : write.hash,
+        keyIsFresh,
+        aimTerm,
+        author: write.author,
+        comment: write.comment,
+        operations: write.operations,
+        refusal,
+        deadlineMs,
+        signal: whenLeft(reply),
+      });
+      return answer(outcome);
+    } catch (error) {
+      if (!(error instanceof Problem)) logger.error({ error, requestId: request.id }, 'a publish failed');
+      throw publishProblem(error, write);
+    }
   }
 
   /** Answers for a node that does not lead: by the leader's answer when asked to send writes on, else with 421. */
