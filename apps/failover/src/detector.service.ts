@@ -136,7 +136,8 @@ export class DetectorService {
   private notConfirmed({ nodeId, reason }: Suspicion, outcome: string): void {
     this.metrics.suspicions.inc({ reason, outcome });
     this.logger.info({ nodeId, reason, outcome }, 'a suspicion was not confirmed');
-    this.give({ type: 'not-confirmed', nodeId, nowMs: this.clock.monotonicMs() });
+    const alone = outcome === 'alone-too-often';
+    this.give({ type: 'not-confirmed', nodeId, reason, alone, nowMs: this.clock.monotonicMs() });
   }
 
   /** It proves itself that the old incarnation is gone: nobody needs to be asked. */

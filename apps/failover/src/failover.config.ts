@@ -68,6 +68,7 @@ export function failoverSettings(
       freshRoundMs: timings.pingEveryMs + timings.pingTimeoutMs,
       clearAfterPings: 2,
       askAgainMs: 250,
+      slowWriteMs: 250,
     },
     renewEveryMs: 700,
     confirmCrashMs: 50,

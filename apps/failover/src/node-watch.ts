@@ -87,6 +87,7 @@ export class NodeWatch {
     const probe = this.probes.get(nodeId);
     if (!probe) return;
     if (probe.tether) this.dispose(probe.tether);
+    this.give({ type: 'moved', nodeId, nowMs: this.clock.monotonicMs() });
     probe.tether = this.newTether(nodeId);
     probe.pinger.send();
   }

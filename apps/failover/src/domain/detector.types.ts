@@ -1,4 +1,4 @@
-import type { NodeVerdict } from '#libs/contracts';
+import type { NodeVerdict, VerdictReason } from '#libs/contracts';
 import type { Assessment, DetectorTimings } from './evidence.js';
 
 export type DetectorInput =
@@ -25,8 +25,11 @@ export type DetectorInput =
       nodeId: string;
       nowMs: number;
     }
+  /** It has another address: what the connections to the old one told counts no more. */
+  | { type: 'moved'; nodeId: string; nowMs: number }
   | { type: 'bus'; connected: boolean; nowMs: number }
-  | { type: 'own-write'; ok: boolean; nowMs: number }
+  | { type: 'own-write'; ok: boolean; tookMs?: number; nowMs: number }
+  /** Once for every term: also when it is the same incarnation as in the term before. */
   | { type: 'leader'; leader: { nodeId: string; incarnation: number } | undefined; nowMs: number }
   /** Given by us after the others were asked, or heard from another witness. */
   | {
@@ -34,8 +37,8 @@ export type DetectorInput =
       verdict: Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'>;
       nowMs: number;
     }
-  /** The others did not confirm it. */
-  | { type: 'not-confirmed'; nodeId: string; nowMs: number };
+  /** The others did not confirm it; `alone`: there was nobody who could, and this witness may not judge by itself. */
+  | { type: 'not-confirmed'; nodeId: string; reason: VerdictReason; alone: boolean; nowMs: number };
 
 export type DetectorOutput =
   /** A leader's connection broke and a new one was refused: candidates may be asked while the rest is found out. */
@@ -55,4 +58,6 @@ export interface DetectorSettings extends DetectorTimings {
   clearAfterPings: number;
   /** How long to wait before asking again about a suspicion that was not confirmed; doubles up to eight times. */
   askAgainMs: number;
+  /** An own write that takes longer than this is a stall of the database: a leader cannot do better. */
+  slowWriteMs: number;
 }

@@ -68,19 +68,39 @@ export function assess(
   around: Surroundings,
   timings: DetectorTimings,
 ): Assessment | undefined {
+  return assessCrash(node, around, timings) ?? assessSilence(node, around, timings);
+}
+
+/** By its connections: it is seen within milliseconds, and counts only if somebody else saw it too. */
+function assessCrash(
+  node: NodeEvidence,
+  around: Surroundings,
+  timings: DetectorTimings,
+): Assessment | undefined {
+  if (node.tether !== 'closed' || !refusedTwice(node, timings)) return undefined;
+  return {
+    reason: 'process-down',
+    sinceMs: node.tetherClosedAtMs ?? around.nowMs,
+    evidence: {
+      hearing: hearing(node, around, timings),
+      pingMisses: node.pingMisses,
+      tether: 'closed',
+      refused: node.refusedAtMs.length,
+    },
+  };
+}
+
+/** By what it says and answers, whatever its connections do. */
+export function assessSilence(
+  node: NodeEvidence,
+  around: Surroundings,
+  timings: DetectorTimings,
+): Assessment | undefined {
   const heard = hearing(node, around, timings);
   const silentForMs = around.nowMs - node.heardAtMs;
   const pingsFail = node.pingMisses >= timings.pingMisses;
   const seen = { hearing: heard, pingMisses: node.pingMisses };
 
-  if (node.tether === 'closed' && refusedTwice(node, timings)) {
-    const sinceMs = node.tetherClosedAtMs ?? around.nowMs;
-    return {
-      reason: 'process-down',
-      sinceMs,
-      evidence: { ...seen, tether: 'closed', refused: node.refusedAtMs.length },
-    };
-  }
   if (pingsFail && heard !== 'heard') {
     const sinceMs = node.missingSinceMs ?? around.nowMs;
     return { reason: 'unresponsive', sinceMs, evidence: { ...seen, silentForMs } };

@@ -14,6 +14,7 @@ const settings = {
   freshRoundMs: 750,
   clearAfterPings: 2,
   askAgainMs: 250,
+  slowWriteMs: 250,
 };
 
 /** A detector with a leader node-1 and a follower node-2, both well, ticking since 0. */
@@ -76,6 +77,11 @@ function show(output: DetectorOutput): string {
   return output.type === 'suspect' ? `${output.nodeId} ${output.reason}` : `${output.type} ${output.nodeId}`;
 }
 
+const tellsOf = (bench: Bench, nodeId: string) =>
+  bench.outputs.filter((output) => output.nodeId === nodeId).map(show);
+const clear = (nodeId: string) => ({ nodeId, incarnation: 7, verdict: 'clear', reason: null }) as const;
+const refuted = { nodeId: 'node-2', reason: 'process-down', alone: false } as const;
+
 describe('a crash', () => {
   it('is suspected after two refusals 20 ms apart, with an alarm for a leader after the first', () => {
     const bench = new Bench();
@@ -103,9 +109,59 @@ describe('a crash', () => {
     const refuse = (nowMs: number) => bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs }).map(show);
     bench.give({ type: 'tether-closed', nodeId: 'node-2', nowMs: 3_001 });
     expect([refuse(3_002), refuse(3_030)].flat()).toEqual(['node-2 process-down']);
-    bench.give({ type: 'not-confirmed', nodeId: 'node-2', nowMs: 3_040 });
+    bench.give({ type: 'not-confirmed', ...refuted, nowMs: 3_040 });
     expect(refuse(3_280)).toEqual([]);
     expect(refuse(3_290)).toEqual(['node-2 process-down']);
+  });
+
+  it('is seen on the connection that was tied before the incarnation was known', () => {
+    const bench = new Bench();
+    bench.give({ type: 'tether-open', nodeId: 'node-2', nowMs: 3_001 });
+    const said = { nodeId: 'node-2', incarnation: 8, fenceConfirmedAgoMs: undefined };
+    bench.give({ type: 'ping-answered', ...said, nowMs: 3_002 });
+    bench.give({ type: 'tether-closed', nodeId: 'node-2', nowMs: 3_040 });
+    bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: 3_041 });
+    expect(bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: 3_062 }).map(show)).toEqual([
+      'node-2 process-down',
+    ]);
+  });
+
+  it('is not seen on a connection to where the node has been before', () => {
+    const bench = new Bench();
+    bench.give({ type: 'moved', nodeId: 'node-2', nowMs: 3_001 });
+    const said = { nodeId: 'node-2', incarnation: 8, fenceConfirmedAgoMs: undefined };
+    bench.give({ type: 'heartbeat', ...said, nowMs: 3_002 });
+    for (const nowMs of [3_041, 3_062]) bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs });
+    expect(tellsOf(bench, 'node-2')).toEqual([]);
+    expect(bench.detector.view('node-2', 3_062)).toBe('unknown');
+  });
+
+  it('that nobody else could see is judged by its silence instead', () => {
+    const bench = new Bench();
+    const { nowMs } = bench;
+    bench.give({ type: 'tether-closed', nodeId: 'node-1', nowMs });
+    for (const at of [nowMs + 1, nowMs + 25])
+      bench.give({ type: 'dial-refused', nodeId: 'node-1', nowMs: at });
+    bench.give({
+      ...{ type: 'not-confirmed', nodeId: 'node-1', reason: 'process-down', alone: true },
+      nowMs: nowMs + 80,
+    });
+    const others = ['node-2', 'node-3'];
+    expect(bench.run(1_750, { beats: others, pings: others })).toContain('node-1 unresponsive');
+    const agrees = (reason: 'unresponsive' | 'process-down') =>
+      bench.detector.agrees('node-1', 7, reason, bench.nowMs);
+    expect([agrees('unresponsive'), agrees('process-down')]).toEqual([true, true]);
+  });
+
+  it('that another witness refuted is not', () => {
+    const bench = new Bench();
+    const { nowMs } = bench;
+    bench.give({ type: 'tether-closed', nodeId: 'node-2', nowMs });
+    for (const at of [nowMs + 1, nowMs + 25])
+      bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: at });
+    bench.give({ type: 'not-confirmed', ...refuted, nowMs: nowMs + 80 });
+    const others = ['node-1', 'node-3'];
+    expect(bench.run(1_750, { beats: others, pings: others })).toEqual(['node-2 process-down']);
   });
 });
 
@@ -212,17 +268,88 @@ describe('incarnations', () => {
   });
 });
 
+describe('a new leader', () => {
+  const deadAlready = () => {
+    const bench = new Bench();
+    bench.give({ type: 'tether-closed', nodeId: 'node-2', nowMs: 3_001 });
+    bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: 3_002 });
+    bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: 3_030 });
+    bench.confirm('node-2', 'failed', 'process-down');
+    return bench;
+  };
+  const claimed = (nodeId: string, nowMs: number): DetectorInput => ({
+    type: 'leader',
+    leader: { nodeId, incarnation: 7 },
+    nowMs,
+  });
+  const tick = (bench: Bench, nowMs: number) => bench.give({ type: 'tick', nowMs }).map(show);
+
+  it('is judged afresh: one that died before the claim is found out again', () => {
+    const bench = deadAlready();
+    expect(tick(bench, 3_050)).toEqual([]);
+    bench.give(claimed('node-2', 3_060));
+    expect(tick(bench, 3_100)).toEqual(['node-2 process-down']);
+    bench.confirm('node-2', 'failed', 'process-down');
+    expect(tick(bench, 3_150)).toEqual([]);
+  });
+
+  it('is judged afresh even while others are asked about it, or have just refuted it', () => {
+    const asking = deadAlready();
+    asking.give({ type: 'verdict', verdict: clear('node-2'), nowMs: 3_040 });
+    expect(tick(asking, 3_050)).toEqual(['node-2 process-down']);
+    asking.give(claimed('node-2', 3_060));
+    expect(tick(asking, 3_100)).toEqual(['node-2 process-down']);
+    asking.give({ type: 'not-confirmed', ...refuted, nowMs: 3_110 });
+    asking.give(claimed('node-2', 3_120));
+    expect(tick(asking, 3_150)).toEqual(['node-2 process-down']);
+  });
+
+  it('in a later term of the same incarnation is a new one', () => {
+    const bench = deadAlready();
+    bench.give(claimed('node-2', 3_060));
+    tick(bench, 3_100);
+    bench.confirm('node-2', 'failed', 'process-down');
+    bench.give(claimed('node-2', 3_110));
+    expect(tick(bench, 3_150)).toEqual(['node-2 process-down']);
+  });
+
+  it('whose verdict is of before keeps it until it shows that it lives, and then it is withdrawn', () => {
+    const bench = deadAlready();
+    bench.give(claimed('node-2', 3_060));
+    expect(bench.detector.verdictOn('node-2')?.reason).toBe('process-down');
+    bench.give({ type: 'ping-missed', nodeId: 'node-2', sentMs: 2_600, nowMs: 3_065 });
+    bench.give({ type: 'dial-accepted', nodeId: 'node-2', nowMs: 3_070 });
+    bench.nowMs = 3_100;
+    expect(bench.run(600)).toEqual(['clear node-2']);
+  });
+});
+
 describe('a leader that cannot commit', () => {
-  it('is found out by its own heartbeats', () => {
+  /** Its fence was last confirmed at the beginning; every 250 ms it says so. */
+  const heardFor = (ms: number, atEach: (bench: Bench, agoMs: number) => void = () => undefined) => {
     const bench = new Bench();
     const since = bench.nowMs;
     const seen: string[] = [];
-    for (let nowMs = since + 250; nowMs <= since + 3_000; nowMs += 250) {
+    for (let nowMs = since + 250; nowMs <= since + ms; nowMs += 250) {
       const ago = nowMs - since;
+      bench.nowMs = nowMs;
+      atEach(bench, ago);
       const said = { nodeId: 'node-1', incarnation: 7, fenceConfirmedAgoMs: ago, nowMs };
       seen.push(...bench.give({ type: 'heartbeat', ...said }).map((output) => `${ago} ${show(output)}`));
       bench.give({ type: 'tick', nowMs });
     }
-    expect(seen).toEqual(['2250 node-1 cannot-lead']);
+    return seen;
+  };
+
+  it('is found out by its own heartbeats', () => {
+    expect(heardFor(3_000)).toEqual(['2250 node-1 cannot-lead']);
+  });
+
+  it('is not blamed for a database that has just stalled: a write of our own took as long', () => {
+    const seen = heardFor(4_500, (bench, ago) => {
+      const tookMs = ago === 2_000 ? 251 : 250;
+      bench.give({ type: 'own-write', ok: true, tookMs, nowMs: bench.nowMs });
+    });
+    expect(seen).toEqual(['4000 node-1 cannot-lead']);
   });
 });

@@ -1,14 +1,7 @@
 import type { NodeVerdict, VerdictReason } from '#libs/contracts';
 import type { DetectorInput, DetectorOutput, DetectorSettings } from './detector.types.js';
-import { type Assessment, assess, type NodeEvidence, type Surroundings } from './evidence.js';
-
-interface Watched extends NodeEvidence {
-  verdict: { verdict: 'failed' | 'degraded'; reason: VerdictReason } | undefined;
-  asking: VerdictReason | undefined;
-  askAgainAtMs: number;
-  timesRefuted: number;
-  restartTold: number;
-}
+import { type Assessment, assess, assessSilence, type Surroundings } from './evidence.js';
+import { beginAnew, judgeAfresh, type Watched, watched } from './watched.js';
 
 /**
  * Judges nodes by the evidence that one witness gathers. Pure: time and evidence come in; out come suspicions, for
@@ -37,7 +30,7 @@ export class FailureDetector {
         this.hearingSinceMs = input.connected ? (this.hearingSinceMs ?? input.nowMs) : undefined;
         return [];
       case 'own-write':
-        this.writingSinceMs = input.ok ? (this.writingSinceMs ?? input.nowMs) : undefined;
+        this.ownWrite(input);
         return [];
       case 'leader':
         return this.setLeader(input.leader, input.nowMs);
@@ -69,7 +62,8 @@ export class FailureDetector {
   agrees(nodeId: string, incarnation: number, reason: VerdictReason, nowMs: number): boolean {
     const node = this.nodes.get(nodeId);
     if (!node || node.incarnation !== incarnation || nowMs < this.pausedUntilMs) return false;
-    return this.assess(node, nowMs)?.reason === reason;
+    if (this.assess(node, nowMs)?.reason === reason) return true;
+    return reason === 'unresponsive' && this.assessSilence(node, nowMs)?.reason === reason;
   }
 
   verdictOn(nodeId: string): Watched['verdict'] {
@@ -93,23 +87,20 @@ export class FailureDetector {
     if (nowMs - this.lastTickMs - tickEveryMs <= ownPauseMs) return;
     this.lastTickMs = nowMs;
     this.pausedUntilMs = nowMs + freshRoundMs;
-    for (const node of this.nodes.values()) this.beginAnew(node, nowMs);
+    for (const node of this.nodes.values()) beginAnew(node, nowMs);
   }
 
-  private beginAnew(node: Watched, nowMs: number): void {
-    node.heardAtMs = Math.max(node.heardAtMs, nowMs);
-    node.pingMisses = 0;
-    node.missingSinceMs = undefined;
-    node.refusedAtMs = [];
-    if (node.fenceConfirmedAtMs !== undefined) node.fenceConfirmedAtMs = nowMs;
+  /** A write that took long shows that the database has stalled: once it is back everybody gets time to notice. */
+  private ownWrite({ ok, tookMs = 0, nowMs }: Extract<DetectorInput, { type: 'own-write' }>): void {
+    if (!ok) this.writingSinceMs = undefined;
+    else if (tookMs > this.settings.slowWriteMs) this.writingSinceMs = nowMs;
+    else this.writingSinceMs ??= nowMs;
   }
 
   private setLeader(
     leader: { nodeId: string; incarnation: number } | undefined,
     nowMs: number,
   ): DetectorOutput[] {
-    const same = leader?.nodeId === this.leader?.nodeId && leader?.incarnation === this.leader?.incarnation;
-    if (same) return [];
     this.leader = leader && { ...leader, sinceMs: nowMs };
     if (!leader) return [];
     const known = this.nodes.get(leader.nodeId);
@@ -119,6 +110,7 @@ export class FailureDetector {
         : this.watch(leader.nodeId, leader.incarnation, nowMs);
     // A fence that was confirmed in an earlier term says nothing of this one.
     node.fenceConfirmedAtMs = undefined;
+    judgeAfresh(node);
     return this.restarted(node);
   }
 
@@ -155,25 +147,7 @@ export class FailureDetector {
   }
 
   private watch(nodeId: string, incarnation: number, nowMs: number): Watched {
-    const before = this.nodes.get(nodeId);
-    const node: Watched = {
-      nodeId,
-      incarnation,
-      heardAtMs: nowMs,
-      steadySinceMs: nowMs,
-      pingOks: 0,
-      pingMisses: 0,
-      missingSinceMs: undefined,
-      tether: 'none',
-      tetherClosedAtMs: undefined,
-      refusedAtMs: [],
-      fenceConfirmedAtMs: undefined,
-      verdict: undefined,
-      asking: undefined,
-      askAgainAtMs: Number.NEGATIVE_INFINITY,
-      timesRefuted: 0,
-      restartTold: before?.restartTold ?? 0,
-    };
+    const node = watched({ nodeId, incarnation, nowMs, before: this.nodes.get(nodeId) });
     this.nodes.set(nodeId, node);
     return node;
   }
@@ -193,6 +167,7 @@ export class FailureDetector {
       {
         type:
           | 'ping-missed'
+          | 'moved'
           | 'tether-open'
           | 'tether-closed'
           | 'dial-refused'
@@ -212,11 +187,13 @@ export class FailureDetector {
         node.pingMisses++;
         node.missingSinceMs ??= input.sentMs;
         return this.evaluate(node, nowMs);
+      case 'moved':
       case 'tether-open':
       case 'dial-accepted':
         node.tether = input.type === 'tether-open' ? 'open' : 'none';
         node.tetherClosedAtMs = undefined;
         node.refusedAtMs = [];
+        node.crashUnproven = false;
         return this.evaluate(node, nowMs);
       case 'tether-closed':
         if (node.tether !== 'open') return [];
@@ -230,6 +207,7 @@ export class FailureDetector {
         return this.accept(node, input.verdict);
       case 'not-confirmed':
         node.asking = undefined;
+        node.crashUnproven = input.reason === 'process-down' && input.alone;
         node.askAgainAtMs = nowMs + this.settings.askAgainMs * 2 ** Math.min(node.timesRefuted++, 3);
         return [];
     }
@@ -254,6 +232,7 @@ export class FailureDetector {
     if (given.incarnation !== node.incarnation) return [];
     // News of a lesser evil does not end the question about a greater one.
     if (given.verdict !== 'degraded' || given.reason === node.asking) node.asking = undefined;
+    node.verdictIsOld = false;
     node.verdict =
       given.verdict === 'clear' || given.reason === null
         ? undefined
@@ -262,12 +241,13 @@ export class FailureDetector {
   }
 
   private evaluate(node: Watched, nowMs: number): DetectorOutput[] {
-    const assessment = this.assess(node, nowMs);
+    const assessment = this.toAsk(node, nowMs);
     if (!assessment) {
       node.timesRefuted = 0;
       return this.maybeClear(node);
     }
-    if (node.verdict?.reason === assessment.reason || node.asking === assessment.reason) return [];
+    const judged = node.verdict?.reason === assessment.reason && !node.verdictIsOld;
+    if (judged || node.asking === assessment.reason) return [];
     if (nowMs < node.askAgainAtMs && node.asking === undefined) return [];
     // Only fresh refusals speak during the round after a pause of our own.
     if (nowMs < this.pausedUntilMs && assessment.reason !== 'process-down') return [];
@@ -276,10 +256,19 @@ export class FailureDetector {
     return [{ type: 'suspect', nodeId, incarnation, massSilence: this.isMassSilence(nowMs), ...assessment }];
   }
 
+  /** The gravest that can be confirmed. */
+  private toAsk(node: Watched, nowMs: number): Assessment | undefined {
+    const gravest = this.assess(node, nowMs);
+    if (gravest?.reason !== 'process-down' || !node.crashUnproven) return gravest;
+    const silence = this.assessSilence(node, nowMs);
+    return silence?.reason === 'unresponsive' ? silence : gravest;
+  }
+
   private maybeClear(node: Watched): DetectorOutput[] {
     if (!node.verdict || node.pingOks < this.settings.clearAfterPings) return [];
     if (node.verdict.reason === 'handover') return [];
     node.verdict = undefined;
+    node.verdictIsOld = false;
     return [{ type: 'clear', nodeId: node.nodeId, incarnation: node.incarnation }];
   }
 
@@ -294,7 +283,15 @@ export class FailureDetector {
   }
 
   private assess(node: Watched, nowMs: number): Assessment | undefined {
+    return assess(node, this.surroundings(nowMs), this.settings);
+  }
+
+  private assessSilence(node: Watched, nowMs: number): Assessment | undefined {
+    return assessSilence(node, this.surroundings(nowMs), this.settings);
+  }
+
+  private surroundings(nowMs: number): Surroundings {
     const { hearingSinceMs, writingSinceMs, leader } = this;
-    return assess(node, { nowMs, hearingSinceMs, writingSinceMs, leader }, this.settings);
+    return { nowMs, hearingSinceMs, writingSinceMs, leader };
   }
 }
