@@ -198,6 +198,16 @@ describe('POST /v1/changes', () => {
       ],
     });
     expect(bodyOf(answer)).toMatchObject({ code: 'invalid-value', operation: 1, key: 'bad', line: 1 });
+    const fine = { op: 'put', namespace: 'app', key: 'fine', value: '' };
+    const absent = { op: 'delete', namespace: 'app', key: 'set/absent' };
+    expect(bodyOf(await post('/v1/changes', { operations: [fine, absent] }))).toMatchObject({
+      code: 'key-not-found',
+      operation: 1,
+      key: 'set/absent',
+    });
+    expect(
+      bodyOf(await post('/v1/changes', { operations: [{ ...fine, key: 'set/new', ifVersion: 1 }] })),
+    ).toMatchObject({ code: 'precondition-failed', operation: 0, currentVersion: null });
   });
 
   it('demands JSON: 415; that is JSON: 400; with nothing unknown: 422', async () => {

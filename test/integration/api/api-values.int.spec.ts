@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Answer } from '#libs/testing';
 import { type ApiLab, type ApiNode, openApiLab } from './api-lab.js';
+import { rawBytes, sendRaw } from './raw-request.js';
 import { bodyOf, configPath, requestsTo, verdict } from './requests.js';
 
 let lab: ApiLab;
@@ -171,6 +172,61 @@ describe('PUT of a key', () => {
     ]);
   });
 
+  it('takes comment and author as bytes of UTF-8 too, and nothing else', async () => {
+    const send = (author: Buffer) =>
+      sendRaw(
+        Number(new URL(node.address).port),
+        rawBytes({
+          method: 'PUT',
+          target: path('put/raw'),
+          headers: [
+            ['Host', '127.0.0.1'],
+            ['Holdfast-Author', author.toString('latin1')],
+          ],
+          body: Buffer.from('x'),
+        }),
+      );
+    expect((await send(Buffer.from('Jörg')))?.status).toBe(201);
+    expect((await send(Buffer.from('J\u00f6rg', 'latin1')))?.status).toBe(400);
+    const history = json(await request('GET', '/v1/namespaces/app/history/put/raw'));
+    expect(history.items).toMatchObject([{ author: 'Jörg' }]);
+  });
+
+  it('with two idempotency keys is refused, not taken for a third', async () => {
+    const answer = await sendRaw(
+      Number(new URL(node.address).port),
+      rawBytes({
+        method: 'PUT',
+        target: path('put/two-keys'),
+        headers: [
+          ['Host', '127.0.0.1'],
+          ['Idempotency-Key', 'a'],
+          ['Idempotency-Key', 'b'],
+        ],
+        body: Buffer.from('x'),
+      }),
+    );
+    expect(answer?.status).toBe(400);
+    expect((await request('GET', path('put/two-keys'))).status).toBe(404);
+  });
+
+  it('that fails in an unforeseen way once it was handed over leaves its outcome open', async () => {
+    const { publisher } = node.engine;
+    const submit = publisher.submit.bind(publisher);
+    const spy = vi.spyOn(publisher, 'submit').mockImplementation(async (write) => {
+      await submit(write);
+      throw new TypeError('nobody foresaw this');
+    });
+    try {
+      const answer = await put('put/unforeseen', 'x', { 'idempotency-key': 'unforeseen' });
+      expect(verdict(answer)).toEqual([504, 'outcome-unknown']);
+    } finally {
+      spy.mockRestore();
+    }
+    const repeat = await put('put/unforeseen', 'x', { 'idempotency-key': 'unforeseen' });
+    expect(repeat.status).toBe(201);
+  });
+
   it('is refused in reserved namespaces, which may be read', async () => {
     expect(verdict(await request('PUT', path('x', 'system'), 'x'))).toEqual([403, 'forbidden']);
     expect(verdict(await request('PUT', path('x', 'system.acl'), 'x'))).toEqual([403, 'forbidden']);
@@ -194,7 +250,13 @@ describe('the key in the path', () => {
     expect((await request('HEAD', target)).headers.etag).toMatch(/^"\d+"$/);
     expect((await request('GET', path('query/a'))).status).toBe(200);
     expect((await request('DELETE', target)).status).toBe(200);
-    expect(verdict(await request('GET', `${target}&prefix=x`))).toEqual([400, 'invalid-request']);
+    for (const listing of ['prefix=x', 'limit=1', 'values=false', 'cursor=x']) {
+      expect(verdict(await request('GET', `${target}&${listing}`))).toEqual([400, 'invalid-request']);
+    }
+    expect(verdict(await request('GET', '/v1/namespaces/app/configs?version=3'))).toEqual([
+      400,
+      'invalid-request',
+    ]);
     expect(verdict(await request('PUT', '/v1/namespaces/app/configs', 'x'))).toEqual([
       400,
       'invalid-request',

@@ -17,7 +17,7 @@ import { publishProblem } from './publish-problem.js';
 import type { KeyAddress } from './request/address.js';
 import { unsupportedType } from './request/change-set.js';
 import { entityTag } from './request/entity-tag.js';
-import { idempotencyKey, versionHeader } from './request/text-header.js';
+import { demandOneIdempotencyKey, idempotencyKey, versionHeader } from './request/text-header.js';
 import type { ValueWorkers } from './values/value-workers.js';
 import type { WriteForwarder } from './write-forwarder.js';
 import { changeSetWrite, deleteWrite, putWrite, rollbackWrite, type Write } from './write-request.js';
@@ -40,7 +40,7 @@ export function registerWriteRoutes(
   const { host, leadership, publisher, clock, logger } = deps;
   const isClusterKey = secretMatcher(deps.clusterKey);
   const currentVersion = ({ namespace, key }: KeyAddress) => host.replica.get(namespace, key)?.version;
-  const value = { bodyLimit: LIMITS.valueBytes, onRequest: demandValueType };
+  const value = { bodyLimit: LIMITS.valueBytes, onRequest: [demandOneKey, demandValueType] };
 
   const put = async (request: FastifyRequest, reply: FastifyReply) => {
     const write = putWrite(arrived(request), currentVersion);
@@ -60,13 +60,13 @@ export function registerWriteRoutes(
       return send(reply, 200, { namespace, key, version, term, createdAt } satisfies DeleteResult);
     });
   };
-  const small = { bodyLimit: SMALL_BODY_BYTES };
-  fastify.delete('/v1/namespaces/:ns/configs/*', small, remove);
-  fastify.delete('/v1/namespaces/:ns/configs', small, remove);
+  const bare = { bodyLimit: SMALL_BODY_BYTES, onRequest: demandOneKey };
+  fastify.delete('/v1/namespaces/:ns/configs/*', bare, remove);
+  fastify.delete('/v1/namespaces/:ns/configs', bare, remove);
 
   fastify.post(
     '/v1/changes',
-    { bodyLimit: LIMITS.changeSetBodyBytes, onRequest: demandJson },
+    { bodyLimit: LIMITS.changeSetBodyBytes, onRequest: [demandOneKey, demandJson] },
     async (request, reply) =>
       publish(
         request,
@@ -91,7 +91,7 @@ export function registerWriteRoutes(
     }
     return publish(request, reply, write(old), (outcome) => sendPut(reply, outcome, 200));
   };
-  const json = { ...small, onRequest: demandJson };
+  const json = { bodyLimit: SMALL_BODY_BYTES, onRequest: [demandOneKey, demandJson] };
   fastify.post('/v1/namespaces/:ns/rollback/*', json, rollback);
   fastify.post('/v1/namespaces/:ns/rollback', json, rollback);
 
@@ -137,7 +137,10 @@ export function registerWriteRoutes(
     const mayForward =
       request.headers[HEADERS.forward] === '1' && request.headers[HEADERS.forwarded] === undefined;
     if (!mayForward || leader === null || !isTrusted(request)) {
-      throw new Problem('not-leader', 'writes go to the leader', { leader });
+      throw new Problem('not-leader', 'writes go to the leader', {
+        leader,
+        leaderTerm: leadership.leader?.term ?? null,
+      });
     }
     await forwarder.forward(request, arrived(request).body, reply, leader);
     return true;
@@ -200,6 +203,10 @@ export function registerWriteRoutes(
 
 function arrived({ url, headers, body }: FastifyRequest) {
   return { url, headers, body: Buffer.isBuffer(body) ? body : EMPTY };
+}
+
+async function demandOneKey({ raw }: FastifyRequest): Promise<void> {
+  demandOneIdempotencyKey(raw.rawHeaders);
 }
 
 /** Before the body is read: 415 for what no value can be, and for bytes that are not the value itself. */

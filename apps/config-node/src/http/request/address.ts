@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer';
 import { isReservedNamespace, keyFault, namespaceFault, Problem } from '#libs/contracts';
+import { decodeWireText } from './wire-text.js';
 
 /** Which key a request is about. */
 export interface KeyAddress {
@@ -54,12 +54,9 @@ function pathOf(target: string): string {
   return query < 0 ? target : target.slice(0, query);
 }
 
-/** A target arrives byte for byte: clients that send UTF-8 without encoding it mean the same. */
 function decode(text: string): string {
   try {
-    const bytes = Buffer.from(text, 'latin1');
-    if (!isUtf8(bytes)) throw new URIError('not UTF-8');
-    return decodeURIComponent(bytes.toString('utf8'));
+    return decodeWireText(text);
   } catch (cause) {
     throw new Problem('invalid-request', 'the path is not valid percent-encoded UTF-8', {}, { cause });
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { keyFault, Problem } from '#libs/contracts';
+import { keyFault, LIMITS, Problem } from '#libs/contracts';
 import { demandWritable, keyAddress, namespaceOf } from './address.js';
 import { parseChangeSet } from './change-set.js';
 import { configsQuery } from './configs-query.js';
@@ -8,7 +8,7 @@ import { namesVersion, parseTags, writeCondition } from './entity-tag.js';
 import { isWithin } from './json-body.js';
 import { decodeCursor, encodeCursor } from './list-cursor.js';
 import { requestHash } from './request-hash.js';
-import { idempotencyKey, textHeader, versionHeader } from './text-header.js';
+import { demandOneIdempotencyKey, idempotencyKey, textHeader, versionHeader } from './text-header.js';
 
 const code = (run: () => unknown): string => {
   try {
@@ -130,6 +130,24 @@ describe('headers', () => {
     for (const bad of ['%', '%ff', '%00', 'x'.repeat(1_025)]) {
       expect(code(() => textHeader('Holdfast-Comment', bad))).toBe('invalid-request');
     }
+  });
+
+  it('of text may hold UTF-8 as it is, which arrives as latin1', () => {
+    const asArrived = (text: string) => Buffer.from(text).toString('latin1');
+    expect(textHeader('Holdfast-Author', asArrived('Jörg für 100 €'))).toBe('Jörg für 100 €');
+    expect(textHeader('Holdfast-Author', `${asArrived('ü')}%C3%BC`)).toBe('üü');
+    for (const latin1 of ['f\u00fcr', `${asArrived('ü')}\u00fc`]) {
+      expect(code(() => textHeader('Holdfast-Author', latin1))).toBe('invalid-request');
+    }
+  });
+
+  it('of idempotency occur once', () => {
+    const twice = ['Idempotency-Key', 'a', 'Host', 'x', 'idempotency-key', 'b'];
+    expect(code(() => demandOneIdempotencyKey(twice))).toBe('invalid-request');
+    expect(code(() => demandOneIdempotencyKey(twice.slice(0, 4)))).toBe('fine');
+    expect(code(() => demandOneIdempotencyKey(['x', 'idempotency-key', 'idempotency-key', 'a']))).toBe(
+      'fine',
+    );
   });
 
   it('of idempotency are 1 to 256 printable characters', () => {
@@ -283,6 +301,23 @@ describe('the body of a change set', () => {
     [`{"operations":[${'{},'.repeat(100_000)}{}]}`, 'invalid-field'],
   ])('%#: is refused', (body, expected) => {
     expect(code(() => parse(body))).toBe(expected);
+  });
+
+  it('has room for the largest set, whatever its bytes are, as base64', () => {
+    const { changeSetBytes, changeSetOperations, changeSetBodyBytes, keyBytes } = LIMITS;
+    const value = Buffer.alloc(Math.floor(changeSetBytes / changeSetOperations), 1).toString('base64');
+    const operations = Array.from({ length: changeSetOperations }, (_, i) => ({
+      op: 'put',
+      namespace: 'n'.repeat(63),
+      key: `${i}`.padEnd(keyBytes, 'k'),
+      value,
+      encoding: 'base64',
+      contentType: 'text/x-java-properties',
+      ifVersion: Number.MAX_SAFE_INTEGER,
+    }));
+    const body = Buffer.from(JSON.stringify({ comment: 'c'.repeat(1_024), operations }));
+    expect(body.length).toBeLessThan(changeSetBodyBytes);
+    expect(parseChangeSet(body).operations).toHaveLength(changeSetOperations);
   });
 
   it('that is not UTF-8 is refused', () => {

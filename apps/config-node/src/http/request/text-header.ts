@@ -1,4 +1,5 @@
-import { isStorableText, LIMITS, Problem } from '#libs/contracts';
+import { HEADERS, isStorableText, LIMITS, Problem } from '#libs/contracts';
+import { decodeWireText } from './wire-text.js';
 
 /** A header of percent-encoded UTF-8, such as `Holdfast-Comment`. Throws 400. */
 export function textHeader(name: string, header: string | string[] | undefined): string | null {
@@ -6,7 +7,7 @@ export function textHeader(name: string, header: string | string[] | undefined):
   const encoded = Array.isArray(header) ? header.join(', ') : header;
   let text: string;
   try {
-    text = decodeURIComponent(encoded);
+    text = decodeWireText(encoded);
   } catch (cause) {
     throw new Problem('invalid-request', `${name} is not percent-encoded UTF-8`, {}, { cause });
   }
@@ -27,14 +28,25 @@ const IDEMPOTENCY_KEY = /^[\x20-\x7e]+$/;
 /** `Idempotency-Key`, or null. Throws 400. */
 export function idempotencyKey(header: string | string[] | undefined): string | null {
   if (header === undefined) return null;
-  if (Array.isArray(header)) throw new Problem('invalid-request', 'Idempotency-Key occurs twice');
-  if (!IDEMPOTENCY_KEY.test(header) || header.length > LIMITS.idempotencyKeyBytes) {
+  if (Array.isArray(header) || !IDEMPOTENCY_KEY.test(header) || header.length > LIMITS.idempotencyKeyBytes) {
     throw new Problem(
       'invalid-request',
       `Idempotency-Key is 1 to ${LIMITS.idempotencyKeyBytes} printable ASCII characters`,
     );
   }
   return header;
+}
+
+/**
+ * Throws 400 for a request with several idempotency keys: node:http joins them into one that nobody sent.
+ * @param rawHeaders names and values in turn
+ */
+export function demandOneIdempotencyKey(rawHeaders: readonly string[]): void {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() === HEADERS.idempotencyKey) count += 1;
+  }
+  if (count > 1) throw new Problem('invalid-request', `Idempotency-Key occurs ${count} times`);
 }
 
 const VERSION = /^(?:0|[1-9]\d{0,15})$/;
