@@ -3,7 +3,10 @@ export const LIMITS = {
   valueBytes: 1024 * 1024,
   changeSetBytes: 4 * 1024 * 1024,
   changeSetOperations: 1_000,
-  /** JSON bodies of change sets: base64 and escapes may inflate 4 MiB of values. */
+  /**
+   * JSON bodies of change sets: any 4 MiB of values fit as base64 (a third more), not any with JSON escapes (up to
+   * six times as much). More would keep the leader's event loop busy with one body for a third of a second.
+   */
   changeSetBodyBytes: 8 * 1024 * 1024,
   keyBytes: 512,
   namespaceChars: 63,

@@ -50,6 +50,11 @@ describe('the OpenAPI document', () => {
     );
   });
 
+  it('tells how large a change set may be, and what always fits', () => {
+    const post = document.paths['/v1/changes']?.post;
+    expect(post?.description).toContain('1000 operations, values of 4 MiB and a body of 8 MiB: as base64');
+  });
+
   it('tells of every error code that there is', () => {
     const text = JSON.stringify(document);
     const reserved = ['unauthenticated', 'not-found'];

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../errors.js';
+import { LIMITS } from '../limits.js';
 import { ChangeSetRequest, RollbackRequest } from '../public-api.js';
 import { HandoverRequest } from '../subjects.js';
 import { QUERIES } from './parameters.js';
@@ -103,6 +104,10 @@ const WRITE_HEADERS = ['IfMatch', 'IfNoneMatch', 'IdempotencyKey', 'Comment', 'A
 
 const WRITABLE =
   '`system` and `system.*` are reserved: they can be read, and writing them is 403 `forbidden`.';
+const MIB = 1024 * 1024;
+const CHANGE_SET_BOUNDS =
+  `At most ${LIMITS.changeSetOperations} operations, values of ${LIMITS.changeSetBytes / MIB} MiB and a body of ` +
+  `${LIMITS.changeSetBodyBytes / MIB} MiB: as base64 any values fit, while text that is mostly JSON escapes may not.`;
 const WATCHED =
   'The first event is a `bookmark` with the starting version, never below `from`. `change` = one change set with its matching ' +
   'operations, versions strictly rise; `bookmark` = nothing that matches up to this version is still to come, at least every 5 s; ' +
@@ -203,7 +208,7 @@ export const ROUTES: readonly Route[] = [
     method: 'post',
     path: '/v1/changes',
     summary: 'Publish an atomic change set: one version, all or nothing',
-    description: `A key occurs once. \`ifVersion: 0\` = the key must not exist. ${WRITABLE}`,
+    description: `A key occurs once. \`ifVersion: 0\` = the key must not exist. ${CHANGE_SET_BOUNDS} ${WRITABLE}`,
     servedBy: EVERYWHERE,
     query: QUERIES.none,
     headers: ['IdempotencyKey', 'Comment', 'Author'],
