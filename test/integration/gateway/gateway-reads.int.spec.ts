@@ -39,11 +39,18 @@ describe('reads through the gateway', () => {
 
   it('pass on what the client says, and nothing that only the cluster may say', async () => {
     await ask(gateway.base, 'GET', KEY, {
-      headers: { 'if-none-match': '"1"', 'holdfast-cluster-key': 'guess', 'x-request-id': 'r-1' },
+      headers: {
+        'if-none-match': '"1"',
+        'holdfast-cluster-key': 'guess',
+        'holdfast-forwarded': '1',
+        'x-request-id': 'r-1',
+      },
     });
     const [headers] = nodes.flatMap((it) => it.readHeaders);
     expect(headers).toMatchObject({ 'if-none-match': '"1"', 'x-request-id': 'r-1' });
-    expect(headers).not.toHaveProperty('holdfast-cluster-key');
+    expect(headers).not.toHaveProperty('holdfast-forwarded');
+    // the gateway's own, by which a node knows it
+    expect(headers?.['holdfast-cluster-key']).toBe('k'.repeat(32));
   });
 
   it('survive the loss of nodes while one lives', async () => {
@@ -199,6 +206,19 @@ describe('the gateway keeps foreign pages out', () => {
     [{}, 200],
   ] as const)('%j gets %d', async (headers, status) => {
     expect((await ask(gateway.base, 'GET', KEY, { headers: { ...headers } })).status).toBe(status);
+  });
+
+  it.each([
+    '/internal/log?after=0',
+    '/%69nternal/log?after=0',
+    '/v1/../internal/log?after=0',
+    '/v1/namespaces/../../internal/log?after=0',
+    '/v1/changes/../../internal/log?after=0',
+    '/sync',
+  ])('lends its key to nobody: %s does not reach a door of the cluster', async (path) => {
+    const { status } = await ask(gateway.base, 'GET', path);
+    expect([403, 404]).toContain(status);
+    for (const it of nodes) expect(it.reads).toEqual([]);
   });
 
   it('knows the methods of each path', async () => {

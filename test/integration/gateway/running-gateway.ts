@@ -59,10 +59,11 @@ export function ask(
   options: { body?: string | Buffer; headers?: Record<string, string>; agent?: Agent } = {},
 ): Promise<Answer> {
   const begun = performance.now();
+  const { hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {
     const req = request(
-      base + path,
-      { method, headers: options.headers ?? {}, agent: options.agent ?? agent },
+      // The path as it is: a URL would resolve its dots.
+      { hostname, port, path, method, headers: options.headers ?? {}, agent: options.agent ?? agent },
       (res) => {
         const chunks: Buffer[] = [];
         res.on('data', (chunk: Buffer) => chunks.push(chunk));
