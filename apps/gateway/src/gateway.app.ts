@@ -89,7 +89,7 @@ function edgeServer(edge: Edge, handler: RequestHandler): Server {
 /** Raw routes stand in a scope of their own: there their errors become problems like those of all others. */
 async function configure(
   fastify: FastifyInstance,
-  { edge, feed, follower, hub }: GatewayParts,
+  { edge, feed, follower, hub, directory }: GatewayParts,
 ): Promise<void> {
   await fastify.register(async (scope) => {
     registerProxiedRoutes(scope, edge);
@@ -100,7 +100,7 @@ async function configure(
       readHeaders: () => ({
         [HEADERS.node]: follower.followedNode ?? '',
         [HEADERS.version]: String(follower.version),
-        [HEADERS.term]: String(follower.term),
+        [HEADERS.term]: String(Math.max(follower.term, directory.leader.term)),
       }),
     });
   });

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, statfsSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartRefused } from './start-refused.js';
 
@@ -15,6 +15,18 @@ export interface HomeFolder {
   redis: string;
 }
 
+const OWN_ENTRIES = ['run', 'log', 'state.json', 'lost+found'];
+
+/** A folder that holds something else would be closed to everybody else: `HOLDFAST_HOME=/tmp` is a slip. */
+function refuseForeignFolder(root: string): void {
+  if (!existsSync(root)) return;
+  const entries = readdirSync(root);
+  if (entries.length === 0 || entries.some((entry) => OWN_ENTRIES.includes(entry))) return;
+  throw new StartRefused(
+    `${root} holds other files (${entries[0]} …) and no cluster: choose a folder of its own for HOLDFAST_HOME`,
+  );
+}
+
 /** Makes the data folder, for its owner only. */
 export function prepareHome(root: string): HomeFolder {
   const home: HomeFolder = {
@@ -26,6 +38,7 @@ export function prepareHome(root: string): HomeFolder {
     nats: join(root, 'nats'),
     redis: join(root, 'redis'),
   };
+  refuseForeignFolder(root);
   for (const folder of [root, home.run, home.log]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }

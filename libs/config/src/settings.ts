@@ -44,7 +44,7 @@ interface Setting {
 /** Every setting there is, by its name in code. The variable is `HOLDFAST_` and the name in upper snake case. */
 export const SETTINGS = {
   home: {
-    schema: z.string().default('.holdfast'),
+    schema: z.string().min(1).default('.holdfast'),
     meaning: 'Folder of a local cluster: data, logs, pids, secrets.',
   },
   port: { schema: port.default(0), meaning: 'Port that the process serves HTTP on; 0 = any free one.' },

@@ -113,7 +113,7 @@ export class Engine {
           host.learnHead(host.replica, sentAtMs);
         },
         steppedDown: (why, head) => this.leadership.steppedDown(why, head),
-        leaderAddress: () => this.leadership.leader?.address ?? null,
+        leader: () => this.leadership.leader,
       },
     );
     this.divergence = new Divergence(options, host, store, this.snapshotter, bus, readHead, clock, logger);

@@ -55,11 +55,12 @@ export class Leadership {
     return this.clock.monotonicMs() < this.candidateUntilMs ? 'candidate' : 'follower';
   }
 
-  get leader(): { id: string; address: string } | null {
+  /** `term` is the one that this leader was heard of in: a higher one may be known already. */
+  get leader(): { id: string; address: string; term: number } | null {
     if (this.known === null) return null;
     const isSelf = this.known.id === this.options.nodeId;
     const address = isSelf ? this.duties.address() : this.peers.addressOf(this.known.id);
-    return address === null ? null : { id: this.known.id, address };
+    return address === null ? null : { id: this.known.id, address, term: this.known.term };
   }
 
   get leaderId(): string | null {

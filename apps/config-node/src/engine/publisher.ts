@@ -23,7 +23,7 @@ export interface PublisherEvents {
   fenceConfirmed(sentAtMs: number): void;
   steppedDown(why: StepDownReason, head: HeadState | undefined): void;
   /** Who leads, for whoever asked the wrong node. */
-  leaderAddress(): string | null;
+  leader(): { address: string; term: number } | null;
 }
 
 const TICK_MS = 50;
@@ -190,7 +190,9 @@ export class Publisher {
   }
 
   private notLeader(): Problem {
-    return new Problem('not-leader', 'writes go to the leader', { leader: this.events.leaderAddress() });
+    const leader = this.events.leader();
+    const members = { leader: leader?.address ?? null, leaderTerm: leader?.term ?? null };
+    return new Problem('not-leader', 'writes go to the leader', members);
   }
 }
 

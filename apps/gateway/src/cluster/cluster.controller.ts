@@ -32,7 +32,7 @@ export class ClusterController {
   @HttpCode(200)
   handover(@Body() body: unknown, @Req() request: FastifyRequest) {
     parseQuery(QUERIES.none, request.url);
-    if (request.headers['content-type'] === undefined) {
+    if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
       throw new Problem('unsupported-content-type', 'send application/json, {} for any target');
     }
     const parsed = HandoverRequest.strict().safeParse(body ?? {});
@@ -40,7 +40,7 @@ export class ClusterController {
       const [issue] = parsed.error.issues;
       throw new Problem(
         'invalid-field',
-        `${issue?.path.join('.') ?? 'body'}: ${issue?.message ?? 'not valid'}`,
+        `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not valid'}`,
       );
     }
     return this.cluster.handover(parsed.data.to);

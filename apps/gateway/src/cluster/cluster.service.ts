@@ -77,7 +77,7 @@ export class ClusterService {
     try {
       return await this.bus.request('failover.handover', request, { timeoutMs: HANDOVER_TIMEOUT_MS });
     } catch (error) {
-      throw unavailable(error, 'the failover service');
+      throw unavailable(error, 'the failover service', 'outcome-unknown');
     }
   }
 
@@ -85,7 +85,7 @@ export class ClusterService {
     try {
       return await this.bus.request('failover.elections', { limit }, { timeoutMs: ELECTIONS_TIMEOUT_MS });
     } catch (error) {
-      throw unavailable(error, 'the failover service');
+      throw unavailable(error, 'the failover service', 'no-available-node');
     }
   }
 
@@ -120,10 +120,9 @@ export class ClusterService {
 }
 
 /** A question that nobody could answer is no fault of who asked. */
-function unavailable(error: unknown, who: string): unknown {
+function unavailable(error: unknown, who: string, late: 'outcome-unknown' | 'no-available-node'): unknown {
   if (!(error instanceof BusError)) return error;
   const cause = { cause: error };
-  if (error.kind === 'timeout')
-    return new Problem('outcome-unknown', `${who} did not answer in time`, {}, cause);
+  if (error.kind === 'timeout') return new Problem(late, `${who} did not answer in time`, {}, cause);
   return new Problem('no-available-node', `${who} cannot be reached over the bus`, {}, cause);
 }

@@ -32,7 +32,7 @@ const START = `window.ui = SwaggerUIBundle({ url: '/openapi.json', dom_id: '#doc
 /** Files of swagger-ui-dist that the page needs; no others are served. */
 const FILES = ['swagger-ui-bundle.js', 'swagger-ui.css', 'favicon-32x32.png'];
 
-/** `/openapi.json`, and `/docs`, which shows it; `/asyncapi.json` for what is on the bus; `/` leads to the docs. */
+/** `/openapi.json`, and `/docs`, which shows it; `/asyncapi.json` for what is on the bus; `/` and `/docs/` lead to the docs. */
 export async function registerDocsRoutes(fastify: FastifyInstance): Promise<void> {
   const documents = { '/openapi.json': openApiDocument, '/asyncapi.json': asyncApiDocument };
   const root = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
@@ -44,7 +44,9 @@ export async function registerDocsRoutes(fastify: FastifyInstance): Promise<void
       reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8').send(json),
     );
   }
-  fastify.get('/', async (_request, reply) => reply.redirect('/docs', 302));
+  for (const path of ['/', '/docs/']) {
+    fastify.get(path, async (_request, reply) => reply.redirect('/docs', 302));
+  }
   fastify.get('/docs', async (_request, reply) =>
     reply
       .headers({

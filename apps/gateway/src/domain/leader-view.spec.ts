@@ -48,4 +48,13 @@ describe('who leads', () => {
     view.learn({ term: 4, id: 'n1', address: 'http://n1' });
     expect(view.target?.term).toBe(4);
   });
+
+  it('is corrected within its term by the election itself, and by nothing else', () => {
+    const view = new LeaderView();
+    view.learn({ term: 2, id: 'node-1', address: 'http://n1' });
+    expect(view.learn({ term: 2, id: 'node-2', address: 'http://n2' })).toBe('none');
+    expect(view.learn({ term: 2, id: 'node-2', address: 'http://n2', elected: true })).toBe('leader');
+    expect(view.target).toEqual({ term: 2, address: 'http://n2' });
+    expect(view.learn({ term: 2, id: 'node-1', address: 'http://n1' })).toBe('none');
+  });
 });

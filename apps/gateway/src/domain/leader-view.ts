@@ -13,6 +13,8 @@ export interface LeaderNews {
   term: number;
   id?: string | null | undefined;
   address?: string | null | undefined;
+  /** From the election's own record: it corrects what was gathered about its term elsewhere. */
+  elected?: boolean;
 }
 
 /** `term`: a higher one. `leader`: its leader or the leader's address became known. `none`: nothing new. */
@@ -38,6 +40,10 @@ export class LeaderView {
     if (news.term > this.known.term) {
       this.known = { term: news.term, id: news.id ?? null, address: news.address ?? null };
       return 'term';
+    }
+    if (news.elected && news.id != null && this.known.id !== null && news.id !== this.known.id) {
+      this.known = { term: news.term, id: news.id, address: news.address ?? null };
+      return 'leader';
     }
     const id = this.known.id ?? news.id ?? null;
     // A leader that moves within its term does not exist: an address is taken only from whoever names that leader.

@@ -138,7 +138,8 @@ export class WriteParking {
     if (notTaken) {
       this.park(write, actions);
     } else if (!write.unknown) {
-      if (answer === 'garbled') this.finishUnknown(write, 'the answer could not be understood', actions);
+      const mayHaveHappened = answer === 'garbled' || answer === 'broken';
+      if (mayHaveHappened) this.finishUnknown(write, 'the leader failed while it had the write', actions);
       else this.pass(write, actions);
     } else if (answer === 'done' || answer === 'refused' || answer === 'unknown') {
       this.pass(write, actions);

@@ -60,6 +60,7 @@ export class EventFeed {
       }
       // A position beyond the stream's end is one of an earlier stream that was lost: what is there is all new.
       after = after === undefined ? range.last : after > range.last ? 0 : after;
+      stream.beginsAfter(after);
       for await (const fact of this.facts.follow(after, stream.stopped)) {
         after = fact.seq;
         stream.send({
@@ -114,6 +115,11 @@ class EventStream {
     response.write('retry: 1000\n\n');
     this.comments = setInterval(() => response.write(':\n\n'), COMMENT_EVERY_MS);
     this.comments.unref();
+  }
+
+  /** Where a reader to whom nothing was sent resumes. */
+  beginsAfter(id: number): void {
+    this.lastId = id;
   }
 
   get stopped(): AbortSignal {

@@ -96,7 +96,9 @@ export class NodeDirectory {
     this.table.judged(verdict, this.clock.monotonicMs());
     if (verdict.verdict !== 'failed') return;
     const { leader } = this.view;
-    if (leader.id === verdict.nodeId) this.leaderLost(leader.term);
+    // A verdict is published again from its row: it may be of a process that ended long ago.
+    const isPresent = verdict.incarnation >= (this.table.get(verdict.nodeId)?.incarnation ?? 0);
+    if (leader.id === verdict.nodeId && isPresent) this.leaderLost(leader.term);
     const address = this.table.get(verdict.nodeId)?.address;
     if (address) for (const listener of this.listeners) listener.out?.(address);
   }
@@ -110,7 +112,12 @@ export class NodeDirectory {
       this.electedAt = { term: election.term, at: election.at };
     }
     this.leaderSaid(election.term, election.version);
-    this.learn({ term: election.term, id: election.leaderId, address: election.leaderAddress });
+    this.learn({
+      term: election.term,
+      id: election.leaderId,
+      address: election.leaderAddress,
+      elected: true,
+    });
   }
 
   lost(news: FactPayload<'leader.lost'>): void {
@@ -170,6 +177,11 @@ export class NodeDirectory {
 
   electedEarlier(term: number, at: string): void {
     if (this.electedAt === undefined || term > this.electedAt.term) this.electedAt = { term, at };
+  }
+
+  /** An answer was given by a node that stands at this version: head is there or further. */
+  stands(version: number): void {
+    this.anyoneStands = Math.max(this.anyoneStands, version);
   }
 
   private nodeStands(

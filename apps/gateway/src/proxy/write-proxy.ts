@@ -221,9 +221,11 @@ export class WriteProxy {
   private answered(id: number, write: HeldWrite, address: string, reply: WriteReply): void {
     const { directory, monotonicMs } = this.options;
     write.reply = reply;
-    const term = Number(reply.headers[HEADERS.term] ?? 0);
+    const named = reply.problem?.members.leaderTerm;
+    const term = typeof named === 'number' ? named : Number(reply.headers[HEADERS.term] ?? 0);
     const leader = reply.problem?.code === 'not-leader' ? reply.problem.members.leader : undefined;
     if (typeof leader === 'string' && leader !== address) directory.redirected(term, leader);
+    directory.stands(Number(reply.headers[HEADERS.version] ?? 0) || 0);
     else directory.heardTerm(term);
     const answer = readWriteAnswer(reply.status, reply.problem?.code);
     this.decide({ type: 'answered', id, answer, nowMs: monotonicMs() });
