@@ -179,9 +179,9 @@ export class NodeDirectory {
     if (this.electedAt === undefined || term > this.electedAt.term) this.electedAt = { term, at };
   }
 
-  /** An answer was given by a node that stands at this version: head is there or further. */
-  stands(version: number): void {
-    this.anyoneStands = Math.max(this.anyoneStands, version);
+  /** The leader acknowledged a write: the history stands there, whether or not the bus has said so yet. */
+  committed(term: number, version: number): void {
+    this.leaderSaid(term, version);
   }
 
   private nodeStands(

@@ -225,8 +225,8 @@ export class WriteProxy {
     const term = typeof named === 'number' ? named : Number(reply.headers[HEADERS.term] ?? 0);
     const leader = reply.problem?.code === 'not-leader' ? reply.problem.members.leader : undefined;
     if (typeof leader === 'string' && leader !== address) directory.redirected(term, leader);
-    directory.stands(Number(reply.headers[HEADERS.version] ?? 0) || 0);
     else directory.heardTerm(term);
+    if (reply.status < 300) directory.committed(term, Number(reply.headers[HEADERS.version] ?? 0));
     const answer = readWriteAnswer(reply.status, reply.problem?.code);
     this.decide({ type: 'answered', id, answer, nowMs: monotonicMs() });
   }
