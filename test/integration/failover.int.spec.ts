@@ -228,6 +228,54 @@ describe('a leader that cannot commit', () => {
     expect(elected.at(-1)?.reason).toBe('cannot-lead');
     expect(elected.at(-1)?.leaderId).not.toBe(leader.id);
   });
+
+  it('because the database stalls for a second leads on', async () => {
+    const proxy = await FaultProxy.start({ host: '127.0.0.1', port: lab.server.port });
+    closers.push(() => proxy.close());
+    await startVoters();
+    const change = { HOLDFAST_POSTGRES_HOSTS: `127.0.0.1:${proxy.port}` };
+    await startFailover('failover-1', change);
+    await startFailover('failover-2', change);
+    const leader = await settled();
+    await wait(1_500);
+    const { term } = await head();
+    for (const stallMs of [1_200, 1_600]) {
+      // Two seconds without a confirmation: one between two of them, and the stall.
+      proxy.pause();
+      await wait(stallMs - 300);
+      leader.fenceConfirmedAgoMs = 2_100;
+      await wait(300);
+      proxy.resume();
+      await wait(50);
+      leader.fenceConfirmedAgoMs = undefined;
+      await wait(3_000);
+    }
+    expect((await head()).term).toBe(term);
+    expect(verdicts).toEqual([]);
+  });
+});
+
+describe('a leader that was dead before it was chosen', () => {
+  it('is replaced all the same', async () => {
+    await startVoters();
+    await startFailover('failover-1');
+    await startFailover('failover-2');
+    const leader = await settled();
+    const [dead] = followers();
+    await dead?.crash();
+    await until('a verdict on the follower', () => verdicts.some(({ nodeId }) => nodeId === dead?.id));
+    await wait(300);
+    const { term } = await head();
+    const claimedAtMs = performance.now();
+    await admin.query('update config.head set term = term + 1, leader_id = $1, incarnation = $2', [
+      dead?.id,
+      dead?.incarnation,
+    ]);
+    leader.leads = false;
+    await until('another leader', async () => (await head()).term > term + 1, 4_000);
+    expect(performance.now() - claimedAtMs).toBeLessThan(2_500);
+    expect(elected.at(-1)).toMatchObject({ reason: 'process-down', previousLeaderId: dead?.id });
+  });
 });
 
 describe('a leader that stops in good order', () => {

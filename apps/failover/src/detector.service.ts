@@ -111,6 +111,9 @@ export class DetectorService {
     if (quorum.outcome !== 'confirmed' && quorum.outcome !== 'alone') {
       return this.notConfirmed(suspicion, quorum.outcome);
     }
+    if (reason === 'cannot-lead' && !(await this.isToBlame(suspicion))) {
+      return this.notConfirmed(suspicion, 'storage-stalled');
+    }
     if (this.detector.incarnationOf(nodeId) !== incarnation) return;
     const judgedMs = this.clock.monotonicMs();
     const failed = reason === 'process-down' || reason === 'unresponsive';
@@ -131,6 +134,12 @@ export class DetectorService {
       this.depose(verdict, { reason, evidence: verdict.evidence, sinceMs: suspicion.sinceMs, judgedMs });
     }
     if (incarnation > 0) await this.announce(verdict);
+  }
+
+  /** A leader cannot confirm its fence while the database stalls, and nobody else could. */
+  private async isToBlame({ nodeId, incarnation, reason }: Suspicion): Promise<boolean> {
+    if (!(await this.witnesses.canWriteNow())) return false;
+    return this.detector.agrees(nodeId, incarnation, reason, this.clock.monotonicMs());
   }
 
   private notConfirmed({ nodeId, reason }: Suspicion, outcome: string): void {

@@ -32,6 +32,8 @@ interface Suspicion {
 @Injectable()
 export class WitnessService {
   private live: string[] | undefined;
+  /** The latest write, under way or done. */
+  private renewing: Promise<string[]> | undefined;
   private readonly lone: LoneWitness;
   private readonly loop: Repeating;
   private readonly rowsLoop: Repeating;
@@ -102,6 +104,20 @@ export class WitnessService {
       reason !== 'handover' &&
       this.detector.agrees(nodeId, incarnation, reason, this.clock.monotonicMs());
     return { instanceId, view, agrees };
+  }
+
+  /**
+   * Whether Postgres takes a write at this moment: only then is a leader that confirms nothing to blame. A write that
+   * is under way may be what shows that the database stalls, so its end is waited for too.
+   */
+  async canWriteNow(): Promise<boolean> {
+    try {
+      await this.renewing;
+      await this.renew();
+    } catch (error) {
+      this.couldNotWrite(error);
+    }
+    return this.canWrite;
   }
 
   /** When most nodes fall silent at once, it may be this process that is cut off. */
@@ -186,12 +202,16 @@ export class WitnessService {
 
   private async renew(): Promise<void> {
     if (!this.begun) return;
-    this.live = await withTimeout(
+    const beginMs = this.clock.monotonicMs();
+    const renewing = withTimeout(
       this.store.renew(this.settings.instanceId),
       OWN_WRITE_TIMEOUT_MS,
       'renewing',
     );
-    this.detector.step({ type: 'own-write', ok: true, nowMs: this.clock.monotonicMs() });
+    this.renewing = renewing;
+    this.live = await renewing;
+    const nowMs = this.clock.monotonicMs();
+    this.detector.step({ type: 'own-write', ok: true, tookMs: nowMs - beginMs, nowMs });
   }
 
   private couldNotWrite(error: unknown): void {
