@@ -1,5 +1,5 @@
 import { type Cluster, HandNode, pause, until } from '#libs/testing';
-import type { BenchOptions } from './main.js';
+import type { BenchOptions } from './options.js';
 import { printTable, say } from './report.js';
 import { median, spread } from './statistics.js';
 import { withCluster } from './system.js';

@@ -1,7 +1,7 @@
 import { globSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Cluster, cpuSeconds, pause, processTree, pssBytes } from '#libs/testing';
-import type { BenchOptions } from './main.js';
+import type { BenchOptions } from './options.js';
 import { printTable, type Row } from './report.js';
 import { sum } from './statistics.js';
 import { withCluster } from './system.js';

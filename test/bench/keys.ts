@@ -1,5 +1,5 @@
 import { ApiClient, type Cluster, HandNode, pause, pssBytes, rssBytes, until } from '#libs/testing';
-import type { BenchOptions } from './main.js';
+import type { BenchOptions } from './options.js';
 import { printTable, say } from './report.js';
 import { spread } from './statistics.js';
 import { portOf, withCluster } from './system.js';

@@ -1,15 +1,11 @@
 import { benchFailover } from './failover.js';
 import { benchIdle } from './idle.js';
 import { benchKeys } from './keys.js';
+import type { BenchOptions } from './options.js';
 import { benchPublish } from './publish.js';
 import { benchRead } from './read.js';
 import { printMachine } from './report.js';
 import { benchWatch } from './watch.js';
-
-/** `quick`: fewer and shorter rounds, to see that it works; its numbers mean little. */
-export interface BenchOptions {
-  quick: boolean;
-}
 
 const BENCHES: Record<string, (options: BenchOptions) => Promise<void>> = {
   failover: benchFailover,

@@ -1,6 +1,6 @@
 import { requestBytes } from './http-connection.js';
 import { closedLoop, type LoadResult, unwantedOf } from './load.js';
-import type { BenchOptions } from './main.js';
+import type { BenchOptions } from './options.js';
 import { printTable, type Row, say } from './report.js';
 import { quantile, spread } from './statistics.js';
 import { durabilitySettings, portOf, withCluster } from './system.js';

@@ -2,7 +2,7 @@ import { ApiClient } from '#libs/testing';
 import { startBareServer, startGateway } from './contestants.js';
 import { requestBytes } from './http-connection.js';
 import { closedLoop, type LoadResult, openLoop, unwantedOf } from './load.js';
-import type { BenchOptions } from './main.js';
+import type { BenchOptions } from './options.js';
 import { printTable, type Row, say } from './report.js';
 import { median, quantile, spread } from './statistics.js';
 import { someFollower, withCluster } from './system.js';

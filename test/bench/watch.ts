@@ -1,5 +1,5 @@
 import { ApiClient, type Cluster, pause } from '#libs/testing';
-import type { BenchOptions } from './main.js';
+import type { BenchOptions } from './options.js';
 import { printTable, type Row, say } from './report.js';
 import { quantile, sum } from './statistics.js';
 import { portOf, someFollower, withCluster } from './system.js';
