@@ -1,4 +1,5 @@
 import { LIMITS } from '#libs/contracts';
+import { sleep } from '#libs/kernel';
 import type { ChangeSource, PresentEntry } from './change-source.js';
 import { putFrame } from './events.js';
 import type { Watcher } from './watcher.js';
@@ -6,17 +7,41 @@ import type { Watcher } from './watcher.js';
 const PAGE_ENTRIES = 500;
 const PAGE_BYTES = 256 * 1024;
 
+/** How often, and with what pauses, a listing begins that could not even begin. */
+const BEGINNINGS = 10;
+const PAUSE_MS = 200;
+
+/** `cut` = some values were sent, and the others can no longer be told as of the same version; `expired` = none could. */
+export type ListingOutcome = 'listed' | 'cut' | 'expired' | 'left';
+
 /**
- * Sends the present values that a watcher asked for, all as of the version at which its listing began, waiting
- * whenever the client does not read. `expired` = that version can no longer be told apart from later ones.
+ * Sends the present values that a watcher asked for, all as of one version, waiting whenever the client does not
+ * read. As long as nothing was sent, a version that memory no longer reaches back to is exchanged for the present one.
  */
 export async function listPresent(
   source: ChangeSource,
   watcher: Watcher,
+  head: () => number,
   write: (frame: Buffer) => void,
-): Promise<'listed' | 'expired' | 'left'> {
+): Promise<ListingOutcome> {
+  for (let beginning = 1; ; beginning++) {
+    const outcome = await listOnce(source, watcher, write);
+    if (outcome !== 'expired' || beginning === BEGINNINGS) return outcome;
+    // Where the listing comes from may itself be about to arrive at the present version.
+    if (beginning > 1) await sleep(PAUSE_MS);
+    if (watcher.cursor.mode !== 'listing') return 'left';
+    watcher.cursor.listAgain(head());
+  }
+}
+
+async function listOnce(
+  source: ChangeSource,
+  watcher: Watcher,
+  write: (frame: Buffer) => void,
+): Promise<ListingOutcome> {
   const atVersion = watcher.cursor.listingVersion;
   if (atVersion === undefined) return 'left';
+  let sent = false;
   for (const { namespace, prefix } of watcher.filter.parts) {
     let after: string | undefined;
     for (;;) {
@@ -28,9 +53,12 @@ export async function listPresent(
         limit: Math.min(PAGE_ENTRIES, LIMITS.listItems),
         maxBytes: PAGE_BYTES,
       });
-      if (page === 'expired') return 'expired';
       if (watcher.cursor.mode !== 'listing') return 'left';
-      if (page.entries.length > 0) write(framesOf(page.entries, atVersion));
+      if (page === 'expired') return sent ? 'cut' : 'expired';
+      if (page.entries.length > 0) {
+        write(framesOf(page.entries, atVersion));
+        sent = true;
+      }
       while (watcher.cursor.blocked && watcher.cursor.mode === 'listing') await readable(watcher);
       if (watcher.cursor.mode !== 'listing') return 'left';
       after = page.entries.at(-1)?.key;

@@ -18,6 +18,19 @@ function put(key: string, text: string): Operation {
   };
 }
 
+function emptyChange(version: number): Change {
+  return {
+    version,
+    term: 1,
+    chain: '',
+    kind: 'change',
+    author: null,
+    comment: null,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    operations: [],
+  };
+}
+
 /** The whole log in memory, of which `recent` pretends to remember only what is above `floor`. */
 class MemoryLog implements ChangeSource {
   readonly log: Change[] = [];
@@ -25,27 +38,27 @@ class MemoryLog implements ChangeSource {
   readable = true;
   reads = 0;
   forgotten = 0;
+  /** The highest version that can no longer be listed. */
+  expired = 0;
   private changeListener: (changes: readonly Change[]) => void = () => {};
   private resetListener: (reset: SourceReset) => void = () => {};
 
   get version(): number {
-    return this.log.length;
+    return this.log.at(-1)?.version ?? 0;
   }
 
   commit(...operations: Operation[]): Change {
-    const change: Change = {
-      version: this.version + 1,
-      term: 1,
-      chain: '',
-      kind: 'change',
-      author: null,
-      comment: null,
-      createdAt: '2026-01-01T00:00:00.000Z',
-      operations,
-    };
+    const change: Change = { ...emptyChange(this.version + 1), operations };
     this.log.push(change);
     this.changeListener([change]);
     return change;
+  }
+
+  /** As when a database comes back without its latest changes. */
+  lose(lost: { from: number; to: number }, version: number): void {
+    const marker: Change = { ...emptyChange(version), kind: 'lost', lost };
+    this.log.push(marker);
+    this.changeListener([marker]);
   }
 
   /** As when a node loads a snapshot: the log is further on, and memory holds nothing of it. */
@@ -64,17 +77,22 @@ class MemoryLog implements ChangeSource {
   }
 
   recent(after: number, limit: number): readonly Change[] | 'older' {
-    return after < this.floor ? 'older' : this.log.slice(after, after + limit);
+    return after < this.floor ? 'older' : this.above(after, limit);
   }
 
   async older(after: number, limit: number): Promise<readonly Change[] | 'compacted'> {
     this.reads += 1;
     if (!this.readable) throw new Problem('storage-unavailable', 'down');
     if (after > 0 && after < this.forgotten) return 'compacted';
-    return this.log.slice(after, after + limit);
+    return this.above(after, limit);
+  }
+
+  private above(after: number, limit: number): Change[] {
+    return this.log.filter(({ version }) => version > after).slice(0, limit);
   }
 
   async present({ atVersion, prefix, after }: PresentQuery): Promise<PresentPage | 'expired'> {
+    if (atVersion <= this.expired) return 'expired';
     const entries = new Map<string, PresentPage['entries'][number]>();
     for (const change of this.log.slice(0, atVersion)) {
       for (const operation of change.operations) {
@@ -122,9 +140,11 @@ class MemorySink implements WatchSink {
   ended = false;
   destroyed = false;
   readonly frames: Buffer[] = [];
+  onWrite: () => void = () => {};
 
   write(frame: Buffer): void {
     this.frames.push(frame);
+    this.onWrite();
     if (!this.reading) this.unreadBytes += frame.length;
   }
 
@@ -252,10 +272,9 @@ describe('a watch hub', { timeout: 20_000 }, () => {
     sink.reading = true;
     sink.unreadBytes = 0;
     handle.drained();
-    await eventually(() => sink.names).toEqual([
-      'bookmark 0',
-      ...Array.from({ length: 20 }, (_, i) => `change ${i + 1}`),
-    ]);
+    const received = () => sink.events.filter(({ event }) => event === 'change').map(({ id }) => id);
+    await eventually(() => received().length).toBe(20);
+    expect(received()).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
   });
 
   it('cuts a client that has not read for too long, and says where to resume', async () => {
@@ -297,6 +316,72 @@ describe('a watch hub', { timeout: 20_000 }, () => {
     ]);
     expect(sink.events.slice(0, 4).map(({ data }) => data.key)).toEqual(['db/a', 'db/b', 'db/c', 'db/d']);
     expect(sink.events[0]?.data).toMatchObject({ value: 'db/a', keyVersion: 2 });
+  });
+
+  it('begins a listing again when memory no longer reaches back to its version', async () => {
+    const log = new MemoryLog();
+    log.commit(put('db/a', '1'));
+    log.expired = 1;
+    const hub = hubOver(log);
+    const sink = new MemorySink();
+    hub.open({ filter: db, from: undefined, initial: true }, sink);
+    log.leap([put('db/a', '2')], [put('db/b', '3')]);
+    await eventually(() => sink.names).toEqual(['put 3', 'put 3', 'bookmark 3']);
+    log.commit(put('db/a', '4'));
+    expect(sink.names.at(-1)).toBe('change 4');
+  });
+
+  it('ends a stream whose listing cannot go on: no history is gone', async () => {
+    const log = new MemoryLog();
+    for (const key of ['a', 'b', 'c', 'd']) log.commit(put(`db/${key}`, key));
+    const hub = hubOver(log);
+    const sink = new MemorySink();
+    hub.open({ filter: db, from: undefined, initial: true }, sink);
+    sink.onWrite = () => {
+      if (sink.names.includes('put 4')) log.expired = 4;
+    };
+    await eventually(() => sink.events.at(-1)).toEqual({
+      event: 'end',
+      data: { version: 4, reason: 'slow' },
+    });
+    expect(sink.names).toEqual(['put 4', 'put 4', 'end 4']);
+  });
+
+  it('ends a stream whose listing can never begin', async () => {
+    const log = new MemoryLog();
+    log.commit(put('db/a', '1'));
+    log.expired = 1;
+    const sink = new MemorySink();
+    hubOver(log).open({ filter: db, from: undefined, initial: true }, sink);
+    await eventually(() => sink.names).toEqual(['end 1']);
+  });
+
+  it.each([
+    ['is told by the last of them', 6],
+    ['comes after them', 7],
+  ])('resets whoever stands at a version that the database lost, when that %s', async (_, version) => {
+    const log = new MemoryLog();
+    for (let i = 0; i < 3; i++) log.commit(put('a', `${i}`));
+    const hub = hubOver(log);
+    const open = (from: number) => {
+      const sink = new MemorySink();
+      hub.open({ filter: all, from, initial: false }, sink);
+      return sink;
+    };
+    const waiting = [4, 5, 6].map(open);
+    const level = open(3);
+    log.lose({ from: 4, to: 6 }, version);
+    for (const sink of waiting) expect(sink.names).toEqual([`reset ${version}`]);
+    expect(level.names).toEqual(['bookmark 3']);
+    for (const from of version === 7 ? [4, 5, 6] : [4, 5]) {
+      const late = open(from);
+      await eventually(() => late.events.at(-1)).toEqual({
+        event: 'reset',
+        data: { version, reason: 'diverged' },
+      });
+      const poll = hub.poll({ filter: all, from }, 1_000, new AbortController().signal);
+      await expect(poll).rejects.toMatchObject({ members: { version, reason: 'diverged' } });
+    }
   });
 
   it('waits for a version that is not here yet', async () => {

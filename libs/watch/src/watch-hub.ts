@@ -199,12 +199,12 @@ export class WatchHub {
   }
 
   private list(watcher: Watcher): void {
-    listPresent(this.options.source, watcher, (frame) => this.write(watcher, frame)).then(
+    const write = (frame: Buffer) => this.write(watcher, frame);
+    listPresent(this.options.source, watcher, () => this.head, write).then(
       (outcome) => {
         if (outcome === 'left') return;
         const { cursor } = watcher;
-        const at = cursor.listingVersion ?? this.head;
-        this.send(watcher, outcome === 'listed' ? cursor.listed(at, this.head) : cursor.compacted(this.head));
+        this.send(watcher, outcome === 'listed' ? cursor.listed(this.head) : cursor.listingFailed());
         this.catchUp.enqueue(watcher);
       },
       (error) => {

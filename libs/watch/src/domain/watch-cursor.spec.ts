@@ -56,8 +56,21 @@ describe('a watch cursor', () => {
     const it = cursor(undefined, true);
     expect(it.open(4)).toEqual([]);
     expect(it.listingVersion).toBe(4);
-    expect(it.listed(4, 6)).toEqual([{ type: 'bookmark', version: 4 }]);
+    expect(it.listed(6)).toEqual([{ type: 'bookmark', version: 4 }]);
     expect(it.mode).toBe('behind');
+  });
+
+  it('lists at a later version when it has to begin again, and ends when it cannot go on', () => {
+    const it = cursor(undefined, true);
+    it.open(4);
+    it.listAgain(6);
+    expect(it.listingVersion).toBe(6);
+    expect(it.listed(6)).toEqual([{ type: 'bookmark', version: 6 }]);
+    expect(it.mode).toBe('live');
+    const other = cursor(2, true);
+    other.open(4);
+    expect(other.listingFailed()).toEqual([{ type: 'end', version: 2, reason: 'slow' }]);
+    expect([...other.listingFailed(), ...other.turn(9)]).toEqual([]);
   });
 
   it('keeps its position while the client does not read, and goes on from it', () => {
@@ -98,20 +111,29 @@ describe('a watch cursor', () => {
     expect([...it.turn(6), ...it.advanced(6), ...it.drain(6), ...it.diverged(6)]).toEqual([]);
   });
 
-  it('is reset when it has seen a version that the database lost, and only then', () => {
-    const lost = change(6, false, { from: 4, to: 6 });
-    for (const from of [4, 5]) {
+  it.each([
+    ['the last lost version', 6],
+    ['the version after the lost ones', 7],
+  ])('is reset when it has seen what the database lost, and only then: told by %s', (_, version) => {
+    const lost = change(version, false, { from: 4, to: 6 });
+    const diverged = [{ type: 'reset', version: 9, reason: 'diverged' }];
+    for (const from of version === 7 ? [4, 5, 6] : [4, 5]) {
       const it = cursor(from);
-      it.open(6);
-      expect(it.page([lost], 6)).toEqual([{ type: 'reset', version: 6, reason: 'diverged' }]);
+      it.open(9);
+      expect(it.page([lost], 9)).toEqual(diverged);
     }
     const before = cursor(3);
-    before.open(6);
-    expect(before.page([lost], 6)).toEqual([]);
-    expect(before.mode).toBe('live');
-    const waiting = cursor(6);
-    waiting.open(3);
-    expect(waiting.lost(lost, 6)).toHaveLength(1);
+    before.open(version);
+    expect(before.page([lost], version)).toEqual([]);
+    expect([before.mode, before.position]).toEqual(['live', version]);
+    for (const from of [4, 5, 6]) {
+      const waiting = cursor(from);
+      waiting.open(3);
+      expect(waiting.lost(lost, 9)).toEqual(diverged);
+    }
+    const later = cursor(7);
+    later.open(3);
+    expect(later.lost(lost, 9)).toEqual([]);
   });
 
   it('reads what lies between when the log leaps forward', () => {

@@ -107,12 +107,27 @@ export class WatchCursor {
     return [{ type: 'bookmark', version: this.at }];
   }
 
-  /** The present values have all been sent, as of `version`. */
-  listed(version: number, head: number): WatchSend[] {
-    invariant(this.current === 'listing', `a ${this.current} cursor has listed`);
-    this.at = version;
+  /** Nothing was sent yet, and the version of the listing cannot be listed any more: the present one is listed. */
+  listAgain(head: number): void {
+    invariant(this.current === 'listing', `a ${this.current} cursor was to list again`);
+    this.listingAt = head;
+  }
+
+  /** The present values have all been sent. */
+  listed(head: number): WatchSend[] {
+    invariant(
+      this.current === 'listing' && this.listingAt !== undefined,
+      `a ${this.current} cursor has listed`,
+    );
+    this.at = this.listingAt;
     this.catchUpTo(head);
-    return [{ type: 'bookmark', version }];
+    return [{ type: 'bookmark', version: this.at }];
+  }
+
+  /** The present values cannot be sent as of one version. The history is not gone: asking again will do. */
+  listingFailed(): WatchSend[] {
+    if (this.current !== 'listing') return [];
+    return this.close({ type: 'end', version: this.at, reason: 'slow' });
   }
 
   /** For a live cursor: the changes that concern it among those that brought the log to `head`. */
@@ -146,7 +161,7 @@ export class WatchCursor {
     return lost !== undefined && this.at >= lost.from && this.at <= lost.to;
   }
 
-  /** The log no longer reaches back to the position, or the present values can no longer be listed at one version. */
+  /** The log no longer reaches back to the position. */
   compacted(head: number): WatchSend[] {
     if (this.current === 'closed') return [];
     return this.close({ type: 'reset', version: Math.max(head, this.at), reason: 'compacted' });
