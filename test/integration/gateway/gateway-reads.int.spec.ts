@@ -104,6 +104,11 @@ describe('reads through the gateway', () => {
     }
   });
 
+  it('go on when one node alone is cut off from the database', async () => {
+    node(A).answerRead = (_req, res) => node(A).problem(res, 503, 'storage-unavailable');
+    for (let i = 0; i < 9; i++) expect((await ask(gateway.base, 'GET', KEY)).status).toBe(200);
+  });
+
   it('get the error of the node, and a clear one when there is no node', async () => {
     for (const it of nodes)
       it.answerRead = (_req, res) => it.problem(res, 503, 'storage-unavailable', { x: 1 });
@@ -112,6 +117,7 @@ describe('reads through the gateway', () => {
       503,
       expect.objectContaining({ code: 'storage-unavailable', x: 1 }),
     ]);
+    expect(nodes.flatMap((it) => it.reads)).toHaveLength(2); // one other node is asked, not all of them
     for (const it of nodes) await it.kill();
     const nobody = await ask(gateway.base, 'GET', KEY);
     expect(JSON.parse(nobody.text)).toMatchObject({ status: 503, code: 'no-available-node', instance: KEY });

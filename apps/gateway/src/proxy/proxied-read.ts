@@ -1,5 +1,5 @@
 import { type Dispatcher, errors } from 'undici';
-import { HEADERS, Problem } from '#libs/contracts';
+import { type ErrorCode, HEADERS, Problem } from '#libs/contracts';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
 import type { Candidate } from '../domain/node-table.js';
 import { type BalancingStrategy, chooseNode } from '../domain/rotation.js';
@@ -41,6 +41,7 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
   private stalledMs: number | undefined;
   private failedInFlight = false;
   private answering = false;
+  private storageAway = false;
   private done = false;
   /** Bytes of the answer that are still to come; negative when it did not say. */
   private remaining = -1;
@@ -192,7 +193,7 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
   }
 
   private heldEnded(held: NonNullable<ProxiedRead['held']>): void {
-    if (problemIn(Buffer.concat(held.chunks))?.code === 'shutting-down') {
+    if (this.isOneNodesTrouble(problemIn(Buffer.concat(held.chunks))?.code)) {
       this.held = undefined;
       this.options.metrics.readRetried();
       this.askNext();
@@ -201,6 +202,14 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
     this.release(held);
     this.client.res.end();
     this.finish();
+  }
+
+  /** A database that one node cannot reach may be in reach of another: asked once, since usually it is not. */
+  private isOneNodesTrouble(code: ErrorCode | undefined): boolean {
+    if (code === 'shutting-down') return true;
+    if (code !== 'storage-unavailable' || this.storageAway || this.choose() === undefined) return false;
+    this.storageAway = true;
+    return true;
   }
 
   private release(held: NonNullable<ProxiedRead['held']>): void {
