@@ -73,7 +73,13 @@ describe('loss of a backing service', () => {
 });
 
 /** Without its database the system refuses writes and linearizable reads, by name; nothing else. */
-function needsPostgres({ what, code }: Failure): boolean {
-  if (what === 'write') return code === 'storage-unavailable' || code === 'outcome-unknown';
-  return what === 'linearizable-read' && code === 'storage-unavailable';
+function needsPostgres({ via, what, code }: Failure): boolean {
+  if (what === 'linearizable-read') return code === 'storage-unavailable';
+  if (what !== 'write') return false;
+  // A direct client that went looking for another leader meanwhile may give up at a node that leads nothing.
+  return (
+    code === 'storage-unavailable' ||
+    code === 'outcome-unknown' ||
+    (via === 'direct' && code === 'not-leader')
+  );
 }
