@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import type { PollReply } from '#libs/contracts';
 
 export interface VoterOptions {
@@ -21,6 +21,12 @@ export class Voter {
   leads = false;
   term = 0;
   eligible = true;
+  /** Why it is not eligible, when it is not. */
+  unfit = 'storage-unavailable';
+  /** Questions on the bus get a refusal; over HTTP they are answered. */
+  refusesOnBus = false;
+  /** How long a leader takes to finish what it has taken. */
+  drainMs = 0;
   /** What it says its fence's age is; undefined = it was just confirmed. */
   fenceConfirmedAgoMs: number | undefined;
   polls = 0;
@@ -69,7 +75,7 @@ export class Voter {
         maxReconnectAttempts: -1,
       });
       this.nats.subscribe(`election.poll.${this.id}`, {
-        callback: (_error, message) => this.hold(() => void message.respond(JSON.stringify(this.poll()))),
+        callback: (_error, message) => this.hold(() => this.answerOnBus(message)),
       });
       this.nats.subscribe('leader.elected', {
         callback: (_error, message) => {
@@ -141,9 +147,20 @@ export class Voter {
     this.polls++;
     return {
       ...{ nodeId: this.id, incarnation: this.incarnation, address: this.address, term: this.term },
-      ...{ eligible: this.eligible, reason: this.eligible ? null : 'storage-unavailable', healthy: true },
+      ...{ eligible: this.eligible, reason: this.eligible ? null : this.unfit, healthy: true },
       ...{ version: this.version, chain: this.chain, priority: this.options.priority ?? 100 },
     };
+  }
+
+  private answerOnBus(message: Msg): void {
+    if (!this.refusesOnBus) {
+      message.respond(JSON.stringify(this.poll()));
+      return;
+    }
+    const refusal = headers();
+    refusal.set('Nats-Service-Error-Code', '500');
+    refusal.set('Nats-Service-Error', 'internal');
+    message.respond('', { headers: refusal });
   }
 
   private answer(url: string, _body: string, response: ServerResponse): void {
@@ -155,7 +172,8 @@ export class Voter {
       json(this.poll());
     } else if (url === '/internal/handover') {
       this.pauses++;
-      json({ term: this.term, version: this.version, chain: this.chain });
+      const drained = () => json({ term: this.term, version: this.version, chain: this.chain });
+      setTimeout(drained, this.drainMs);
     } else {
       json({
         ...{ nodeId: this.id, incarnation: this.incarnation, role: this.role, term: this.term },

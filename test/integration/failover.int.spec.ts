@@ -240,13 +240,17 @@ describe('a leader that cannot commit', () => {
     await wait(1_500);
     const { term } = await head();
     for (const stallMs of [1_200, 1_600]) {
-      // Two seconds without a confirmation: one between two of them, and the stall.
+      // The stall comes when the next confirmation is due.
+      const confirmedAtMs = performance.now();
+      const older = setInterval(() => {
+        leader.fenceConfirmedAgoMs = Math.round(performance.now() - confirmedAtMs);
+      }, 20);
+      await wait(900);
       proxy.pause();
-      await wait(stallMs - 300);
-      leader.fenceConfirmedAgoMs = 2_100;
-      await wait(300);
+      await wait(stallMs);
       proxy.resume();
       await wait(50);
+      clearInterval(older);
       leader.fenceConfirmedAgoMs = undefined;
       await wait(3_000);
     }
@@ -351,6 +355,55 @@ describe('a planned handover', () => {
     expect(await ask(behind?.id)).toMatchObject({ code: 'no-available-node' });
     expect(leader.pauses).toBe(0);
     expect(await ask(leader.id)).toMatchObject({ leaderId: leader.id, durationMs: 0 });
+  });
+});
+
+describe('a handover that cannot be', () => {
+  const ask = async (to?: string) =>
+    (await bare.request('failover.handover', JSON.stringify({ to }), { timeout: 5_000 })).json();
+
+  it('is refused at once when every other voter is stopping or gone', async () => {
+    await startVoters();
+    await startFailover('failover-1');
+    const leader = await settled();
+    const [stopping, gone] = followers();
+    if (stopping) Object.assign(stopping, { eligible: false, unfit: 'draining' });
+    await gone?.crash();
+    await wait(30);
+    const beginMs = performance.now();
+    expect(await ask()).toMatchObject({ code: 'no-available-node' });
+    expect(performance.now() - beginMs).toBeLessThan(700);
+    expect(leader.pauses).toBe(0);
+  });
+
+  it('claims nothing when the pause is nearly over', async () => {
+    await startVoters();
+    await startFailover('failover-1');
+    const leader = await settled();
+    const { term } = await head();
+    const [target] = followers();
+    leader.drainMs = 1_300;
+    const asking = ask(target?.id);
+    await until('the pause', () => leader.pauses > 0);
+    const pausedAtMs = performance.now();
+    leader.version = 1;
+    expect(await asking).toMatchObject({ code: 'no-available-node' });
+    expect(performance.now() - pausedAtMs).toBeLessThan(1_700);
+    expect((await head()).term).toBe(term);
+  });
+});
+
+describe('voters that refuse to answer on the bus', () => {
+  it('are asked over HTTP, in an election and in a handover', async () => {
+    await startVoters();
+    for (const voter of voters) voter.refusesOnBus = true;
+    await startFailover('failover-1');
+    await settled();
+    const [target] = followers();
+    const reply = await bare.request('failover.handover', JSON.stringify({ to: target?.id }), {
+      timeout: 5_000,
+    });
+    expect(reply.json()).toMatchObject({ leaderId: target?.id });
   });
 });
 

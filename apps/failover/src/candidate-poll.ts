@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { PollReply } from '#libs/contracts';
+import { PollReply, Problem } from '#libs/contracts';
 import { type Deferred, deferred } from '#libs/kernel';
 import { Bus, BusError, type BusLogger } from '#libs/messaging';
 import { isBestPossible } from './domain/election-choice.js';
@@ -62,7 +62,9 @@ export class CandidatePoll {
       const options = { timeoutMs: this.settings.pollByBusMs, token: node.nodeId };
       return await this.bus.request('election.poll', request, options);
     } catch (error) {
-      if (!(error instanceof BusError)) throw error;
+      // A node that refuses to answer may do so only on the bus; if not, it is as good as silent.
+      if (!(error instanceof BusError || error instanceof Problem)) throw error;
+      this.logger.debug({ nodeId: node.nodeId, reason: error.message }, 'a voter did not answer on the bus');
       return undefined;
     }
   }
@@ -71,10 +73,12 @@ export class CandidatePoll {
 /** A poll under way: answers come one by one, and how long to wait for more depends on what came. */
 export class RunningPoll {
   readonly replies: PollReply[] = [];
+  readonly asked: number;
   private waiting: number;
   private news: Deferred<void> = deferred<void>();
 
   constructor(questions: readonly Promise<PollReply | undefined>[]) {
+    this.asked = questions.length;
     this.waiting = questions.length;
     for (const question of questions) {
       question.then(

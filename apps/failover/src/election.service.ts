@@ -160,6 +160,11 @@ export class ElectionService {
     return reply.incarnation <= (this.detector.incarnationOf(reply.nodeId) ?? 0) && this.isOut(reply.nodeId);
   }
 
+  /** Not worth waiting for, although it may not have been judged yet. */
+  looksOut(nodeId: string): boolean {
+    return this.isOut(nodeId) || this.detector.view(nodeId, this.clock.monotonicMs()) === 'lost';
+  }
+
   private isOut(nodeId: string): boolean {
     const verdict = this.detector.verdictOn(nodeId);
     return verdict !== undefined && (verdict.verdict === 'failed' || verdict.reason === 'cannot-lead');

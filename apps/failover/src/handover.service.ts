@@ -1,11 +1,19 @@
 import { Injectable } from '@nestjs/common';
-import { type HandoverReply, NodePing, PauseReply, type PollReply, Problem } from '#libs/contracts';
+import {
+  type HandoverReply,
+  type LeaderElected,
+  NodePing,
+  PauseReply,
+  type PollReply,
+  Problem,
+} from '#libs/contracts';
 import { type Clock, sleep } from '#libs/kernel';
 import type { BusLogger } from '#libs/messaging';
 import { CandidatePoll } from './candidate-poll.js';
-import { mayClaim, prepare } from './domain/handover-plan.js';
+import { levelWithinMs, mayClaim, prepare } from './domain/handover-plan.js';
+import type { KnownNode } from './domain/node-directory.js';
 import { ElectionService } from './election.service.js';
-import type { HeadRow } from './head.store.js';
+import { HeadLocked, type HeadRow } from './head.store.js';
 import { HeadWatch } from './head-watch.js';
 import type { HttpCalls } from './http-calls.js';
 import { NodeWatch } from './node-watch.js';
@@ -14,8 +22,8 @@ const PREPARE_FOR_MS = 2_000;
 const ASK_EVERY_MS = 50;
 /** The leader's pause ends by itself after this long. */
 const PAUSE_MS = 2_000;
-/** The claim must be made well within the pause. */
-const LEVEL_WITHIN_MS = 1_000;
+/** Kept of the pause for the claim: it waits 100 ms for a lock, and commits. */
+const CLAIM_TAKES_MS = 500;
 const CALL_TIMEOUT_MS = 500;
 const PAUSE_CALL_TIMEOUT_MS = 1_500;
 const POLL_GRACE_MS = 100;
@@ -58,8 +66,8 @@ export class HandoverService {
 
     const beginMs = this.clock.monotonicMs();
     const paused = await this.pause(leader.address, head.term);
-    const level = await this.waitUntilLevel(head, paused, target.nodeId);
-    const elected = await this.elections.claim({
+    const level = await this.waitUntilLevel(head, paused, target.nodeId, beginMs);
+    const elected = await this.claim({
       seenTerm: head.term,
       suspect: leaderId,
       winner: level,
@@ -72,6 +80,22 @@ export class HandoverService {
     return { term: elected.term, leaderId: elected.leaderId, durationMs: this.sinceMs(beginMs) };
   }
 
+  private async claim(claim: Parameters<ElectionService['claim']>[0]): Promise<LeaderElected | undefined> {
+    try {
+      return await this.elections.claim(claim);
+    } catch (error) {
+      if (error instanceof HeadLocked) {
+        throw new Problem(
+          'cluster-busy',
+          'the old leader has not finished its last write',
+          {},
+          { cause: error },
+        );
+      }
+      throw new Problem('storage-unavailable', 'the claim was not confirmed', {}, { cause: error });
+    }
+  }
+
   private async findTarget(
     head: HeadRow,
     leaderId: string,
@@ -81,11 +105,13 @@ export class HandoverService {
     const beginMs = this.clock.monotonicMs();
     for (;;) {
       const leaderVersion = await this.versionOf(address);
+      const { replies, asked } = await this.askVoters(head, leaderId, wanted);
       const step = prepare({
         leaderId,
         leaderVersion,
         wanted,
-        replies: await this.askVoters(head, leaderId, wanted),
+        replies,
+        asked,
         elapsedMs: this.sinceMs(beginMs),
         patienceMs: PREPARE_FOR_MS,
       });
@@ -96,16 +122,22 @@ export class HandoverService {
     }
   }
 
-  private async askVoters(head: HeadRow, leaderId: string, wanted: string | undefined): Promise<PollReply[]> {
+  private async askVoters(
+    head: HeadRow,
+    leaderId: string,
+    wanted: string | undefined,
+  ): Promise<{ replies: PollReply[]; asked: number }> {
     const about = { term: head.term, suspect: null };
     if (wanted !== undefined) {
       // Asked even when it is an observer: it says so itself.
       const node = this.nodes.directory.get(wanted);
       const reply = node && (await this.polls.ask(node, about));
-      return reply ? [reply] : [];
+      return { replies: reply ? [reply] : [], asked: 1 };
     }
-    const poll = this.polls.start(about, (node) => node.nodeId === leaderId);
-    return poll.settle(head, POLL_GRACE_MS, () => this.clock.monotonicMs());
+    const leaveOut = ({ nodeId }: KnownNode) => nodeId === leaderId || this.elections.looksOut(nodeId);
+    const poll = this.polls.start(about, leaveOut);
+    const replies = await poll.settle(head, POLL_GRACE_MS, () => this.clock.monotonicMs());
+    return { replies, asked: poll.asked };
   }
 
   private async versionOf(address: string): Promise<number> {
@@ -135,12 +167,19 @@ export class HandoverService {
     head: HeadRow,
     paused: { term: number; version: number; chain: string },
     targetId: string,
+    askedAtMs: number,
   ): Promise<PollReply> {
-    const beginMs = this.clock.monotonicMs();
     const node = this.nodes.directory.get(targetId);
-    while (node && this.sinceMs(beginMs) < LEVEL_WITHIN_MS) {
-      const reply = await this.polls.ask(node, { term: head.term, suspect: null });
-      if (reply && mayClaim(paused, reply)) return reply;
+    const leftMs = () =>
+      levelWithinMs({
+        askedAgoMs: this.sinceMs(askedAtMs),
+        lastsMs: PAUSE_MS,
+        claimTakesMs: CLAIM_TAKES_MS,
+      });
+    while (node && leftMs() > 0) {
+      const asking = this.polls.ask(node, { term: head.term, suspect: null });
+      const reply = await Promise.race([asking, sleep(leftMs())]);
+      if (reply && mayClaim(paused, reply) && leftMs() > 0) return reply;
       await sleep(2);
     }
     // The old leader goes on by itself when its pause ends.

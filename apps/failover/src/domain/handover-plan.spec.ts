@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { PollReply } from '#libs/contracts';
-import { mayClaim, type Preparation, prepare } from './handover-plan.js';
+import { levelWithinMs, mayClaim, type Preparation, prepare } from './handover-plan.js';
 
 const CHAIN = 'a'.repeat(64);
 const reply = (nodeId: string, change: Partial<PollReply> = {}): PollReply => ({
@@ -16,11 +16,14 @@ const reply = (nodeId: string, change: Partial<PollReply> = {}): PollReply => ({
   healthy: true,
   ...change,
 });
+const draining = (nodeId: string) => reply(nodeId, { eligible: false, reason: 'draining' });
+const syncing = (nodeId: string) => reply(nodeId, { eligible: false, reason: 'syncing' });
 const ask = (change: Partial<Preparation>): Preparation => ({
   leaderId: 'node-1',
   leaderVersion: 10,
   wanted: undefined,
   replies: [],
+  asked: 2,
   elapsedMs: 0,
   patienceMs: 1_000,
   ...change,
@@ -46,6 +49,16 @@ const cases: [string, Partial<Preparation>, string][] = [
     { replies: [reply('node-2', { eligible: false, reason: 'storage-unavailable' })], elapsedMs: 1_000 },
     'no-available-node',
   ],
+  ['all others are stopping', { replies: [draining('node-2'), draining('node-3')] }, 'no-available-node'],
+  ['the others that are left are stopping', { asked: 1, replies: [draining('node-2')] }, 'no-available-node'],
+  ['no other is left', { asked: 0 }, 'no-available-node'],
+  ['one is stopping, one does not answer', { replies: [draining('node-2')] }, 'ask-again'],
+  ['one is stopping, one is syncing', { replies: [draining('node-2'), syncing('node-3')] }, 'ask-again'],
+  [
+    'the one asked for is stopping',
+    { wanted: 'node-2', asked: 1, replies: [draining('node-2')] },
+    'no-available-node',
+  ],
   [
     'an observer',
     { wanted: 'node-4', replies: [reply('node-4', { eligible: false, reason: 'observer' })] },
@@ -60,6 +73,13 @@ describe('prepare', () => {
     const shown =
       next.step === 'pause' ? `pause ${next.target.nodeId}` : next.step === 'refuse' ? next.code : next.step;
     expect(shown).toBe(expected);
+  });
+});
+
+describe('levelWithinMs', () => {
+  it('leaves the time that a claim takes before the pause ends', () => {
+    const left = (askedAgoMs: number) => levelWithinMs({ askedAgoMs, lastsMs: 2_000, claimTakesMs: 500 });
+    expect([left(20), left(1_400), left(1_500), left(2_600)]).toEqual([1_480, 100, 0, 0]);
   });
 });
 

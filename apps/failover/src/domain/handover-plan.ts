@@ -11,6 +11,8 @@ export interface Preparation {
   /** The node asked for; undefined = whoever fits best. */
   wanted: string | undefined;
   replies: readonly PollReply[];
+  /** How many voters were asked, the leader left out: all that are not known to be gone. */
+  asked: number;
   elapsedMs: number;
   patienceMs: number;
 }
@@ -31,13 +33,30 @@ export function prepare(input: Preparation): PreparationStep {
   if (target) return { step: 'pause', target };
   const observer = asked.find((reply) => reply.nodeId === wanted && reply.reason === 'observer');
   if (observer) return refuse('precondition-failed', `${observer.nodeId} is an observer and never leads`);
-  if (elapsedMs < patienceMs) return { step: 'ask-again' };
+  // A whole cluster that stops: whoever waits for one to take over only delays the end.
+  const never = asked.length >= input.asked && asked.every(isUnfitForGood);
+  if (elapsedMs < patienceMs && !never) return { step: 'ask-again' };
   return refuse('no-available-node', whyNone(asked, input));
+}
+
+/**
+ * What of the pause is left for the target to become level. The pause began no earlier than it was asked for, and a
+ * claim that arrives after its end could cut off writes that the old leader has taken again.
+ */
+export function levelWithinMs(pause: { askedAgoMs: number; lastsMs: number; claimTakesMs: number }): number {
+  return Math.max(0, pause.lastsMs - pause.claimTakesMs - pause.askedAgoMs);
 }
 
 /** While the leader pauses: the target must have what the leader finished before it stopped. */
 export function mayClaim(paused: Head, target: PollReply): boolean {
   return target.eligible && target.version === paused.version && target.chain === paused.chain;
+}
+
+/** Other reasons pass by themselves within moments. */
+const UNFIT_FOR_GOOD: readonly (string | null)[] = ['observer', 'draining', 'wrong-database'];
+
+function isUnfitForGood(reply: PollReply): boolean {
+  return !reply.eligible && UNFIT_FOR_GOOD.includes(reply.reason);
 }
 
 function isReady(reply: PollReply, { leaderVersion }: Preparation): boolean {
