@@ -29,6 +29,8 @@ export function bootstrapSql(options: { passwords: Record<ServiceRole, string> }
 end $$;
 alter role ${role} with login nosuperuser nocreatedb nocreaterole noreplication password ${escapeLiteral(password)};
 alter role ${role} set transaction_timeout = '${TRANSACTION_TIMEOUT}';
+-- The severity of a message comes in the server's language, and only a superuser may choose that.
+alter role ${role} set lc_messages = 'C';
 alter role ${role} set tcp_keepalives_idle = 2;
 alter role ${role} set tcp_keepalives_interval = 1;
 alter role ${role} set tcp_keepalives_count = 3;

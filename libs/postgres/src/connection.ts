@@ -1,6 +1,12 @@
 import { Client, type ClientConfig } from 'pg';
 import { deferred } from '#libs/kernel';
-import { classify, isServerError, OutcomeUnknown, StorageUnavailable } from './errors.js';
+import {
+  classify,
+  isDurabilityWarning,
+  isServerError,
+  OutcomeUnknown,
+  StorageUnavailable,
+} from './errors.js';
 import { UnsafeInteger } from './value-types.js';
 
 export interface Statement {
@@ -23,9 +29,6 @@ export type ServerRole = 'primary' | 'standby' | 'unknown';
 export interface Queryable {
   query<R extends object = Record<string, unknown>>(statement: Statement): Promise<Rows<R>>;
 }
-
-/** A commit whose wait for the synchronous standby was cancelled is reported as done, with this warning. */
-const WARNING = '01000';
 
 const READY_AFTER_ERROR_MS = 500;
 
@@ -59,7 +62,7 @@ export class Connection extends Client implements Queryable {
       this.#onReady?.();
     });
     this.on('notice', (notice) => {
-      if (notice.code === WARNING && notice.severity === 'WARNING') this.#undurable = notice.message;
+      if (isDurabilityWarning(notice)) this.#undurable = notice.message;
     });
   }
 

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { classify, DataError, isDataError, OutcomeUnknown, StatementRefused, unavailable } from './errors.js';
+import {
+  classify,
+  DataError,
+  isDataError,
+  isDurabilityWarning,
+  OutcomeUnknown,
+  StatementRefused,
+  unavailable,
+} from './errors.js';
 
 function serverError(code: string, severity = 'ERROR'): Error {
   return Object.assign(new Error('of the server'), { code, severity });
@@ -35,9 +43,24 @@ describe('classify', () => {
     expect(isDataError(error)).toBe(false);
   });
 
+  it('needs no English: an error is known by its code', () => {
+    expect(classify(serverError('23505', 'FEHLER'))).toBeInstanceOf(DataError);
+    expect(classify(serverError('55P03', 'ERREUR'))).toBeInstanceOf(StatementRefused);
+    for (const code of ['25P04', '57P01', '53200', 'XX000']) {
+      expect(classify(serverError(code, 'SCHWERWIEGEND'))).toBeInstanceOf(OutcomeUnknown);
+    }
+  });
+
   it('keeps the cause', () => {
     const cause = serverError('23505');
     expect(classify(cause).cause).toBe(cause);
+  });
+});
+
+describe('isDurabilityWarning', () => {
+  it('sees 01000, in whatever language it is said', () => {
+    expect(isDurabilityWarning({ code: '01000' })).toBe(true);
+    expect(isDurabilityWarning({ code: '00000' })).toBe(false);
   });
 });
 

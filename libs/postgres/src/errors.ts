@@ -61,15 +61,38 @@ export function classify(error: unknown): Error {
   }
   const { code, severity, message } = error;
   const text = `${message} (${code})`;
-  // FATAL and PANIC end the connection: whether a commit got through is not said.
-  const fatal = severity !== undefined && severity !== 'ERROR';
-  if (fatal || code.startsWith('08') || code.startsWith('57P') || code === COMPLETION_UNKNOWN) {
+  if (
+    endsConnection(code, severity) ||
+    code.startsWith('08') ||
+    code.startsWith('57P') ||
+    code === COMPLETION_UNKNOWN
+  ) {
     return new OutcomeUnknown(text, { cause: error });
   }
   // The time-out of a statement has rolled back by all we know; as a time-out it still counts as unknown.
   if (code === QUERY_CANCELED) return new OutcomeUnknown(text, { cause: error });
   if (code.startsWith('22') || code.startsWith('23')) return new DataError(text, code, { cause: error });
   return new StatementRefused(text, code, { cause: error });
+}
+
+/** Classes 53, 57, 58, F0, XX, and the time-outs of idling and of transactions: what a running session dies of. */
+const DEADLY = /^(?:53|57|58|F0|XX|25P03|25P04)/;
+
+/**
+ * FATAL and PANIC end the connection: whether a commit got through is not said. The driver has only the severity in
+ * the server's language; when that is another one, the codes that can be fatal are taken to be.
+ */
+function endsConnection(code: string, severity: string | undefined): boolean {
+  if (severity === 'ERROR') return false;
+  return severity === 'FATAL' || severity === 'PANIC' || DEADLY.test(code);
+}
+
+/** A commit whose wait for the synchronous standby was cancelled is reported as done, with this warning. */
+const WARNING = '01000';
+
+/** By the code alone: the word for its severity is in the server's language. */
+export function isDurabilityWarning(notice: { code: string | undefined }): boolean {
+  return notice.code === WARNING;
 }
 
 export function unavailable(what: string, cause: unknown): StorageUnavailable {
