@@ -20,6 +20,8 @@ export interface LaneOptions {
   queuedBytes: number;
   /** Heap that a value may take before its worker is given up. */
   heapMb: number;
+  /** How far behind event loops the worker stands in line for a core, 0-19. */
+  niceness: number;
 }
 
 /** How a task ended that has no result. `failed` and `not-reached` are nothing that the value could help. */
@@ -101,6 +103,7 @@ export class ValueLane {
     const worker = new Worker(WORKER, {
       resourceLimits: { maxOldGenerationSizeMb: this.options.heapMb },
       execArgv: [],
+      workerData: { niceness: this.options.niceness },
     });
     worker.unref();
     worker.on('message', (message: WorkerMessage) => this.receive(worker, message));

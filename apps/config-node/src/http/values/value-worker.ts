@@ -1,4 +1,6 @@
-import { parentPort } from 'node:worker_threads';
+import { setPriority } from 'node:os';
+import { platform } from 'node:process';
+import { parentPort, workerData } from 'node:worker_threads';
 import { checkValue } from './check-value.ts';
 import { type DiffSide, unifiedDiff } from './unified-diff.ts';
 import type { ValueFault } from './value-fault.ts';
@@ -30,5 +32,8 @@ function tell(message: WorkerMessage): void {
   parentPort?.postMessage(message);
 }
 
+const { niceness }: { niceness: number } = workerData;
+// On Linux a priority is the thread's own; elsewhere it would be the whole process's.
+if (platform === 'linux' && niceness > 0) setPriority(niceness);
 parentPort?.on('message', (task: ValueTask) => tell(perform(task)));
 tell({ type: 'ready' });

@@ -63,6 +63,7 @@ describe('a lane', { timeout: 30_000 }, () => {
       queued: 10,
       queuedBytes: 10_000_000,
       heapMb: 64,
+      niceness: 0,
     });
     const yaml = { type: 'check' as const, contentType: 'application/yaml', value: slowYaml };
     const json = { type: 'check' as const, contentType: 'application/json', value: Buffer.from('1') };
@@ -76,7 +77,14 @@ describe('a lane', { timeout: 30_000 }, () => {
   });
 
   it('does not begin what has waited for too long', async () => {
-    const lane = new ValueLane({ taskMs: 400, waitMs: 50, queued: 10, queuedBytes: 10_000_000, heapMb: 64 });
+    const lane = new ValueLane({
+      taskMs: 400,
+      waitMs: 50,
+      queued: 10,
+      queuedBytes: 10_000_000,
+      heapMb: 64,
+      niceness: 0,
+    });
     const yaml = { type: 'check' as const, contentType: 'application/yaml', value: slowYaml };
     const [, second] = await Promise.all([lane.run(yaml, 1), lane.run(yaml, 1)]);
     await lane.stop();
@@ -84,7 +92,14 @@ describe('a lane', { timeout: 30_000 }, () => {
   });
 
   it('refuses what it has no room for, instead of growing', async () => {
-    const lane = new ValueLane({ taskMs: 1_000, waitMs: 5_000, queued: 2, queuedBytes: 100, heapMb: 64 });
+    const lane = new ValueLane({
+      taskMs: 1_000,
+      waitMs: 5_000,
+      queued: 2,
+      queuedBytes: 100,
+      heapMb: 64,
+      niceness: 0,
+    });
     const json = { type: 'check' as const, contentType: 'application/json', value: Buffer.from('1') };
     const running = [lane.run(json, 1), lane.run(json, 60)];
     expect(() => lane.run(json, 60)).toThrow('cluster-busy');

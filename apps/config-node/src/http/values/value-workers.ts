@@ -32,6 +32,7 @@ export class ValueWorkers {
     queued: 4_096,
     queuedBytes: 32 * MB,
     heapMb: 64,
+    niceness: 0,
   });
   private readonly large = new ValueLane({
     taskMs: TASK_MS,
@@ -39,6 +40,7 @@ export class ValueWorkers {
     queued: 64,
     queuedBytes: 32 * MB,
     heapMb: 192,
+    niceness: 10,
   });
 
   /** Throws 422 `invalid-value` unless the bytes are a value of their type. `where` names the value in a change set. */
