@@ -48,10 +48,15 @@ describe('a follower', () => {
     const follower = await lab.node('node-2', { mayLead: false });
     await publish(leader, 1);
     await until(() => isLevel(leader, follower), 'level');
-    const begun = performance.now();
-    await publish(leader, 1);
-    await until(() => isLevel(leader, follower), 'level again');
-    expect(performance.now() - begun).toBeLessThan(500);
+    // Without the broadcast it would take a second and more each time; what else the machine does may delay some.
+    const tookMs: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const begun = performance.now();
+      await publish(leader, 1);
+      await until(() => isLevel(leader, follower), 'level again');
+      tookMs.push(performance.now() - begun);
+    }
+    expect(Math.min(...tookMs)).toBeLessThan(500);
     expect(follower.engine.host.isStale()).toBe(false);
     expect(follower.engine.leadership.role).toBe('observer');
     expect(follower.engine.leadership.leader).toEqual({ id: 'node-1', address: leader.address });
