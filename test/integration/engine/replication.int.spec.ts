@@ -59,7 +59,7 @@ describe('a follower', () => {
     expect(Math.min(...tookMs)).toBeLessThan(500);
     expect(follower.engine.host.isStale()).toBe(false);
     expect(follower.engine.leadership.role).toBe('observer');
-    expect(follower.engine.leadership.leader).toEqual({ id: 'node-1', address: leader.address });
+    expect(follower.engine.leadership.leader).toMatchObject({ id: 'node-1', address: leader.address });
     expect(dump(follower)).toEqual(dump(leader));
   });
 
