@@ -114,6 +114,17 @@ describe('a crash', () => {
     expect(refuse(3_290)).toEqual(['node-2 process-down']);
   });
 
+  it('that another witness calls by another name is not argued about', () => {
+    const bench = new Bench();
+    bench.give({ type: 'tether-closed', nodeId: 'node-2', nowMs: bench.nowMs });
+    bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: bench.nowMs });
+    bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: bench.nowMs + 21 });
+    bench.confirm('node-2', 'failed', 'process-down');
+    bench.confirm('node-2', 'failed', 'unresponsive');
+    const alive = ['node-1', 'node-3'];
+    expect(bench.run(3_000, { beats: alive, pings: alive })).toEqual([]);
+  });
+
   it('is seen on the connection that was tied before the incarnation was known', () => {
     const bench = new Bench();
     bench.give({ type: 'tether-open', nodeId: 'node-2', nowMs: 3_001 });

@@ -246,7 +246,7 @@ export class FailureDetector {
       node.timesRefuted = 0;
       return this.maybeClear(node);
     }
-    const judged = node.verdict?.reason === assessment.reason && !node.verdictIsOld;
+    const judged = !node.verdictIsOld && isSaidBy(node.verdict, assessment.reason);
     if (judged || node.asking === assessment.reason) return [];
     if (nowMs < node.askAgainAtMs && node.asking === undefined) return [];
     // Only fresh refusals speak during the round after a pause of our own.
@@ -294,4 +294,12 @@ export class FailureDetector {
     const { hearingSinceMs, writingSinceMs, leader } = this;
     return { nowMs, hearingSinceMs, writingSinceMs, leader };
   }
+}
+
+const FAILURES: readonly VerdictReason[] = ['process-down', 'unresponsive'];
+
+/** Two witnesses may find the same node failed for different reasons: once is enough, or each would correct the other for ever. */
+function isSaidBy(verdict: Watched['verdict'], reason: VerdictReason): boolean {
+  if (verdict?.verdict === 'failed' && FAILURES.includes(reason)) return true;
+  return verdict?.reason === reason;
 }
