@@ -11,6 +11,7 @@ export const STATUS_REASONS = [
   'syncing', // degraded: new or behind, never yet level with the head
   'stale', // degraded: has not learnt of a head that it has applied
   'overloaded', // degraded: event loop lag or its own health body says so
+  'not-ready', // degraded: /health fails again and again although the node is alive
   'bus-partitioned', // degraded: heartbeats silent, pings answered
   'unreachable', // degraded: pings fail, heartbeats arrive
   'cannot-lead', // degraded: a leader that can no longer commit

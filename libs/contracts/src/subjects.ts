@@ -85,6 +85,22 @@ export const NodeVerdict = z.object({
 });
 export type NodeVerdict = z.infer<typeof NodeVerdict>;
 
+/**
+ * Whether a node is kept out of the rotation: drained by an operator, or quarantined because it failed again and again.
+ * From failover to the registry. It outlives the node's process; the greatest `seq` counts.
+ */
+export const NodeHold = z.object({
+  nodeId: NodeId,
+  seq: z.number().int().positive(),
+  drained: z.boolean(),
+  /** Null = not quarantined; else when the quarantine ends by itself. */
+  quarantinedUntil: Time.nullable(),
+  by: z.string(),
+  why: z.string(),
+  at: Time,
+});
+export type NodeHold = z.infer<typeof NodeHold>;
+
 export const ElectionTimings = z.object({
   /** From the first evidence to the verdict. */
   detectMs: z.number().nonnegative(),
@@ -171,6 +187,11 @@ export const FACTS = {
     schema: NodeVerdict,
     durable: true,
     meaning: 'Failover withdrew its judgement of a node.',
+  },
+  'node.hold': {
+    schema: NodeHold,
+    durable: true,
+    meaning: 'A node was drained or quarantined, or is no longer.',
   },
   'leader.elected': { schema: LeaderElected, durable: true, meaning: 'A term began.' },
   'leader.lost': {
@@ -289,6 +310,7 @@ const Election = z.object({
 });
 export const ElectionsRequest = z.object({ limit: z.number().int().min(1).max(1_000).default(50) });
 export const ElectionsReply = z.object({ elections: z.array(Election) });
+export const HoldsReply = z.object({ holds: z.array(NodeHold) });
 
 /** Subject -> request and reply. `{nodeId}` in `election.poll` is a token of the subject. */
 export const QUESTIONS = {
@@ -327,6 +349,11 @@ export const QUESTIONS = {
     request: ElectionsRequest,
     reply: ElectionsReply,
     meaning: 'Past elections, newest first.',
+  },
+  'failover.holds': {
+    request: z.object({}),
+    reply: HoldsReply,
+    meaning: 'Nodes that are drained or quarantined.',
   },
   'sync.pull': { request: PullRequest, reply: PullReply, meaning: 'Changes after a version, from any node.' },
 } as const;
