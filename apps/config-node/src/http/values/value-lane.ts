@@ -1,13 +1,15 @@
-import { Worker } from 'node:worker_threads';
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { Problem } from '#libs/contracts';
 import { systemClock } from '#libs/kernel';
 import type { ValueTask, ValueTaskResult, WorkerMessage } from './value-worker.ts';
 
 /** From sources Node runs the worker as it is; the build has the same file compiled. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? './value-worker.ts' : './value-worker.js',
-  import.meta.url,
+const WORKER = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './value-worker.ts' : './value-worker.js', import.meta.url),
 );
+/** Nothing of what the worker is given lives long. */
+const SEMI_SPACE_MB = 8;
 
 export interface LaneOptions {
   /** A task that takes longer loses its worker. */
@@ -18,10 +20,12 @@ export interface LaneOptions {
   queued: number;
   /** Bytes of values that may wait for the worker. */
   queuedBytes: number;
-  /** Heap that a value may take before its worker is given up. */
+  /** Heap that a value may take before it is the end of its worker. */
   heapMb: number;
   /** How far behind event loops the worker stands in line for a core, 0-19. */
   niceness: number;
+  /** A worker that has had nothing to do for so long is let go. */
+  idleMs: number;
 }
 
 /** How a task ended that has no result. `failed` and `not-reached` are nothing that the value could help. */
@@ -35,18 +39,24 @@ interface Waiting {
 }
 
 /**
- * One worker thread and the tasks that wait for it, one at a time. A value that keeps the worker for too long, or
- * takes too much memory, is the end of the worker, not of the process; the next task gets a new one.
+ * One worker and the tasks that wait for it, one at a time. A value that keeps the worker for too long, or takes too
+ * much memory, is the end of the worker, and the next task gets a new one. The worker is a process: a thread that
+ * runs out of heap in one large allocation takes its whole process along, whatever its resource limits.
  */
 export class ValueLane {
-  private worker: Worker | undefined;
+  private worker: ChildProcess | undefined;
   private ready = false;
   private current: Waiting | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private idleTimer: NodeJS.Timeout | undefined;
   private queue: Waiting[] = [];
   private waitingBytes = 0;
 
   constructor(private readonly options: LaneOptions) {}
+
+  get hasWorker(): boolean {
+    return this.worker !== undefined;
+  }
 
   /** Throws `cluster-busy` at once when too much waits already. */
   run(task: ValueTask, bytes: number): Promise<ValueTaskResult | TaskFailure> {
@@ -65,7 +75,11 @@ export class ValueLane {
     const left = this.queue;
     this.queue = [];
     for (const waiting of left) waiting.settle('failed');
-    await this.worker?.terminate();
+    const { worker } = this;
+    if (worker === undefined) return;
+    const ended = new Promise((resolve) => worker.once('exit', resolve));
+    this.giveUp(worker, 'failed');
+    await ended;
   }
 
   private next(): void {
@@ -88,34 +102,32 @@ export class ValueLane {
     }
   }
 
-  private dispatch(worker: Worker, { task }: Waiting): void {
+  private dispatch(worker: ChildProcess, { task }: Waiting): void {
     this.timer = setTimeout(() => this.giveUp(worker, 'timed-out'), this.options.taskMs);
-    if (task.type === 'diff') {
-      worker.postMessage(task);
-      return;
-    }
-    // A copy of its own: cloning a view would copy all of the memory that it is a part of.
-    const value = new Uint8Array(task.value);
-    worker.postMessage({ ...task, value }, [value.buffer]);
+    // A worker that can be told nothing any more has ended or is about to, and says so itself.
+    worker.send(task, () => undefined);
   }
 
   private start(): void {
-    const worker = new Worker(WORKER, {
-      resourceLimits: { maxOldGenerationSizeMb: this.options.heapMb },
-      execArgv: [],
-      workerData: { niceness: this.options.niceness },
+    const { heapMb, niceness } = this.options;
+    const worker = fork(WORKER, [String(niceness)], {
+      serialization: 'advanced',
+      execArgv: [`--max-old-space-size=${heapMb}`, `--max-semi-space-size=${SEMI_SPACE_MB}`],
+      env: {},
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     worker.unref();
+    worker.channel?.unref();
     worker.on('message', (message: WorkerMessage) => this.receive(worker, message));
-    worker.on('error', (error: NodeJS.ErrnoException) =>
-      this.giveUp(worker, error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'out-of-memory' : 'failed'),
+    worker.on('error', () => this.giveUp(worker, 'failed'));
+    worker.on('exit', (_code, signal) =>
+      this.giveUp(worker, signal === 'SIGABRT' ? 'out-of-memory' : 'failed'),
     );
-    worker.on('exit', () => this.giveUp(worker, 'failed'));
     this.worker = worker;
     this.ready = false;
   }
 
-  private receive(worker: Worker, message: WorkerMessage): void {
+  private receive(worker: ChildProcess, message: WorkerMessage): void {
     if (this.worker !== worker) return;
     if (message.type !== 'ready') {
       this.settle(message);
@@ -126,11 +138,11 @@ export class ValueLane {
   }
 
   /** Ends the worker together with whatever it does. */
-  private giveUp(worker: Worker, failure: TaskFailure): void {
+  private giveUp(worker: ChildProcess, failure: TaskFailure): void {
     if (this.worker !== worker) return;
     this.worker = undefined;
     this.ready = false;
-    worker.terminate().catch(() => undefined);
+    worker.kill('SIGKILL');
     this.settle(failure);
   }
 
@@ -140,5 +152,14 @@ export class ValueLane {
     this.current = undefined;
     current?.settle(outcome);
     this.next();
+    if (this.current === undefined) this.rest();
+  }
+
+  private rest(): void {
+    clearTimeout(this.idleTimer);
+    this.idleTimer = setTimeout(() => {
+      if (this.worker !== undefined && this.current === undefined) this.giveUp(this.worker, 'failed');
+    }, this.options.idleMs);
+    this.idleTimer.unref();
   }
 }

@@ -1,6 +1,4 @@
 import { setPriority } from 'node:os';
-import { platform } from 'node:process';
-import { parentPort, workerData } from 'node:worker_threads';
 import { checkValue } from './check-value.ts';
 import { type DiffSide, unifiedDiff } from './unified-diff.ts';
 import type { ValueFault } from './value-fault.ts';
@@ -29,11 +27,12 @@ function perform(task: ValueTask): ValueTaskResult {
 }
 
 function tell(message: WorkerMessage): void {
-  parentPort?.postMessage(message);
+  process.send?.(message);
 }
 
-const { niceness }: { niceness: number } = workerData;
-// On Linux a priority is the thread's own; elsewhere it would be the whole process's.
-if (platform === 'linux' && niceness > 0) setPriority(niceness);
-parentPort?.on('message', (task: ValueTask) => tell(perform(task)));
+const niceness = Number(process.argv[2]);
+if (niceness > 0) setPriority(niceness); // who is not root may only go back in line
+// Whoever started this process has gone: nobody waits for a result.
+process.on('disconnect', () => process.exit());
+process.on('message', (task: ValueTask) => tell(perform(task)));
 tell({ type: 'ready' });

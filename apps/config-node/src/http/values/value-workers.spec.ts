@@ -55,18 +55,21 @@ describe('value workers', { timeout: 30_000 }, () => {
   });
 });
 
+const LANE = {
+  taskMs: 1_000,
+  waitMs: 5_000,
+  queued: 10,
+  queuedBytes: 10_000_000,
+  heapMb: 64,
+  niceness: 0,
+  idleMs: 60_000,
+};
+const json = { type: 'check' as const, contentType: 'application/json', value: Buffer.from('1') };
+const yaml = { type: 'check' as const, contentType: 'application/yaml', value: slowYaml };
+
 describe('a lane', { timeout: 30_000 }, () => {
   it('ends a worker that takes too long, and goes on with a new one', async () => {
-    const lane = new ValueLane({
-      taskMs: 30,
-      waitMs: 5_000,
-      queued: 10,
-      queuedBytes: 10_000_000,
-      heapMb: 64,
-      niceness: 0,
-    });
-    const yaml = { type: 'check' as const, contentType: 'application/yaml', value: slowYaml };
-    const json = { type: 'check' as const, contentType: 'application/json', value: Buffer.from('1') };
+    const lane = new ValueLane({ ...LANE, taskMs: 30, waitMs: 5_000, queued: 10, queuedBytes: 10_000_000 });
     const outcomes = await Promise.all([lane.run(json, 1), lane.run(yaml, 1), lane.run(json, 1)]);
     await lane.stop();
     expect(outcomes).toEqual([
@@ -76,31 +79,33 @@ describe('a lane', { timeout: 30_000 }, () => {
     ]);
   });
 
+  it('loses a worker to a value that takes too much memory, and goes on with a new one', async () => {
+    // However the heap runs out: a thread would sometimes end the whole process with it.
+    for (const heapMb of [24, 40, 64, 96, 128]) {
+      const lane = new ValueLane({ ...LANE, taskMs: 20_000, heapMb });
+      const outcomes = await Promise.all([lane.run(yaml, 1), lane.run(json, 1)]);
+      await lane.stop();
+      expect(outcomes).toEqual(['out-of-memory', { type: 'check', fault: undefined }]);
+    }
+  });
+
+  it('lets an idle worker go, and starts another when there is work', async () => {
+    const lane = new ValueLane({ ...LANE, idleMs: 20 });
+    await lane.run(json, 1);
+    await expect.poll(() => lane.hasWorker).toBe(false);
+    await expect(lane.run(json, 1)).resolves.toEqual({ type: 'check', fault: undefined });
+    await lane.stop();
+  });
+
   it('does not begin what has waited for too long', async () => {
-    const lane = new ValueLane({
-      taskMs: 400,
-      waitMs: 50,
-      queued: 10,
-      queuedBytes: 10_000_000,
-      heapMb: 64,
-      niceness: 0,
-    });
-    const yaml = { type: 'check' as const, contentType: 'application/yaml', value: slowYaml };
+    const lane = new ValueLane({ ...LANE, taskMs: 400, waitMs: 50, queued: 10, queuedBytes: 10_000_000 });
     const [, second] = await Promise.all([lane.run(yaml, 1), lane.run(yaml, 1)]);
     await lane.stop();
     expect(second).toBe('not-reached');
   });
 
   it('refuses what it has no room for, instead of growing', async () => {
-    const lane = new ValueLane({
-      taskMs: 1_000,
-      waitMs: 5_000,
-      queued: 2,
-      queuedBytes: 100,
-      heapMb: 64,
-      niceness: 0,
-    });
-    const json = { type: 'check' as const, contentType: 'application/json', value: Buffer.from('1') };
+    const lane = new ValueLane({ ...LANE, taskMs: 1_000, waitMs: 5_000, queued: 2, queuedBytes: 100 });
     const running = [lane.run(json, 1), lane.run(json, 60)];
     expect(() => lane.run(json, 60)).toThrow('cluster-busy');
     running.push(lane.run(json, 1));

@@ -8,6 +8,9 @@ const SMALL_BYTES = 32 * 1024;
 const TASK_MS = 1_000;
 /** Less than a write may take as a whole. */
 const WAIT_MS = 3_500;
+/** A process takes some 50 ms to start: small values, which are the rule, seldom wait for that. */
+const SMALL_IDLE_MS = 600_000;
+const LARGE_IDLE_MS = 60_000;
 const MB = 1024 * 1024;
 
 /** Types whose values have a form to be checked. */
@@ -18,11 +21,11 @@ const FORMED = new Set([
   'text/x-java-properties',
 ]);
 
-/** What a value did to the thread that read it. */
+/** What a value did to the worker that read it. */
 type ValueFailure = Extract<TaskFailure, 'timed-out' | 'out-of-memory'>;
 
 /**
- * Everything that is done to the text of values: in threads of its own, bounded in time, memory and number. A legal
+ * Everything that is done to the text of values: in processes of its own, bounded in time, memory and number. A legal
  * value of 1 MiB can keep a parser busy for seconds; on the event loop that would cost a leader its office.
  */
 export class ValueWorkers {
@@ -33,6 +36,7 @@ export class ValueWorkers {
     queuedBytes: 32 * MB,
     heapMb: 64,
     niceness: 0,
+    idleMs: SMALL_IDLE_MS,
   });
   private readonly large = new ValueLane({
     taskMs: TASK_MS,
@@ -41,6 +45,7 @@ export class ValueWorkers {
     queuedBytes: 32 * MB,
     heapMb: 192,
     niceness: 10,
+    idleMs: LARGE_IDLE_MS,
   });
 
   /** Throws 422 `invalid-value` unless the bytes are a value of their type. `where` names the value in a change set. */
