@@ -11,6 +11,7 @@ import { type RunningService, startService } from '#libs/service';
 import { FaultProxy } from '#libs/testing';
 import { failoverApp } from '../../apps/failover/src/failover.app.js';
 import { loadFailoverSettings } from '../../apps/failover/src/failover.config.js';
+import { FailoverStore } from '../../apps/failover/src/failover.store.js';
 import { HeadLocked, HeadStore } from '../../apps/failover/src/head.store.js';
 import { Voter } from './failover-voter.js';
 import { openMigratedLab, type StorageLab } from './storage/storage-lab.js';
@@ -203,6 +204,28 @@ describe('a leader that freezes', () => {
     );
   });
 
+  it('is not failed again by its old verdict, published once more', async () => {
+    const store = new FailoverStore(lab.pool({ role: 'holdfast_failover' }));
+    await store.migrate();
+    const given = { nodeId: 'node-9', incarnation: 5, judgedBy: 'w', confirmedBy: [], evidence: {} };
+    const at = '2026-01-01T00:00:00.000Z';
+    const failed = { ...given, verdict: 'failed', reason: 'unresponsive', at } as const;
+    const clear = { ...given, verdict: 'clear', reason: null, at } as const;
+    const told = [await store.saveVerdict(failed), await store.saveVerdict(failed)];
+    await wait(300);
+    told.push(await store.saveVerdict(failed), await store.saveVerdict(clear));
+    await wait(300);
+    told.push(await store.saveVerdict(clear), await store.saveVerdict({ ...failed, incarnation: 4 }));
+    expect(told.map((fact) => fact && [fact.id, (fact.payload as NodeVerdict).seq])).toEqual([
+      ['node.failed/node-9/1', 1],
+      undefined,
+      ['node.failed/node-9/1', 1],
+      ['node.recovered/node-9/2', 2],
+      ['node.recovered/node-9/2', 2],
+      undefined,
+    ]);
+  });
+
   it('for less than a second leads on', async () => {
     await startVoters();
     await startFailover('failover-1');
@@ -278,6 +301,7 @@ describe('a leader that was dead before it was chosen', () => {
     leader.leads = false;
     await until('another leader', async () => (await head()).term > term + 1, 4_000);
     expect(performance.now() - claimedAtMs).toBeLessThan(2_500);
+    await until('news of it', () => elected.some((election) => election.term > term + 1));
     expect(elected.at(-1)).toMatchObject({ reason: 'process-down', previousLeaderId: dead?.id });
   });
 });

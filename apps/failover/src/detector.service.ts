@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { LeaderLost, NodeVerdict } from '#libs/contracts';
 import { type Clock, type Repeating, repeat } from '#libs/kernel';
 import { Bus, type BusLogger, FactOutbox, FactStream } from '#libs/messaging';
-import type { DetectorInput, DetectorOutput } from './domain/detector.types.js';
+import type { DetectorInput, DetectorOutput, GivenVerdict } from './domain/detector.types.js';
 import type { FailureDetector } from './domain/failure-detector.js';
 import { ElectionService, type Grounds } from './election.service.js';
 import type { FailoverSettings } from './failover.config.js';
@@ -14,8 +14,7 @@ import { WitnessService } from './witness.service.js';
 type Suspicion = Extract<DetectorOutput, { type: 'suspect' }>;
 
 /** As heard on the bus, or read from its row. */
-type HeardVerdict = Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'> &
-  Partial<Pick<NodeVerdict, 'judgedBy' | 'evidence'>>;
+type HeardVerdict = GivenVerdict & Partial<Pick<NodeVerdict, 'judgedBy' | 'evidence'>>;
 
 /** Reasons for which a leader is replaced; of another node they are only news. */
 const DEPOSING: readonly string[] = ['process-down', 'unresponsive', 'cannot-lead'];

@@ -2,12 +2,15 @@ import { Injectable } from '@nestjs/common';
 import type { NodeVerdict, QuestionReply, VerdictReason } from '#libs/contracts';
 import type { OutboxFact, OutboxRows } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
+import type { GivenVerdict } from './domain/detector.types.js';
 import { FAILOVER_MIGRATIONS } from './migrations/index.js';
 
 type Election = QuestionReply<'failover.elections'>['elections'][number];
 
 const WITNESS_LIVES_MS = 2_000;
 const FACTS_KEPT_DAYS = 7;
+/** Several witnesses come to the same verdict within milliseconds: one announcement serves all. */
+const JUST_TOLD_MS = 250;
 const LATELY = `clock_timestamp() - interval '1 second'`;
 
 type Testimony = { instanceId: string; view: 'connected' | 'lost' | 'unknown' | 'paused'; agrees: boolean };
@@ -93,7 +96,11 @@ export class FailoverStore implements OutboxRows {
     return rows;
   }
 
-  /** The fact to announce; undefined when another witness has recorded the same verdict already. */
+  /**
+   * The fact to announce. A verdict that stands already is announced again, under the id that it has: whoever said so
+   * again may have heard something else meanwhile, and so may others. Undefined when another witness has just announced
+   * it, or a newer incarnation was judged.
+   */
   async saveVerdict(verdict: NodeVerdict): Promise<OutboxFact | undefined> {
     const subject = verdict.verdict === 'clear' ? 'node.recovered' : 'node.failed';
     const { rows } = await this.pool.query<OutboxFact>({
@@ -107,10 +114,20 @@ export class FailoverStore implements OutboxRows {
           where v.incarnation < excluded.incarnation or v.incarnation = excluded.incarnation
             and (v.verdict, v.reason) is distinct from (excluded.verdict, excluded.reason)
           returning seq
+        ), f as (
+          insert into failover.facts (id, subject, payload)
+          select $9::text || '/' || $1 || '/' || seq, $9::text, $10::jsonb || jsonb_build_object('seq', seq) from v
+          returning id, subject, payload
         )
-        insert into failover.facts (id, subject, payload)
-        select $9::text || '/' || $1 || '/' || seq, $9::text, $10::jsonb from v
-        returning id, subject, payload`,
+        select id, subject, payload from f
+        union all
+        select $9::text || '/' || $1 || '/' || seq, $9::text, $10::jsonb || jsonb_build_object('seq', seq)
+          from failover.verdicts
+          where not exists (select from v) and node_id = $1 and incarnation = $2
+            and (verdict, reason) is not distinct from ($3, $4)
+            and not exists (select from failover.facts as told
+              where told.id = $9::text || '/' || $1 || '/' || verdicts.seq
+                and told.at > clock_timestamp() - interval '${JUST_TOLD_MS} ms')`,
       values: [
         verdict.nodeId,
         verdict.incarnation,
@@ -128,12 +145,10 @@ export class FailoverStore implements OutboxRows {
   }
 
   /** Verdicts that stand, for a witness that has just started or to whom the bus is silent. */
-  async verdicts(): Promise<Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'>[]> {
-    const { rows } = await this.pool.query<
-      Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'>
-    >({
+  async verdicts(): Promise<GivenVerdict[]> {
+    const { rows } = await this.pool.query<GivenVerdict>({
       name: 'failover.verdicts',
-      text: 'select node_id as "nodeId", incarnation, verdict, reason from failover.verdicts',
+      text: 'select node_id as "nodeId", incarnation, verdict, reason, seq from failover.verdicts',
     });
     return rows;
   }

@@ -77,6 +77,11 @@ export const NodeVerdict = z.object({
   incarnation: Incarnation,
   verdict: z.enum(['failed', 'degraded', 'clear']),
   reason: z.enum(VERDICT_REASONS).nullable(),
+  /**
+   * Counts up for ever per node: a fact is published again from its row, so an older one may come after a newer one.
+   * A receiver applies what is not less. Absent when it could not be recorded.
+   */
+  seq: z.number().int().positive().optional(),
   /** The failover instance that judged, and those that confirmed. */
   judgedBy: z.string(),
   confirmedBy: z.array(z.string()),

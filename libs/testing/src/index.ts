@@ -17,6 +17,7 @@ export {
   pssBytes,
   rssBytes,
 } from './cluster/processes.js';
+export { ProxiedNode } from './cluster/proxied-node.js';
 export { pause, until } from './cluster/wait.js';
 export { FaultProxy } from './fault-proxy.js';
 export { checkHistory, describeViolations } from './history/check.js';

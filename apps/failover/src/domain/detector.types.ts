@@ -1,6 +1,8 @@
 import type { NodeVerdict, VerdictReason } from '#libs/contracts';
 import type { Assessment, DetectorTimings } from './evidence.js';
 
+export type GivenVerdict = Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason' | 'seq'>;
+
 export type DetectorInput =
   | { type: 'tick'; nowMs: number }
   | { type: 'known'; nodeId: string; incarnation: number; nowMs: number }
@@ -34,7 +36,7 @@ export type DetectorInput =
   /** Given by us after the others were asked, or heard from another witness. */
   | {
       type: 'verdict';
-      verdict: Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'reason'>;
+      verdict: GivenVerdict;
       nowMs: number;
     }
   /** The others did not confirm it; `alone`: there was nobody who could, and this witness may not judge by itself. */

@@ -80,7 +80,24 @@ function show(output: DetectorOutput): string {
 const tellsOf = (bench: Bench, nodeId: string) =>
   bench.outputs.filter((output) => output.nodeId === nodeId).map(show);
 const clear = (nodeId: string) => ({ nodeId, incarnation: 7, verdict: 'clear', reason: null }) as const;
+const judgedAs = (verdict: 'failed' | 'clear', seq: number) =>
+  ({ ...clear('node-2'), verdict, reason: verdict === 'failed' ? 'unresponsive' : null, seq }) as const;
 const refuted = { nodeId: 'node-2', reason: 'process-down', alone: false } as const;
+
+describe('a verdict that is heard', () => {
+  it('counts unless a later one was heard before', () => {
+    const bench = new Bench();
+    const hear = (verdict: 'failed' | 'clear', seq: number) =>
+      bench.give({ type: 'verdict', verdict: judgedAs(verdict, seq), nowMs: 3_010 });
+    hear('failed', 3);
+    expect(bench.detector.verdictOn('node-2')?.reason).toBe('unresponsive');
+    hear('clear', 4);
+    hear('failed', 3);
+    expect(bench.detector.verdictOn('node-2')).toBeUndefined();
+    hear('failed', 5);
+    expect(bench.detector.verdictOn('node-2')?.reason).toBe('unresponsive');
+  });
+});
 
 describe('a crash', () => {
   it('is suspected after two refusals 20 ms apart, with an alarm for a leader after the first', () => {

@@ -1,5 +1,5 @@
-import type { NodeVerdict, VerdictReason } from '#libs/contracts';
-import type { DetectorInput, DetectorOutput, DetectorSettings } from './detector.types.js';
+import type { VerdictReason } from '#libs/contracts';
+import type { DetectorInput, DetectorOutput, DetectorSettings, GivenVerdict } from './detector.types.js';
 import { type Assessment, assess, assessSilence, type Surroundings } from './evidence.js';
 import { beginAnew, judgeAfresh, type Watched, watched } from './watched.js';
 
@@ -225,11 +225,10 @@ export class FailureDetector {
     return outputs;
   }
 
-  private accept(
-    node: Watched,
-    given: Pick<NodeVerdict, 'incarnation' | 'verdict' | 'reason'>,
-  ): DetectorOutput[] {
+  private accept(node: Watched, given: GivenVerdict): DetectorOutput[] {
     if (given.incarnation !== node.incarnation) return [];
+    if (given.seq !== undefined && given.seq < node.verdictSeq) return [];
+    node.verdictSeq = given.seq ?? node.verdictSeq;
     // News of a lesser evil does not end the question about a greater one.
     if (given.verdict !== 'degraded' || given.reason === node.asking) node.asking = undefined;
     node.verdictIsOld = false;

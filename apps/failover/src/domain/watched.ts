@@ -4,6 +4,8 @@ import type { NodeEvidence } from './evidence.js';
 /** One incarnation of a node, with what is asked and judged of it. */
 export interface Watched extends NodeEvidence {
   verdict: { verdict: 'failed' | 'degraded'; reason: VerdictReason } | undefined;
+  /** Of the newest verdict heard. */
+  verdictSeq: number;
   /** The verdict is of before the node was made leader: nobody was deposed for it, so it does not end the matter. */
   verdictIsOld: boolean;
   /** Nobody else could say whether it has crashed: its silence is asked about as well. */
@@ -36,6 +38,7 @@ export function watched(of: {
     refusedAtMs: [],
     fenceConfirmedAtMs: undefined,
     verdict: undefined,
+    verdictSeq: 0,
     verdictIsOld: false,
     crashUnproven: false,
     asking: undefined,

@@ -87,6 +87,14 @@ describe('the order in which nodes are asked', () => {
     expect(table.get('n2')?.brokenAtMs).toBeNull();
   });
 
+  it('a verdict that was followed by another is old news, however late it comes', () => {
+    const table = healthy('n1', 'n2');
+    const hear = (verdict: 'failed' | 'clear', seq: number) =>
+      table.judged({ nodeId: 'n1', incarnation: 1, verdict, seq }, 100);
+    expect([hear('failed', 3), hear('clear', 4), hear('failed', 3)]).toEqual([true, true, false]);
+    expect(ids(table)).toEqual([['n1', 'n2']]);
+  });
+
   it("a list that was made before the registry could act does not undo failover's verdict", () => {
     const table = healthy('n1', 'n2');
     table.judged({ nodeId: 'n1', incarnation: 1, verdict: 'failed' }, 100);

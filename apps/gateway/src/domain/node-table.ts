@@ -1,4 +1,4 @@
-import type { NodeInfo, NodeRole, NodeStatus, StatusReason } from '#libs/contracts';
+import type { NodeInfo, NodeRole, NodeStatus, NodeVerdict, StatusReason } from '#libs/contracts';
 
 /**
  * What this gateway knows of the nodes, and in which order it would ask them.
@@ -25,6 +25,8 @@ export interface NodeRecord {
   seed: boolean;
   /** The registry has told of it. */
   registered: boolean;
+  /** Of the newest verdict heard: an older one may be published again from its row. */
+  verdictSeq: number;
   /** Failover judged this incarnation failed, at that time. */
   judged: { incarnation: number; atMs: number } | null;
   /** A connection from here broke or could not be made, at that time. */
@@ -129,16 +131,19 @@ export class NodeTable {
     this.changed();
   }
 
-  /** Failover's verdict takes a node out; its withdrawal puts it back only while the registry speaks. */
-  judged(
-    verdict: { nodeId: string; incarnation: number; verdict: 'failed' | 'degraded' | 'clear' },
-    nowMs: number,
-  ): void {
+  /**
+   * Failover's verdict takes a node out; its withdrawal puts it back only while the registry speaks. False = old news:
+   * of an earlier incarnation, or one that was followed by another.
+   */
+  judged(verdict: Pick<NodeVerdict, 'nodeId' | 'incarnation' | 'verdict' | 'seq'>, nowMs: number): boolean {
     const node = this.nodes.get(verdict.nodeId);
-    if (node === undefined || verdict.incarnation < node.incarnation) return;
+    if (node === undefined || verdict.incarnation < node.incarnation) return false;
+    if (verdict.seq !== undefined && verdict.seq < node.verdictSeq) return false;
+    node.verdictSeq = verdict.seq ?? node.verdictSeq;
     if (verdict.verdict === 'failed') node.judged = { incarnation: verdict.incarnation, atMs: nowMs };
     else if (verdict.verdict === 'clear' && !this.registrySilent(nowMs)) node.judged = null;
     this.changed();
+    return true;
   }
 
   deregistered(nodeId: string, incarnation: number): void {
@@ -271,6 +276,7 @@ export class NodeTable {
         metadata: {},
         seed: false,
         registered: false,
+        verdictSeq: 0,
         judged: null,
         brokenAtMs: null,
         answers: null,

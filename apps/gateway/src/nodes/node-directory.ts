@@ -93,12 +93,11 @@ export class NodeDirectory {
   }
 
   judged(verdict: FactPayload<'node.failed'>): void {
-    this.table.judged(verdict, this.clock.monotonicMs());
-    if (verdict.verdict !== 'failed') return;
+    // A verdict is published again from its row: it may be of a process that ended long ago, or withdrawn since.
+    const isNews = this.table.judged(verdict, this.clock.monotonicMs());
+    if (verdict.verdict !== 'failed' || !isNews) return;
     const { leader } = this.view;
-    // A verdict is published again from its row: it may be of a process that ended long ago.
-    const isPresent = verdict.incarnation >= (this.table.get(verdict.nodeId)?.incarnation ?? 0);
-    if (leader.id === verdict.nodeId && isPresent) this.leaderLost(leader.term);
+    if (leader.id === verdict.nodeId) this.leaderLost(leader.term);
     const address = this.table.get(verdict.nodeId)?.address;
     if (address) for (const listener of this.listeners) listener.out?.(address);
   }

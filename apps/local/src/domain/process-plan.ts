@@ -44,8 +44,8 @@ export const PORT_OWNERS: readonly string[] = [
 ];
 
 /** Values are buffers outside the heap; the heap holds their index, and may grow while batches pass through. */
-const NODE_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=768'];
-const GATEWAY_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=384'];
+const NODE_FLAGS = ['--max-semi-space-size=32', '--max-old-space-size=768'];
+const GATEWAY_FLAGS = ['--max-semi-space-size=32', '--max-old-space-size=384'];
 const CONTROL_FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=192'];
 
 export interface PlanInput {

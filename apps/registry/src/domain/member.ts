@@ -29,6 +29,8 @@ export interface Member {
   steadySinceMs: number | undefined;
   condition: Condition | undefined;
   verdict: Evidence['verdict'];
+  /** Of the newest verdict heard. */
+  verdictSeq: number;
   silent: boolean;
   recovering: boolean;
 }

@@ -39,6 +39,21 @@ const shown = (transition: Transition | undefined) =>
 const moved = (outcome: object) =>
   'transition' in outcome ? shown(outcome.transition as Transition | undefined) : undefined;
 
+describe('a verdict that is published again from its row', () => {
+  it('changes nothing once a later one was heard', () => {
+    const subject = membership();
+    subject.register(registration(), AT, 0);
+    subject.heartbeat(beat(0), AT, 1);
+    const failed = verdict({ seq: 4 });
+    expect(shown(subject.verdict(failed))).toBe('healthy -> failed process-down #3');
+    subject.verdict(verdict({ seq: 5, verdict: 'clear', reason: null }));
+    subject.heartbeat(beat(1), AT, 2);
+    expect(subject.get('node-1')?.status).toBe('healthy');
+    expect(subject.verdict(failed)).toBeUndefined();
+    expect(subject.get('node-1')?.status).toBe('healthy');
+  });
+});
+
 describe('registration', () => {
   it('begins degraded, whoever it is, and is healthy with the first good heartbeat', () => {
     const subject = membership();

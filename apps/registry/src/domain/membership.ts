@@ -52,6 +52,8 @@ export class Membership {
   verdict(verdict: NodeVerdict): Transition | undefined {
     const member = this.members.get(verdict.nodeId);
     if (!member || member.record.left || verdict.incarnation !== member.record.incarnation) return undefined;
+    if (verdict.seq !== undefined && verdict.seq < member.verdictSeq) return undefined;
+    member.verdictSeq = verdict.seq ?? member.verdictSeq;
     if (verdict.verdict === 'clear' || verdict.reason === null) {
       member.verdict = undefined;
     } else {
@@ -102,6 +104,7 @@ export class Membership {
         steadySinceMs: undefined,
         condition: conditionBehind(record),
         verdict: verdictBehind(record),
+        verdictSeq: 0,
         silent: false,
         recovering: record.status === 'failed' || record.reason === 'recovering',
       });
@@ -191,6 +194,7 @@ export class Membership {
       steadySinceMs: undefined,
       condition: undefined,
       verdict: undefined,
+      verdictSeq: 0,
       silent: false,
       recovering: false,
     };

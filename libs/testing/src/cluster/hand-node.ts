@@ -9,6 +9,8 @@ import { until } from './wait.js';
 
 export interface HandNodeOptions {
   id: string;
+  /** Where it listens; any free port by default. */
+  port?: number;
   env?: Record<string, string>;
 }
 
@@ -26,16 +28,20 @@ export class HandNode {
 
   /** Resolves when the cluster counts it as healthy. */
   static async start(cluster: Cluster, options: HandNodeOptions): Promise<HandNode> {
-    const node = HandNode.spawn(cluster, { port: await freePort(), ...options });
-    const isHealthy = async () =>
-      (await cluster.view()).nodes.some(({ id, status }) => id === node.id && status === 'healthy');
-    await until(`${node.id} is healthy`, isHealthy, 60_000);
+    const node = HandNode.spawn(cluster, { ...options, port: options.port ?? (await freePort()) });
+    await node.healthy(cluster);
     return node;
+  }
+
+  async healthy(cluster: Cluster): Promise<void> {
+    const isHealthy = async () =>
+      (await cluster.view()).nodes.some(({ id, status }) => id === this.id && status === 'healthy');
+    await until(`${this.id} is healthy`, isHealthy, 60_000);
   }
 
   static spawn(cluster: Cluster, options: HandNodeOptions & { port: number }): HandNode {
     const { id, port } = options;
-    const address = `http://127.0.0.1:${port}`;
+    const address = options.env?.HOLDFAST_ADDRESS ?? `http://127.0.0.1:${port}`;
     const dataDir = join(cluster.home, 'data', id);
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const log = openSync(join(cluster.home, 'log', `${id}.log`), 'a');
