@@ -1,7 +1,18 @@
 export { type ChainedContent, chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
 export type { WindowBounds } from './change-window.js';
+export { bucketOf, CUT_BYTES, DIGEST_BUCKETS, DIGEST_FORMAT, EMPTY_DIGEST } from './digest.js';
+export type { DigestPoint, UnknownDigest } from './digest-history.js';
 export type { Entry, Position } from './entry.js';
-export { type ApplyResult, type ListPage, type ListQuery, Replica, StateBuilder } from './replica.js';
+export {
+  type ApplyResult,
+  type BucketDigests,
+  type ListPage,
+  type ListQuery,
+  type PinnedBucket,
+  Replica,
+  StateBuilder,
+} from './replica.js';
+export { Scrub, type ScrubFinding, type ScrubStep } from './scrub.js';
 export {
   encodeSnapshot,
   type PinnedState,
@@ -9,4 +20,5 @@ export {
   SnapshotDamaged,
   SnapshotDecoder,
   type SnapshotHeader,
+  type StateHash,
 } from './snapshot.js';

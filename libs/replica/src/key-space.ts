@@ -1,3 +1,5 @@
+import { compareUtf8 } from '#libs/kernel';
+import { bucketOf, DIGEST_BUCKETS, StateDigest } from './digest.js';
 import type { Entry } from './entry.js';
 import { Fifo } from './fifo.js';
 import { SortedKeys } from './sorted-keys.js';
@@ -12,6 +14,9 @@ interface Past {
 interface Slot {
   current: Entry | undefined;
   past: Fifo<Past> | undefined;
+  /** Bucket of the key, and where in it the slot is. */
+  readonly bucket: number;
+  place: number;
 }
 
 class Namespace {
@@ -19,26 +24,13 @@ class Namespace {
   readonly order = new SortedKeys();
   /** Keys that stand now. */
   live = 0;
-
-  slot(key: string): Slot {
-    let slot = this.slots.get(key);
-    if (slot === undefined) {
-      slot = { current: undefined, past: undefined };
-      this.slots.set(key, slot);
-      this.order.add(key);
-    }
-    return slot;
-  }
-
-  set(slot: Slot, entry: Entry | undefined): void {
-    this.live += (entry === undefined ? 0 : 1) - (slot.current === undefined ? 0 : 1);
-    slot.current = entry;
-  }
 }
 
-/** All keys of all namespaces, now and at the versions that undo records reach back to. */
+/** All keys of all namespaces, now and at the versions that undo records reach back to, and the digest of them. */
 export class KeySpace {
   private readonly namespaces = new Map<string, Namespace>();
+  private readonly buckets = new Array<Slot[] | undefined>(DIGEST_BUCKETS);
+  readonly digest = new StateDigest();
 
   get(namespace: string, key: string): Entry | undefined {
     return this.namespaces.get(namespace)?.slots.get(key)?.current;
@@ -47,17 +39,17 @@ export class KeySpace {
   /** Puts what was loaded: no undo record. */
   restore(entry: Entry): void {
     const space = this.namespace(entry.namespace);
-    space.set(space.slot(entry.key), entry);
+    this.set(space, this.slot(space, entry.namespace, entry.key), entry);
   }
 
   /** Change `version` puts `entry`, or removes the key; what stood there is remembered, and returned. */
   change(namespace: string, key: string, entry: Entry | undefined, version: number): Entry | undefined {
     const space = this.namespace(namespace);
-    const slot = space.slot(key);
+    const slot = this.slot(space, namespace, key);
     slot.past ??= new Fifo();
     const replaced = slot.current;
     slot.past.push({ replacedAt: version, entry: replaced });
-    space.set(slot, entry);
+    this.set(space, slot, entry);
     return replaced;
   }
 
@@ -71,6 +63,7 @@ export class KeySpace {
     if (slot.past !== undefined || slot.current !== undefined) return;
     space.slots.delete(key);
     space.order.delete(key);
+    this.leaveBucket(slot);
     if (space.slots.size === 0) this.namespaces.delete(namespace);
   }
 
@@ -84,6 +77,23 @@ export class KeySpace {
       const entry = version === undefined ? slot.current : entryAt(slot, version);
       if (entry !== undefined) yield entry;
     }
+  }
+
+  /** Entries of a bucket in the order of namespace and key, as they stood at `version` (undefined = now). */
+  entriesOfBucket(bucket: number, version?: number): Entry[] {
+    const slots = this.buckets[bucket] ?? [];
+    return slots
+      .flatMap((slot) => (version === undefined ? slot.current : entryAt(slot, version)) ?? [])
+      .sort((a, b) => compareUtf8(a.namespace, b.namespace) || compareUtf8(a.key, b.key));
+  }
+
+  /** Takes back in `digest` what happened at a key after `version`. */
+  rewind(digest: StateDigest, namespace: string, key: string, version: number): void {
+    const slot = this.namespaces.get(namespace)?.slots.get(key);
+    if (slot === undefined) return;
+    const past = entryAt(slot, version);
+    if (slot.current !== undefined) digest.remove(slot.bucket, slot.current);
+    if (past !== undefined) digest.add(slot.bucket, past);
   }
 
   /** Every namespace that has, or had within the window, a key. */
@@ -102,6 +112,36 @@ export class KeySpace {
       this.namespaces.set(name, space);
     }
     return space;
+  }
+
+  private slot(space: Namespace, namespace: string, key: string): Slot {
+    let slot = space.slots.get(key);
+    if (slot === undefined) {
+      const bucket = bucketOf(namespace, key);
+      const neighbours = this.buckets[bucket] ?? [];
+      this.buckets[bucket] = neighbours;
+      slot = { current: undefined, past: undefined, bucket, place: neighbours.length };
+      neighbours.push(slot);
+      space.slots.set(key, slot);
+      space.order.add(key);
+    }
+    return slot;
+  }
+
+  /** The last one of the bucket takes its place. */
+  private leaveBucket({ bucket, place }: Slot): void {
+    const neighbours = this.buckets[bucket] as Slot[];
+    const last = neighbours.pop();
+    if (last === undefined || last.place === place) return;
+    neighbours[place] = last;
+    last.place = place;
+  }
+
+  private set(space: Namespace, slot: Slot, entry: Entry | undefined): void {
+    if (slot.current !== undefined) this.digest.remove(slot.bucket, slot.current);
+    if (entry !== undefined) this.digest.add(slot.bucket, entry);
+    space.live += (entry === undefined ? 0 : 1) - (slot.current === undefined ? 0 : 1);
+    slot.current = entry;
   }
 }
 

@@ -2,6 +2,7 @@ import { type Change, CONTENT_TYPES, LIMITS, type Operation } from '#libs/contra
 import { compareUtf8, invariant } from '#libs/kernel';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
 import { ChangeWindow, type WindowBounds } from './change-window.js';
+import { DigestHistory, type DigestPoint, type UnknownDigest } from './digest-history.js';
 import type { Entry, Position } from './entry.js';
 import { KeySpace } from './key-space.js';
 
@@ -28,6 +29,20 @@ export interface ListPage {
   more: boolean;
 }
 
+/** All buckets at one version: the first 8 bytes of each one's digest, one after the other. */
+export interface BucketDigests extends DigestPoint {
+  buckets: Buffer;
+}
+
+/** A bucket as it stands: references to immutable entries, and the digest (hex) that they should have. */
+export interface PinnedBucket {
+  entries: readonly Entry[];
+  digest: string;
+}
+
+/** Taking back more operations than this to answer for a past version would hold up reads (about 10 ms). */
+const MAX_REWOUND_OPERATIONS = 2_000;
+
 const DEFAULT_BOUNDS: WindowBounds = { versions: LIMITS.windowVersions, bytes: LIMITS.windowBytes };
 
 /**
@@ -38,9 +53,11 @@ export class Replica {
   private space = new KeySpace();
   private window: ChangeWindow;
   private position: Position = { clusterId: null, version: 0, chain: GENESIS_CHAIN, term: 0 };
+  private digests = new DigestHistory();
 
   constructor(private readonly bounds: WindowBounds = DEFAULT_BOUNDS) {
     this.window = new ChangeWindow(bounds, 0);
+    this.digests.note(this.digest);
   }
 
   get clusterId(): string | null {
@@ -125,11 +142,54 @@ export class Replica {
     return version === this.version ? this.chain : this.window.at(version)?.chain;
   }
 
+  /** The digest of the state as it stands. */
+  get digest(): DigestPoint {
+    return { version: this.version, chain: this.chain, hash: this.space.digest.root };
+  }
+
+  digestAt(version: number): DigestPoint | UnknownDigest {
+    return this.digests.at(version);
+  }
+
+  /** `forgotten` too when more than 2,000 operations ago. */
+  bucketDigestsAt(version: number): BucketDigests | UnknownDigest {
+    const point = this.digestAt(version);
+    if (typeof point === 'string') return point;
+    const later = this.operationsAfter(version, MAX_REWOUND_OPERATIONS);
+    if (later === undefined) return 'forgotten';
+    const digest = this.space.digest.copy();
+    const keys = new Map(later.map((operation) => [`${operation.namespace}\0${operation.key}`, operation]));
+    for (const { namespace, key } of keys.values()) this.space.rewind(digest, namespace, key, version);
+    return { ...point, buckets: digest.cutBuckets() };
+  }
+
+  /** Entries of a bucket by namespace and key, at a version that the window reaches back to. */
+  entriesOfBucket(bucket: number, version: number): Entry[] | UnknownDigest {
+    if (version > this.version) return 'not-reached';
+    if (version < this.windowFloor) return 'forgotten';
+    return this.space.entriesOfBucket(bucket, version === this.version ? undefined : version);
+  }
+
+  /** For computing the digest of a bucket anew while changes go on. */
+  pinBucket(bucket: number): PinnedBucket {
+    return { entries: this.space.entriesOfBucket(bucket), digest: this.space.digest.ofBucket(bucket) };
+  }
+
   /** Replaces everything; the window begins anew. */
   load(position: Position, state: StateBuilder): void {
     this.space = state.space;
     this.window = new ChangeWindow(this.bounds, position.version);
     this.position = { ...position };
+    this.digests = new DigestHistory();
+    this.digests.note(this.digest);
+  }
+
+  /** Undefined when there are more than `most`, or the window does not reach back so far. */
+  private operationsAfter(version: number, most: number): Operation[] | undefined {
+    const changes = this.window.after(version, most + 1, Number.POSITIVE_INFINITY);
+    if (changes === undefined || changes.length > most) return undefined;
+    const count = changes.reduce((sum, { operations }) => sum + operations.length, 0);
+    return count > most ? undefined : changes.flatMap(({ operations }) => operations);
   }
 
   private compareKnown(change: Change): ApplyResult {
@@ -151,6 +211,7 @@ export class Replica {
       chain: change.chain,
       term: change.term,
     };
+    this.digests.note(this.digest);
     for (const left of this.window.push(change, replacedBytes)) {
       for (const { namespace, key } of left.operations) this.space.forget(namespace, key, left.version);
     }
@@ -161,6 +222,11 @@ export class Replica {
 export class StateBuilder {
   readonly space = new KeySpace();
   entries = 0;
+
+  /** The digest (hex) of what was added so far. */
+  get digest(): string {
+    return this.space.digest.root;
+  }
 
   add(entry: Entry): void {
     const value = ownMemory(entry.value);

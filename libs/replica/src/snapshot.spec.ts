@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checksumOf } from './chain.js';
 import { Replica, StateBuilder } from './replica.js';
-import { encodeSnapshot, pinState, SnapshotDamaged, SnapshotDecoder } from './snapshot.js';
+import { encodeSnapshot, pinState, SnapshotDamaged, SnapshotDecoder, type StateHash } from './snapshot.js';
 
 const giveWay = async () => {};
 const POSITION = { clusterId: 'c-1', version: 12, chain: 'ab'.repeat(32), term: 3 };
@@ -130,6 +130,17 @@ describe('snapshot', () => {
     expect(pinned?.position.version).toBe(POSITION.version);
     const loaded = decode(Buffer.concat([...encodeSnapshot(pinned ?? { position: POSITION, pages: [] })]));
     expect(dump(loaded)).toEqual(before);
+  });
+
+  it('must have the entries of its digest; one without, or with one of another algorithm, is loaded', async () => {
+    const pinned = await pinState(small, giveWay);
+    if (pinned === undefined) throw new Error('the window was overtaken');
+    const loaded = (digest: StateHash | undefined) =>
+      decode(Buffer.concat([...encodeSnapshot({ ...pinned, digest })])).digest;
+    expect(pinned.digest).toEqual({ format: 1, hash: small.digest.hash });
+    expect(() => loaded({ format: 1, hash: 'ab'.repeat(32) })).toThrow('not those of its digest');
+    expect(loaded({ format: 2, hash: 'ab'.repeat(32) })).toEqual(small.digest);
+    expect(loaded(undefined)).toEqual(small.digest);
   });
 
   it('refuses a format from the future', async () => {

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import { DIGEST_FORMAT } from './digest.js';
 import type { Entry, Position } from './entry.js';
 import { type ListPage, type Replica, StateBuilder } from './replica.js';
 
@@ -17,9 +18,17 @@ const PAGE_ENTRIES = 1_000;
 const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 const FIXED_RECORD_BYTES = 2 + 2 + 1 + 8 + 1 + 32 + 4;
 
+/** The digest of a whole state, and by which algorithm. */
+export interface StateHash {
+  format: number;
+  hash: string;
+}
+
 export interface SnapshotHeader extends Position {
   clusterId: string | null;
   entries: number;
+  /** What the entries must come to. Absent in snapshots of earlier releases; one of another algorithm says nothing. */
+  digest?: StateHash | undefined;
 }
 
 /** The snapshot cannot be used: cut short, altered, or of a format that this version does not know. */
@@ -30,6 +39,7 @@ export class SnapshotDamaged extends Error {
 /** A state pinned at one version: references to immutable entries, while the replica moves on. */
 export interface PinnedState {
   position: Position;
+  digest?: StateHash | undefined;
   pages: Entry[][];
 }
 
@@ -42,6 +52,7 @@ export async function pinState(
   giveWay: () => Promise<void>,
 ): Promise<PinnedState | undefined> {
   const { clusterId, version, chain, term } = replica;
+  const digest: StateHash = { format: DIGEST_FORMAT, hash: replica.digest.hash };
   const pages: Entry[][] = [];
   for (const { name } of replica.namespaces()) {
     for (let after: string | undefined; ; ) {
@@ -61,7 +72,7 @@ export async function pinState(
     }
     await giveWay();
   }
-  return { position: { clusterId, version, chain, term }, pages };
+  return { position: { clusterId, version, chain, term }, digest, pages };
 }
 
 /** The bytes of a snapshot in chunks of about 256 KiB; the caller gives way between them. */
@@ -69,7 +80,7 @@ export function* encodeSnapshot(state: PinnedState): Generator<Buffer> {
   const hash = createHash('sha256');
   const chunks = new ChunkWriter(hash);
   const entries = state.pages.reduce((count, page) => count + page.length, 0);
-  const header: SnapshotHeader = { ...state.position, entries };
+  const header: SnapshotHeader = { ...state.position, entries, digest: state.digest };
   chunks.write(encodeHeader(header));
   for (const page of state.pages) {
     for (const entry of page) {
@@ -163,6 +174,10 @@ export class SnapshotDecoder {
     if (this.header === undefined || this.trailer === undefined) throw new SnapshotDamaged('it is cut short');
     if (!this.hash.digest().equals(this.trailer)) throw new SnapshotDamaged('its checksum does not match');
     if (this.state.entries !== this.header.entries) throw new SnapshotDamaged('entries are missing');
+    const { digest } = this.header;
+    if (digest?.format === DIGEST_FORMAT && digest.hash !== this.state.digest) {
+      throw new SnapshotDamaged('its entries are not those of its digest');
+    }
     return { header: this.header, state: this.state };
   }
 
@@ -246,10 +261,10 @@ function parseHeader(json: string): SnapshotHeader {
   } catch (cause) {
     throw new SnapshotDamaged('its header is not JSON', { cause });
   }
-  const { clusterId, version, chain, term, entries } = header;
+  const { clusterId, version, chain, term, entries, digest } = header;
   const whole = (n: unknown): n is number => Number.isSafeInteger(n);
   if (!whole(version) || !whole(term) || !whole(entries) || typeof chain !== 'string') {
     throw new SnapshotDamaged('its header is not complete');
   }
-  return { clusterId: clusterId ?? null, version, chain, term, entries };
+  return { clusterId: clusterId ?? null, version, chain, term, entries, digest };
 }
