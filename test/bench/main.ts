@@ -1,3 +1,4 @@
+import { benchDigest } from './digest.js';
 import { benchFailover } from './failover.js';
 import { benchIdle } from './idle.js';
 import { benchKeys } from './keys.js';
@@ -14,6 +15,7 @@ const BENCHES: Record<string, (options: BenchOptions) => Promise<void>> = {
   watch: benchWatch,
   idle: benchIdle,
   keys: benchKeys,
+  digest: benchDigest,
 };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

@@ -4,6 +4,9 @@ export const HEADERS = {
   version: 'holdfast-version',
   term: 'holdfast-term',
   stale: 'holdfast-stale',
+  /** On internal doors: chain at `holdfast-version`, and the algorithm of the digests in the body. */
+  chain: 'holdfast-chain',
+  digestFormat: 'holdfast-digest-format',
   minVersion: 'holdfast-min-version',
   comment: 'holdfast-comment',
   author: 'holdfast-author',

@@ -17,7 +17,19 @@ export { CONTENT_TYPES, type ContentType, parseContentType } from './content-typ
 export { ERRORS, type ErrorCode, errorKind, isErrorCode } from './errors.js';
 export { HEADERS } from './headers.js';
 export { isReservedNamespace, isStorableText, keyFault, namespaceFault } from './identifiers.js';
-export { FollowLine, NodePing, PauseReply, PauseRequest, SyncReply, SyncRequest } from './internal-api.js';
+export {
+  DIGEST_BUCKETS_BYTES,
+  DigestKeysReply,
+  DigestReply,
+  FollowLine,
+  NodePing,
+  PauseReply,
+  PauseRequest,
+  SyncReply,
+  SyncRequest,
+  VERIFICATIONS,
+  type Verified,
+} from './internal-api.js';
 export { LIMITS } from './limits.js';
 export {
   Incarnation,

@@ -36,3 +36,55 @@ export const FollowLine = z.union([
   z.object({ reset: z.object({ version: z.number(), reason: z.enum(['compacted', 'diverged']) }) }),
 ]);
 export type FollowLine = z.infer<typeof FollowLine>;
+
+/**
+ * Whether a node's state was found right since it was loaded: `by-peer` = its digest is that of another node at the same
+ * version and chain; `by-chain` = nobody could be asked, and its chain is the head's in the database.
+ */
+export const VERIFICATIONS = ['pending', 'by-peer', 'by-chain'] as const;
+export type Verified = (typeof VERIFICATIONS)[number];
+
+const DigestHex = z.string().regex(/^[0-9a-f]{64}$/);
+
+/**
+ * `GET /internal/digest?version=N&waitMs=M`: the digest of the node's whole state at a version; without `version` at its
+ * present one. A version that it has not reached within `waitMs` (0 to 1,000, 0 by default) is a problem
+ * `version-not-reached` (504), one that it does not remember `version-compacted` (410): both with `reason`
+ * (`not-reached`, `forgotten`) and the `version` where it stands. Digests can be compared at equal `format`, `version`
+ * and `chain` only; everything else is unknown, neither equal nor unequal. The algorithm stands in libs/replica.
+ */
+export const DigestReply = z.object({
+  nodeId: NodeId,
+  format: z.number().int(),
+  version: z.number().int().nonnegative(),
+  chain: ChainHex,
+  hash: DigestHex,
+  verified: z.enum(VERIFICATIONS),
+});
+export type DigestReply = z.infer<typeof DigestReply>;
+
+/**
+ * `GET /internal/digest/buckets?version=N&waitMs=M` answers in bytes: the first 8 of each of the 1,024 buckets' digests,
+ * one after the other, all of one version; `Holdfast-Version`, `Holdfast-Chain` and `Holdfast-Digest-Format` say of
+ * which. Problems as above; a version more than 2,000 operations ago counts as forgotten.
+ */
+export const DIGEST_BUCKETS_BYTES = 8_192;
+
+/** `GET /internal/digest/keys?bucket=B&version=N`: what stands in one bucket, by namespace and key. Problems as above. */
+export const DigestKeysReply = z.object({
+  format: z.number().int(),
+  version: z.number().int().nonnegative(),
+  bucket: z.number().int(),
+  entries: z.array(
+    z.object({
+      namespace: z.string(),
+      key: z.string(),
+      version: z.number().int(),
+      contentType: z.string(),
+      checksum: z.string(),
+    }),
+  ),
+  /** There are more than the 10,000 that one answer has room for. */
+  truncated: z.boolean(),
+});
+export type DigestKeysReply = z.infer<typeof DigestKeysReply>;

@@ -1,6 +1,13 @@
 export { type ChainedContent, chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
 export type { WindowBounds } from './change-window.js';
-export { bucketOf, CUT_BYTES, DIGEST_BUCKETS, DIGEST_FORMAT, EMPTY_DIGEST } from './digest.js';
+export {
+  bucketOf,
+  CUT_BYTES,
+  DIGEST_BUCKETS,
+  DIGEST_FORMAT,
+  type DigestedEntry,
+  StateDigest,
+} from './digest.js';
 export type { DigestPoint, UnknownDigest } from './digest-history.js';
 export type { Entry, Position } from './entry.js';
 export {

@@ -81,6 +81,8 @@ export type StepDownReason =
   | 'deposed'
   /** Head names this node, but stands where its history does not lead. */
   | 'history-differs'
+  /** Its state is not what its history makes. */
+  | 'state-damaged'
   /** The process stops. */
   | 'stopping';
 

@@ -1,9 +1,9 @@
 import type { Change } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
-import type { Bus } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
 import type { HeadRow } from '../store/store.types.js';
+import type { Alerts } from './alerts.js';
 import { keepDiscarded } from './discarded-history.js';
 import type { ReplicaHost } from './replica-host.js';
 import type { Snapshotter } from './snapshotter.js';
@@ -25,7 +25,7 @@ export class Divergence {
     private readonly host: ReplicaHost,
     private readonly store: ConfigStore,
     private readonly snapshotter: Snapshotter,
-    private readonly bus: Bus,
+    private readonly alerts: Alerts,
     /** Has head read soon. */
     readonly suspect: () => void,
     private readonly clock: Clock,
@@ -50,7 +50,7 @@ export class Divergence {
       { own: { clusterId, version }, met },
       'this is not the database that this node replicates: its state is kept as it is. To adopt the database, stop the node and move its data folder away; to keep the state, restore the database',
     );
-    this.alert('wrong-database', `the database has ${met.clusterId} at ${met.version}`);
+    this.alerts.critical('wrong-database', `the database has ${met.clusterId} at ${met.version}`);
     await this.snapshotter.withhold('wrong-database');
   }
 
@@ -78,7 +78,7 @@ export class Divergence {
       { fork, version: replica.version, discarded: lost.length, file },
       'the database lost changes that this node holds: they are kept in the file, and the state at head is loaded',
     );
-    this.alert(
+    this.alerts.critical(
       'storage.regressed',
       `the database does not know versions after ${fork}, up to ${replica.version}`,
     );
@@ -99,15 +99,5 @@ export class Divergence {
       else high = middle - 1;
     }
     return low;
-  }
-
-  private alert(name: string, summary: string): void {
-    this.bus.publishFamily('alert.raised', 'critical', {
-      name,
-      severity: 'critical',
-      summary,
-      labels: { node: this.host.nodeId },
-      at: new Date(this.clock.wallMs()).toISOString(),
-    });
   }
 }

@@ -1,24 +1,26 @@
 import type { FastifyInstance } from 'fastify';
 import type { Timings } from '#libs/config';
 import { type NodePing, Problem } from '#libs/contracts';
-import { type Clock, sleep } from '#libs/kernel';
+import type { Clock } from '#libs/kernel';
 import { type Bus, BusError, FactStream } from '#libs/messaging';
 import { EventLoopLag, type Logger, type Metrics, type Readiness } from '#libs/observability';
-import { SchemaTooNew } from '#libs/postgres';
 import { COMMITTER_OPTIONS, Committer } from '../domain/committer.js';
 import type { StepDownReason } from '../domain/committer.types.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { HeadRow } from '../store/store.types.js';
+import { Alerts } from './alerts.js';
 import { Broadcaster } from './broadcaster.js';
 import { BusListener } from './bus-listener.js';
 import { Divergence } from './divergence.js';
 import { EngineMetrics } from './engine.metrics.js';
 import { FactCursor } from './fact-cursor.js';
 import { HeadWatch } from './head-watch.js';
+import { Integrity } from './integrity.js';
 import { registerInternalDoors } from './internal-doors.js';
 import { Leadership } from './leadership.js';
 import { LogSources } from './log-sources.js';
 import { Membership } from './membership.js';
+import { migrateWhenPossible } from './migration.js';
 import { PeerClient } from './peer-client.js';
 import { Peers } from './peers.js';
 import { PollDoor } from './poll-door.js';
@@ -28,6 +30,7 @@ import { ReplicaHost } from './replica-host.js';
 import { Replication } from './replication.js';
 import { SnapshotFile } from './snapshot-file.js';
 import { Snapshotter } from './snapshotter.js';
+import { StateReload } from './state-reload.js';
 
 export interface EngineOptions {
   nodeId: string;
@@ -50,7 +53,6 @@ export interface EngineParts {
   logger: Logger;
 }
 
-const MIGRATE_RETRY_MS = 500;
 /** A handover takes some 100 ms; a node that stops does not wait for ever for somebody to take over. */
 const HANDOVER_MS = 2_000;
 
@@ -62,6 +64,7 @@ export class Engine {
   readonly replication: Replication;
   readonly membership: Membership;
   readonly divergence: Divergence;
+  readonly integrity: Integrity;
   private readonly snapshotter: Snapshotter;
   private readonly broadcaster: Broadcaster;
   private readonly facts: FactCursor;
@@ -84,6 +87,7 @@ export class Engine {
     const host = new ReplicaHost(nodeId, clock);
     const peers = new Peers(nodeId, options.seeds);
     const client = new PeerClient(options.clusterKey);
+    const alerts = new Alerts(nodeId, bus, clock);
     this.host = host;
     this.snapshotter = new Snapshotter(host, new SnapshotFile(dataDir, logger), logger);
     this.broadcaster = new Broadcaster(host, bus, timings.headEveryMs, logger);
@@ -116,7 +120,7 @@ export class Engine {
         leader: () => this.leadership.leader,
       },
     );
-    this.divergence = new Divergence(options, host, store, this.snapshotter, bus, readHead, clock, logger);
+    this.divergence = new Divergence(options, host, store, this.snapshotter, alerts, readHead, clock, logger);
     this.replication = new Replication(
       host,
       store,
@@ -144,11 +148,20 @@ export class Engine {
       clock,
       logger,
     );
+    const { publisher, snapshotter } = this;
+    const reload = new StateReload(host, store, client, publisher, snapshotter, readHead, clock, logger);
+    const duties = {
+      leaderId: () => this.leadership.leaderId,
+      lag: () => this.replication.lag,
+      readHead: () => store.readHead(),
+      reload: (peer: string | null) => reload.run(peer),
+    };
+    this.integrity = new Integrity(host, peers, client, duties, alerts, metrics, clock, logger);
     this.membership = new Membership(
       { ...options, heartbeatEveryMs: timings.heartbeatEveryMs },
       host,
       this.leadership,
-      this.replication,
+      this.integrity.verification,
       this.divergence,
       bus,
       this.eventLoop,
@@ -171,8 +184,10 @@ export class Engine {
     this.membership.start(address);
     this.listener.start();
     this.snapshotter.start();
+    this.integrity.start();
     this.headWatch.start();
-    this.migrating = this.migrate();
+    const { store, logger } = this.parts;
+    this.migrating = migrateWhenPossible(store, () => this.headWatch.poke(), this.aborted.signal, logger);
   }
 
   registerDoors(fastify: FastifyInstance): Promise<void> {
@@ -182,6 +197,7 @@ export class Engine {
       publisher: this.publisher,
       replication: this.replication,
       poll: this.poll,
+      verification: this.integrity.verification,
       store: this.parts.store,
       logger: this.parts.logger,
     });
@@ -192,7 +208,9 @@ export class Engine {
     const state = () => ({ ok: host.replica.clusterId !== null, version: host.replica.version });
     const position = () => {
       const { condition } = membership;
-      return { ok: condition === 'ok', condition, role: this.leadership.role, lag: this.replication.lag };
+      const { verified } = this.integrity.verification;
+      const { role } = this.leadership;
+      return { ok: condition === 'ok', condition, verified, role, lag: this.replication.lag };
     };
     readiness.add('state', state, { required: true });
     readiness.add('serving', () => ({ ok: membership.condition !== 'stopping' }), { required: true });
@@ -226,6 +244,7 @@ export class Engine {
     this.listener.stop();
     await this.headWatch.stop();
     await this.replication.stop();
+    await this.integrity.stop();
     await this.membership.stop();
     await this.broadcaster.stop();
     await this.facts.stop();
@@ -266,21 +285,5 @@ export class Engine {
     const { nodeId } = this.host;
     bus.publish('leader.lost', { nodeId, term, reason: why, at }, { id: `leader.lost:${term}:${nodeId}` });
     this.headWatch.poke();
-  }
-
-  /** Nodes start together, and before the database: one of them makes the schema, whenever that becomes possible. */
-  private async migrate(): Promise<void> {
-    const { store, logger } = this.parts;
-    for (let attempt = 0; !this.aborted.signal.aborted; attempt++) {
-      try {
-        await store.migrate();
-        this.headWatch.poke();
-        return;
-      } catch (error) {
-        if (error instanceof SchemaTooNew) throw error;
-        if (attempt === 0) logger.warn({ error }, 'the schema cannot be seen to yet');
-        await sleep(MIGRATE_RETRY_MS);
-      }
-    }
   }
 }

@@ -1,6 +1,6 @@
 import { PassThrough, Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import {
   type Change,
@@ -17,12 +17,15 @@ import { TimeoutError, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { encodeSnapshot, type PinnedState, pinState } from '#libs/replica';
 import type { ConfigStore } from '../store/config.store.js';
+import { registerDigest } from './digest-doors.js';
+import { bodyOf, queryOf } from './door-input.js';
 import { FollowStream } from './follow-stream.js';
 import type { Leadership } from './leadership.js';
 import type { PollDoor } from './poll-door.js';
 import type { Publisher } from './publisher.js';
 import type { ReplicaHost } from './replica-host.js';
 import type { Replication } from './replication.js';
+import type { Verification } from './verification.js';
 
 export interface DoorParts {
   host: ReplicaHost;
@@ -30,6 +33,7 @@ export interface DoorParts {
   publisher: Publisher;
   replication: Replication;
   poll: PollDoor;
+  verification: Verification;
   store: ConfigStore;
   logger: Logger;
 }
@@ -55,6 +59,7 @@ export async function registerInternalDoors(fastify: FastifyInstance, parts: Doo
     registerLog(doors, parts);
     registerStreams(doors, parts);
     registerQuestions(doors, parts);
+    registerDigest(doors, parts.host, parts.verification);
   });
 }
 
@@ -157,27 +162,4 @@ async function* unhurried(pinned: PinnedState): AsyncGenerator<Buffer> {
     yield chunk;
     await nextTurn();
   }
-}
-
-function bodyOf<T>(request: FastifyRequest, schema: z.ZodType<T>): T {
-  let body: unknown;
-  try {
-    body = JSON.parse(String(request.body));
-  } catch (cause) {
-    throw new Problem('invalid-request', 'the body is not JSON', {}, { cause });
-  }
-  return valid(schema.safeParse(body));
-}
-
-function queryOf<T>(request: FastifyRequest, schema: z.ZodType<T>): T {
-  return valid(schema.safeParse(request.query));
-}
-
-function valid<T>(result: z.ZodSafeParseResult<T>): T {
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw new Problem(
-    'invalid-request',
-    `${issue?.path.join('.') || 'request'}: ${issue?.message ?? 'not valid'}`,
-  );
 }

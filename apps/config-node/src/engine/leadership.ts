@@ -145,6 +145,7 @@ export class Leadership {
   private async take(head: HeadRow): Promise<void> {
     try {
       for (let seen = head; this.isMine(seen) && !this.stopping; seen = await this.duties.readHead()) {
+        if (this.host.isDistrusted) return; // its state is being replaced: the next read of head tries again
         const { version, chain } = this.host.replica;
         if (this.publisher.isIdle && seen.version === version && seen.chain === chain) {
           this.begin(seen);

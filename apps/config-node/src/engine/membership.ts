@@ -6,7 +6,7 @@ import type { Divergence } from './divergence.js';
 import { nextIncarnation } from './incarnation.js';
 import type { Leadership } from './leadership.js';
 import type { ReplicaHost } from './replica-host.js';
-import type { Replication } from './replication.js';
+import type { Verification } from './verification.js';
 
 export type Condition = 'ok' | 'syncing' | 'stale' | 'overloaded' | 'wrong-database' | 'stopping';
 
@@ -21,15 +21,12 @@ const REGISTER_TIMEOUT_MS = 1_000;
 const REGISTER_RETRY_MS = 1_000;
 /** An event loop that lets work wait longer than this (99th percentile) is overloaded. */
 const OVERLOADED_MS = 250;
-/** A node is level once it has been within this many versions of the head, and syncing until then. */
-const LEVEL_LAG = 50;
 
 /** This node's place in the cluster: registers it, and says again and again that it lives and how it is. */
 export class Membership {
   incarnation = 0;
   address = '';
   private seq = 0;
-  private level = false;
   private overloaded = false;
   private wasSlow = false;
   private stopping = false;
@@ -40,7 +37,7 @@ export class Membership {
     private readonly options: MembershipOptions,
     private readonly host: ReplicaHost,
     private readonly leadership: Leadership,
-    private readonly replication: Replication,
+    private readonly verification: Verification,
     private readonly divergence: Divergence,
     private readonly bus: Bus,
     private readonly lag: EventLoopLag,
@@ -67,9 +64,14 @@ export class Membership {
   get condition(): Condition {
     if (this.stopping) return 'stopping';
     if (this.divergence.isWrongDatabase) return 'wrong-database';
-    if (!this.hasBeenLevel()) return 'syncing';
+    if (this.verification.verified === 'pending') return 'syncing';
     if (this.host.isStale()) return 'stale';
     return this.overloaded ? 'overloaded' : 'ok';
+  }
+
+  /** Known to hold a wrong state: it must not lead. */
+  get isDamaged(): boolean {
+    return this.verification.isDamaged;
   }
 
   /** Says at once that the node stops; a stop is no departure, so it stays registered. */
@@ -80,12 +82,6 @@ export class Membership {
 
   async stop(): Promise<void> {
     for (const loop of this.loops) await loop.stop();
-  }
-
-  private hasBeenLevel(): boolean {
-    const { host } = this;
-    this.level ||= host.replica.clusterId !== null && !host.isStale() && this.replication.lag <= LEVEL_LAG;
-    return this.level;
   }
 
   private heartbeat(): void {

@@ -1,8 +1,9 @@
-import { type Change, changeFromWire, HEADERS, NodePing, WireChange } from '#libs/contracts';
+import { type Change, changeFromWire, DigestReply, HEADERS, NodePing, WireChange } from '#libs/contracts';
 import { SnapshotDecoder, type SnapshotHeader, type StateBuilder } from '#libs/replica';
 
 const LOG_TIMEOUT_MS = 3_000;
 const PING_TIMEOUT_MS = 500;
+const DIGEST_TIMEOUT_MS = 500;
 const SNAPSHOT_TIMEOUT_MS = 60_000;
 
 /** Asks other nodes through their internal doors. Rejects with whatever went wrong. */
@@ -19,6 +20,13 @@ export class PeerClient {
     return WireChange.array()
       .parse(await response.json())
       .map(changeFromWire);
+  }
+
+  /** Of the other node's state at a version, which it may take so long to reach. */
+  async digest(address: string, version: number, waitMs: number): Promise<DigestReply> {
+    const url = `${address}/internal/digest?version=${version}&waitMs=${waitMs}`;
+    const response = await this.get(url, DIGEST_TIMEOUT_MS + waitMs);
+    return DigestReply.parse(await response.json());
   }
 
   async snapshot(address: string): Promise<{ header: SnapshotHeader; state: StateBuilder }> {

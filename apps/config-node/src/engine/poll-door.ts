@@ -46,7 +46,8 @@ export class PollDoor {
     const { condition } = this.membership;
     if (condition === 'stopping') return 'draining';
     if (condition === 'wrong-database') return 'wrong-database';
-    return this.host.replica.clusterId === null ? 'syncing' : null;
+    // One whose state is not verified yet may lead: a whole cluster may be starting. One that is damaged must not.
+    return this.host.replica.clusterId === null || this.membership.isDamaged ? 'syncing' : null;
   }
 
   /** A write of its own to the database, now: a node that can't write must not lead. */

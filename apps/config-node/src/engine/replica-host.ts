@@ -53,6 +53,11 @@ export class ReplicaHost {
     this.withheld = why;
   }
 
+  /** Its state is in doubt: wrong, diverged or damaged. */
+  get isDistrusted(): boolean {
+    return this.withheld !== undefined;
+  }
+
   trust(): void {
     this.withheld = undefined;
   }

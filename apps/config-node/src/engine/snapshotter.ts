@@ -54,6 +54,16 @@ export class Snapshotter {
     this.logger.warn({ kept }, 'the snapshot is set aside');
   }
 
+  /**
+   * The state in memory is damaged, and what is on disk may be: a copy is kept aside, and no start begins from it. Nothing
+   * is saved until `resume`.
+   */
+  async discard(why: string): Promise<void> {
+    await this.withhold(why);
+    await this.file.remove();
+    this.savedChain = undefined;
+  }
+
   resume(): void {
     this.withheld = false;
   }

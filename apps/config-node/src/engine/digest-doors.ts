@@ -1,0 +1,78 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { type DigestKeysReply, type DigestReply, HEADERS, Problem } from '#libs/contracts';
+import { DIGEST_BUCKETS, DIGEST_FORMAT, type UnknownDigest } from '#libs/replica';
+import { queryOf } from './door-input.js';
+import type { ReplicaHost } from './replica-host.js';
+import type { Verification } from './verification.js';
+
+const MAX_WAIT_MS = 1_000;
+const MAX_KEYS = 10_000;
+
+const PointQuery = z.object({
+  version: z.coerce.number().int().nonnegative().optional(),
+  waitMs: z.coerce.number().int().min(0).max(MAX_WAIT_MS).default(0),
+});
+const KeysQuery = PointQuery.extend({
+  bucket: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(DIGEST_BUCKETS - 1),
+});
+
+/** What this node's state comes to, as a whole, by bucket and by key. All of it is answered from memory, in one moment. */
+export function registerDigest(doors: FastifyInstance, host: ReplicaHost, verification: Verification): void {
+  const { nodeId, replica } = host;
+  const atVersion = async ({ version = replica.version, waitMs }: z.infer<typeof PointQuery>) => {
+    if (waitMs > 0) await host.waitForVersion(version, waitMs);
+    return version;
+  };
+  const known = <T extends object>(answer: T | UnknownDigest, version: number): T => {
+    if (typeof answer === 'string') throw unknown(answer, version, replica.version);
+    return answer;
+  };
+
+  doors.get('/internal/digest', async (request): Promise<DigestReply> => {
+    const version = await atVersion(queryOf(request, PointQuery));
+    const point = known(replica.digestAt(version), version);
+    return { nodeId, format: DIGEST_FORMAT, ...point, verified: verification.verified };
+  });
+  doors.get('/internal/digest/buckets', async (request, reply) => {
+    const version = await atVersion(queryOf(request, PointQuery));
+    const { chain, buckets } = known(replica.bucketDigestsAt(version), version);
+    return reply
+      .headers({
+        [HEADERS.version]: version,
+        [HEADERS.chain]: chain,
+        [HEADERS.digestFormat]: DIGEST_FORMAT,
+      })
+      .type('application/octet-stream')
+      .send(buckets);
+  });
+  doors.get('/internal/digest/keys', async (request): Promise<DigestKeysReply> => {
+    const { bucket, ...point } = queryOf(request, KeysQuery);
+    const version = await atVersion(point);
+    const entries = known(replica.entriesOfBucket(bucket, version), version);
+    return {
+      format: DIGEST_FORMAT,
+      version,
+      bucket,
+      entries: entries.slice(0, MAX_KEYS).map((entry) => ({
+        namespace: entry.namespace,
+        key: entry.key,
+        version: entry.version,
+        contentType: entry.contentType,
+        checksum: entry.checksum,
+      })),
+      truncated: entries.length > MAX_KEYS,
+    };
+  });
+}
+
+function unknown(reason: UnknownDigest, asked: number, version: number): Problem {
+  const members = { reason, version };
+  return reason === 'not-reached'
+    ? new Problem('version-not-reached', `this node is at version ${version}, not yet at ${asked}`, members)
+    : new Problem('version-compacted', `this node does not remember its state at version ${asked}`, members);
+}

@@ -1,0 +1,83 @@
+import { type Clock, sleep } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import { DIGEST_BUCKETS, Scrub, type ScrubFinding } from '#libs/replica';
+import type { Alerts } from './alerts.js';
+import type { DigestMetrics } from './digest.metrics.js';
+import type { ReplicaHost } from './replica-host.js';
+
+/** One bucket at a time: a round of all 1,024 takes 51 s, unless they are large. */
+const EVERY_MS = 50;
+/** What is hashed at once must not be felt by a read that waits: about half a millisecond. */
+const STEP_BYTES = 256 * 1024;
+const REST_WITHIN_BUCKET_MS = 5;
+/** Rests 49 times as long as it worked: 2 % of a core at most, however large the state. */
+const REST_FACTOR = 49;
+
+/** Computes the digest anew from what is stored, round after round, and tells of what does not agree. */
+export class Scrubber {
+  private readonly scrub: Scrub;
+  /** Buckets that were found wrong and told of. */
+  private readonly told = new Set<number>();
+  private foundInBucket = false;
+  private readonly aborted = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    host: ReplicaHost,
+    private readonly alerts: Alerts,
+    private readonly metrics: DigestMetrics,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {
+    this.scrub = new Scrub(host.replica);
+    host.onReset(() => this.told.clear());
+  }
+
+  start(): void {
+    this.running = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.aborted.abort();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.aborted;
+    try {
+      for (let restMs = EVERY_MS; ; restMs = this.step()) await sleep(restMs, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** Returns how long to rest. */
+  private step(): number {
+    const begunMs = this.clock.monotonicMs();
+    const { findings, finished } = this.scrub.step(STEP_BYTES);
+    const tookMs = this.clock.monotonicMs() - begunMs;
+    for (const finding of findings) this.found(finding);
+    if (finished !== undefined) this.finished(finished);
+    const restMs = finished === undefined ? REST_WITHIN_BUCKET_MS : EVERY_MS;
+    return Math.max(restMs, tookMs * REST_FACTOR);
+  }
+
+  private found(finding: ScrubFinding): void {
+    this.metrics.scrubMismatches.inc({ kind: finding.kind });
+    this.foundInBucket = true;
+    if (this.told.has(finding.bucket)) return;
+    const what =
+      finding.kind === 'value'
+        ? `the value of ${finding.namespace}/${finding.key} at version ${finding.version} is not that of its checksum`
+        : `bucket ${finding.bucket} does not have the digest that its changes gave it`;
+    this.logger.error({ finding }, `what this node holds was altered in memory: ${what}`);
+    this.alerts.critical('replica.damaged-at-rest', what);
+  }
+
+  private finished(bucket: number): void {
+    if (this.foundInBucket) this.told.add(bucket);
+    else if (this.told.delete(bucket)) this.logger.info({ bucket }, 'the bucket is as it should be again');
+    this.foundInBucket = false;
+    if (bucket === DIGEST_BUCKETS - 1) this.metrics.scrubRounds.inc();
+  }
+}
