@@ -14,6 +14,10 @@ export interface Timings {
   headPollWithoutBusMs: number;
   fenceConfirmEveryMs: number;
   cannotLeadAfterMs: number;
+  /** `GET /health` of a node that is well. */
+  probeEveryMs: number;
+  /** Health evidence that is not renewed counts for this long: somebody else can take a node over within it. */
+  evidenceLifeMs: number;
 }
 
 const LAN: Timings = {
@@ -28,6 +32,8 @@ const LAN: Timings = {
   headPollWithoutBusMs: 500,
   fenceConfirmEveryMs: 1_000,
   cannotLeadAfterMs: 2_000,
+  probeEveryMs: 1_000,
+  evidenceLifeMs: 5_000,
 };
 
 /** WAN: mechanisms of the LAN at the pace of links with 100 ms and more (heartbeat 1 s, failed after 5 s). */
@@ -42,6 +48,8 @@ const PRESETS: Record<SettingValue<'preset'>, Timings> = {
     pingTimeoutMs: 800,
     pingMisses: 4,
     cannotLeadAfterMs: 5_000,
+    probeEveryMs: 2_000,
+    evidenceLifeMs: 10_000,
   },
 };
 

@@ -16,6 +16,20 @@ export {
 export { CONTENT_TYPES, type ContentType, parseContentType } from './content-type.js';
 export { ERRORS, type ErrorCode, errorKind, isErrorCode } from './errors.js';
 export { HEADERS } from './headers.js';
+export {
+  CheckedState,
+  CheckTransition,
+  Consecutive,
+  HealthBody,
+  HealthChanged,
+  HealthListReply,
+  HealthReport,
+  HealthStanding,
+  PROBE_RESULTS,
+  Probed,
+  ProbeResult,
+  UNANSWERED,
+} from './health.js';
 export { isReservedNamespace, isStorableText, keyFault, namespaceFault } from './identifiers.js';
 export {
   DIGEST_BUCKETS_BYTES,

@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { ChainHex, WireChange } from './change.js';
 import {
+  HealthChanged,
+  HealthListReply,
+  HealthReport,
+  HealthReportRequest,
+  HealthStanding,
+} from './health.js';
+import {
   Incarnation,
   Metadata,
   NODE_ROLES,
@@ -57,6 +64,8 @@ export const NodeStatusChanged = z.object({
   from: z.enum(NODE_STATUSES).nullable(),
   to: z.enum(NODE_STATUSES),
   reason: z.enum(STATUS_REASONS).nullable(),
+  /** All that stood for or against the member when its status was given. */
+  evidence: z.record(z.string(), z.unknown()).nullish(),
   at: Time,
 });
 export type NodeStatusChanged = z.infer<typeof NodeStatusChanged>;
@@ -198,6 +207,16 @@ export const FACTS = {
     durable: true,
     meaning: 'A node was drained or quarantined, or is no longer.',
   },
+  'health.changed': {
+    schema: HealthChanged,
+    durable: true,
+    meaning: 'The checks of a node began to pass or to fail.',
+  },
+  'health.standing': {
+    schema: HealthStanding,
+    durable: false,
+    meaning: 'A health instance is alive, and which nodes it holds down; repeated.',
+  },
   'leader.elected': { schema: LeaderElected, durable: true, meaning: 'A term began.' },
   'leader.lost': {
     schema: LeaderLost,
@@ -253,9 +272,7 @@ export const ListRequest = z.object({
 });
 export const ListReply = z.object({ nodes: z.array(NodeInfo) });
 export const GetNodeRequest = z.object({ nodeId: NodeId });
-export const NodeTransition = NodeStatusChanged.extend({
-  evidence: z.record(z.string(), z.unknown()).nullish(),
-});
+export const NodeTransition = NodeStatusChanged;
 export const GetNodeReply = z.object({ node: NodeInfo, transitions: z.array(NodeTransition) });
 export type GetNodeReply = z.infer<typeof GetNodeReply>;
 
@@ -359,6 +376,16 @@ export const QUESTIONS = {
     request: z.object({}),
     reply: HoldsReply,
     meaning: 'Nodes that are drained or quarantined.',
+  },
+  'health.report': {
+    request: HealthReportRequest,
+    reply: HealthReport,
+    meaning: 'What the checks of a node have found lately.',
+  },
+  'health.list': {
+    request: z.object({}),
+    reply: HealthListReply,
+    meaning: 'The latest change of every node that is known to the health service.',
   },
   'sync.pull': { request: PullRequest, reply: PullReply, meaning: 'Changes after a version, from any node.' },
 } as const;
