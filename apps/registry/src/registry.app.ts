@@ -6,6 +6,7 @@ import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
 import { RedisCache } from '#libs/redis';
 import { PublicGuard, type ServiceOptions } from '#libs/service';
+import { EvidenceIntake } from './evidence-intake.js';
 import { type loadRegistrySettings, registrySettings } from './registry.config.js';
 import { registryModule } from './registry.module.js';
 import { RegistryService } from './registry.service.js';
@@ -50,6 +51,7 @@ export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): 
   readiness.add('redis', () => ({ ok: redis.available }), { required: false });
 
   let service: RegistryService | undefined;
+  let intake: EvidenceIntake | undefined;
   let outbox: FactOutbox | undefined;
   return {
     module: registryModule({
@@ -72,9 +74,13 @@ export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): 
       outbox = app.get(FactOutbox);
       const registry = app.get(RegistryService);
       registry.start();
+      const evidence = app.get(EvidenceIntake);
+      evidence.start();
       service = registry;
+      intake = evidence;
     },
     stopping: async () => {
+      await intake?.stop();
       await service?.stop();
       await outbox?.stop();
     },

@@ -29,6 +29,9 @@ export interface RegistrySettings {
   ownPauseMs: number;
   steadyMs: number;
   maxMembers: number;
+  evidenceLifeMs: number;
+  /** Holds and health evidence are asked for so often, should a fact have been missed. */
+  askEveryMs: number;
   tickEveryMs: number;
   flushEveryMs: number;
   refreshEveryMs: number;
@@ -46,13 +49,15 @@ export function loadRegistrySettings(input?: SettingsInput) {
 }
 
 export function registrySettings(preset: Parameters<typeof timingsOf>[0]): RegistrySettings {
-  const { heartbeatEveryMs, heartbeatTimeoutMs, ownPauseMs } = timingsOf(preset);
+  const { heartbeatEveryMs, heartbeatTimeoutMs, ownPauseMs, evidenceLifeMs } = timingsOf(preset);
   return {
     heartbeatEveryMs,
     heartbeatTimeoutMs,
     ownPauseMs,
     steadyMs: 6 * heartbeatEveryMs,
     maxMembers: 10_000,
+    evidenceLifeMs,
+    askEveryMs: 10_000,
     tickEveryMs: 100,
     flushEveryMs: 1_000,
     refreshEveryMs: 5_000,

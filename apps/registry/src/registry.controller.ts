@@ -3,7 +3,10 @@ import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import type {
   FactPayload,
   GetNodeReply,
+  HealthChanged,
+  HealthStanding,
   NodeHeartbeat,
+  NodeHold,
   NodeStatusChanged,
   NodeVerdict,
   QuestionReply,
@@ -11,13 +14,17 @@ import type {
   SyncHead,
 } from '#libs/contracts';
 import { type AskedRequest, BusErrorFilter } from '#libs/messaging';
+import { EvidenceIntake } from './evidence-intake.js';
 import { RegistryService } from './registry.service.js';
 
 /** The bus's door. Questions go to one instance of several; every instance hears the facts. */
 @Controller()
 @UseFilters(BusErrorFilter)
 export class RegistryController {
-  constructor(private readonly registry: RegistryService) {}
+  constructor(
+    private readonly registry: RegistryService,
+    private readonly intake: EvidenceIntake,
+  ) {}
 
   @MessagePattern('registry.register')
   register(@Payload() request: AskedRequest<'registry.register'>): Promise<RegisterReply> {
@@ -47,12 +54,27 @@ export class RegistryController {
 
   @EventPattern<string>('node.failed')
   failed(@Payload() verdict: NodeVerdict): void {
-    this.registry.verdict(verdict);
+    this.intake.verdict(verdict);
   }
 
   @EventPattern<string>('node.recovered')
   recovered(@Payload() verdict: NodeVerdict): void {
-    this.registry.verdict(verdict);
+    this.intake.verdict(verdict);
+  }
+
+  @EventPattern<string>('node.hold')
+  hold(@Payload() hold: NodeHold): void {
+    this.intake.hold(hold);
+  }
+
+  @EventPattern<string>('health.changed')
+  health(@Payload() change: HealthChanged): void {
+    this.intake.health(change);
+  }
+
+  @EventPattern<string>('health.standing')
+  healthStanding(@Payload() standing: HealthStanding): void {
+    this.intake.healthStanding(standing);
   }
 
   @EventPattern<string>('node.status')

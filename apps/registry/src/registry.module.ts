@@ -1,10 +1,12 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Clock } from '#libs/kernel';
-import { Bus, type BusLogger, FactOutbox, FactStream } from '#libs/messaging';
-import { Metrics } from '#libs/observability';
-import { PrimaryPool } from '#libs/postgres';
+import { type Bus, type BusLogger, FactJournal, FactOutbox, FactStream } from '#libs/messaging';
+import type { Metrics } from '#libs/observability';
+import type { PrimaryPool } from '#libs/postgres';
 import type { RedisCache } from '#libs/redis';
-import { Journal } from './journal.js';
+import { Announcer } from './announcer.js';
+import { Membership } from './domain/membership.js';
+import { EvidenceIntake } from './evidence-intake.js';
 import { RegistryCache } from './registry.cache.js';
 import type { RegistrySettings } from './registry.config.js';
 import { RegistryController } from './registry.controller.js';
@@ -25,41 +27,41 @@ export interface RegistryParts {
 @Module({})
 export class RegistryModule {}
 
-/** Wiring only: the connections are made by whoever starts the service, who also closes them. */
+/**
+ * Wiring only, in the order in which the parts need each other: the connections are made by whoever starts the
+ * service, who also closes them.
+ */
 export function registryModule(parts: RegistryParts): DynamicModule {
-  const { bus, pool, redis, metrics, logger, clock, settings } = parts;
+  const { bus, pool, redis, logger, clock, settings } = parts;
+  const store = new RegistryStore(pool);
+  const metrics = new RegistryMetrics(parts.metrics);
+  const cache = new RegistryCache(redis, { ttlMs: settings.cacheTtlMs });
+  const stream = new FactStream(bus, logger);
+  const outbox = new FactOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
+  const journal = new FactJournal(store, outbox, logger);
+  const members = new Membership(settings);
+  const announcer = new Announcer(members, journal, metrics, clock, logger);
+  const intake = new EvidenceIntake(bus, members, store, announcer, metrics, settings, clock, logger);
+  const service = new RegistryService(
+    bus,
+    members,
+    store,
+    cache,
+    journal,
+    announcer,
+    intake,
+    metrics,
+    settings,
+    clock,
+    logger,
+  );
   return {
     module: RegistryModule,
     controllers: [RegistryController],
     providers: [
-      { provide: Bus, useValue: bus },
-      { provide: PrimaryPool, useValue: pool },
-      { provide: Metrics, useValue: metrics },
-      RegistryStore,
-      RegistryMetrics,
-      { provide: RegistryCache, useValue: new RegistryCache(redis, { ttlMs: settings.cacheTtlMs }) },
-      { provide: FactStream, useValue: new FactStream(bus, logger) },
-      {
-        provide: FactOutbox,
-        useFactory: (stream: FactStream, store: RegistryStore) =>
-          new FactOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs }),
-        inject: [FactStream, RegistryStore],
-      },
-      {
-        provide: Journal,
-        useFactory: (store: RegistryStore, outbox: FactOutbox) => new Journal(store, outbox, logger),
-        inject: [RegistryStore, FactOutbox],
-      },
-      {
-        provide: RegistryService,
-        useFactory: (
-          store: RegistryStore,
-          cache: RegistryCache,
-          journal: Journal,
-          registryMetrics: RegistryMetrics,
-        ) => new RegistryService(bus, store, cache, journal, registryMetrics, settings, clock, logger),
-        inject: [RegistryStore, RegistryCache, Journal, RegistryMetrics],
-      },
+      { provide: FactOutbox, useValue: outbox },
+      { provide: EvidenceIntake, useValue: intake },
+      { provide: RegistryService, useValue: service },
     ],
   };
 }

@@ -5,29 +5,27 @@ import {
   type NodeHeartbeat,
   type NodeInfo,
   type NodeStatusChanged,
-  type NodeVerdict,
   Problem,
   type RegisterReply,
 } from '#libs/contracts';
 import { type Clock, deferred, type Repeating, repeat, sleep } from '#libs/kernel';
-import { type AskedRequest, Bus, type BusLogger, type OutboxFact } from '#libs/messaging';
+import { type AskedRequest, Bus, type BusLogger, FactJournal } from '#libs/messaging';
+import { Announcer } from './announcer.js';
 import { HearingGuard } from './domain/hearing-guard.js';
-import type { MemberRecord, Transition } from './domain/member.js';
+import type { MemberRecord } from './domain/member.js';
 import { Membership } from './domain/membership.js';
-import { Journal } from './journal.js';
+import { EvidenceIntake } from './evidence-intake.js';
 import { RegistryCache } from './registry.cache.js';
 import type { RegistrySettings } from './registry.config.js';
 import { RegistryMetrics } from './registry.metrics.js';
-import { RegistryStore } from './registry.store.js';
+import { type Entry, RegistryStore, type StoredMember } from './registry.store.js';
 
 const TRANSITIONS_SHOWN = 20;
 
 /** The shell: evidence in, the core decides, rows and news out. Knows the members from memory; stores only follow. */
 @Injectable()
 export class RegistryService {
-  private readonly members: Membership;
   private readonly hearing: HearingGuard;
-  private readonly beatSinceFlush = new Set<string>();
   private readonly loops: Repeating[] = [];
   /** Resolved when the stores have been asked once after the start, whatever they said. */
   private readonly firstLook = deferred<void>();
@@ -37,17 +35,19 @@ export class RegistryService {
 
   constructor(
     private readonly bus: Bus,
+    private readonly members: Membership,
     private readonly store: RegistryStore,
     private readonly cache: RegistryCache,
-    private readonly journal: Journal,
+    private readonly journal: FactJournal<Entry>,
+    private readonly announcer: Announcer,
+    private readonly intake: EvidenceIntake,
     private readonly metrics: RegistryMetrics,
     private readonly settings: RegistrySettings,
     private readonly clock: Clock,
     private readonly logger: BusLogger,
   ) {
-    this.members = new Membership(settings);
     this.hearing = new HearingGuard(settings);
-    journal.whenTaken((nodeId) => this.reload(nodeId));
+    journal.whenTaken(({ record }) => this.reload(record.nodeId));
     metrics.watch(() => this.members.records());
   }
 
@@ -80,8 +80,7 @@ export class RegistryService {
     const node = this.members.info(result.record);
     const id = `node.registered/${node.id}/${node.incarnation}`;
     const payload: FactPayload<'node.registered'> = { node };
-    this.record(result.record, result.transition, null, [{ id, subject: 'node.registered', payload }]);
-    this.beatSinceFlush.add(node.id);
+    this.announcer.record(result.record, result.transition, [{ id, subject: 'node.registered', payload }]);
     const { heartbeatEveryMs, heartbeatTimeoutMs } = this.settings;
     return { accepted: true, node, heartbeatEveryMs, heartbeatTimeoutMs };
   }
@@ -95,13 +94,8 @@ export class RegistryService {
     const result = this.members.heartbeat(beat, this.now(), this.clock.monotonicMs());
     this.metrics.heartbeats.inc({ outcome: result.outcome });
     if (result.outcome !== 'applied' && result.outcome !== 'adopted') return;
-    this.beatSinceFlush.add(beat.nodeId);
-    this.move(result.transition, null);
-  }
-
-  verdict(verdict: NodeVerdict): void {
-    const { judgedBy, confirmedBy, evidence } = verdict;
-    this.move(this.members.verdict(verdict), { ...evidence, judgedBy, confirmedBy });
+    this.announcer.touched.add(beat.nodeId);
+    this.announcer.move(result.transition);
   }
 
   /** From another instance; our own come back to us and change nothing. */
@@ -130,7 +124,7 @@ export class RegistryService {
     const payload = { nodeId, incarnation, at: this.now() };
     const id = `node.deregistered/${nodeId}/${incarnation}`;
     const record = { ...before, incarnation, left: true };
-    this.record(record, undefined, null, [{ id, subject: 'node.deregistered', payload }]);
+    this.announcer.record(record, undefined, [{ id, subject: 'node.deregistered', payload }]);
     await this.cache
       .remove(nodeId)
       .catch((error: unknown) => this.complain('removing from the cache', error));
@@ -165,16 +159,15 @@ export class RegistryService {
       this.members.forgiveSilence(nowMs);
       return;
     }
-    for (const transition of this.members.tick(nowMs)) {
-      this.move(transition, { silentForMs: this.settings.heartbeatTimeoutMs });
-    }
+    for (const transition of this.members.tick(nowMs)) this.announcer.move(transition);
   }
 
   private async flush(): Promise<void> {
-    const records = [...this.beatSinceFlush]
+    const { touched } = this.announcer;
+    const records = [...touched]
       .map((nodeId) => this.members.get(nodeId))
       .filter((record) => record !== undefined);
-    this.beatSinceFlush.clear();
+    touched.clear();
     if (records.length === 0) return;
     const nodes = records.map((record) => ({
       node: this.members.info(record),
@@ -210,9 +203,9 @@ export class RegistryService {
       await this.store.migrate();
       this.migrated = true;
     }
-    for (const record of await this.store.load()) {
-      this.members.merge(record, this.clock.monotonicMs(), { authoritative: this.journal.waiting === 0 });
-    }
+    // Before the members: one that is kept out must not be let in for a moment.
+    await this.intake.loadHolds();
+    for (const stored of await this.store.load()) this.mergeStored(stored);
   }
 
   /** The stores know of registrations that another instance took, or this one before. Without them memory must do. */
@@ -223,9 +216,13 @@ export class RegistryService {
   }
 
   private async reload(nodeId: string): Promise<void> {
-    const record = await this.store.read(nodeId);
-    if (record)
-      this.members.merge(record, this.clock.monotonicMs(), { authoritative: this.journal.waiting === 0 });
+    const stored = await this.store.read(nodeId);
+    if (stored) this.mergeStored(stored);
+  }
+
+  private mergeStored({ record, standing }: StoredMember): void {
+    const authoritative = this.journal.waiting === 0;
+    this.members.merge(record, this.clock.monotonicMs(), { authoritative, standing });
   }
 
   private async refreshOne(nodeId: string): Promise<void> {
@@ -241,32 +238,6 @@ export class RegistryService {
 
   private async prune(): Promise<void> {
     if (this.migrated) await this.store.prune();
-  }
-
-  private move(transition: Transition | undefined, evidence: Record<string, unknown> | null): void {
-    const record = transition && this.members.get(transition.nodeId);
-    if (transition && record) this.record(record, transition, evidence, []);
-  }
-
-  private record(
-    record: MemberRecord,
-    transition: Transition | undefined,
-    evidence: Record<string, unknown> | null,
-    facts: OutboxFact[],
-  ): void {
-    const at = this.now();
-    if (transition) {
-      const payload: NodeStatusChanged = { ...transition, at };
-      facts.push({
-        id: `node.status/${record.nodeId}/${transition.statusSeq}`,
-        subject: 'node.status',
-        payload,
-      });
-      this.metrics.transitions.inc({ to: transition.to, reason: transition.reason ?? 'none' });
-      this.logger.info({ ...transition }, 'node status changed');
-      this.beatSinceFlush.add(record.nodeId);
-    }
-    this.journal.add({ record, transition, at, evidence, facts });
   }
 
   private now(): string {

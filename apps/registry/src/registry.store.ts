@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { GetNodeReply } from '#libs/contracts';
+import { z } from 'zod';
+import { type GetNodeReply, HealthChanged, NodeHold, VERDICT_REASONS } from '#libs/contracts';
 import type { OutboxFact, OutboxRows } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
-import type { MemberRecord, Transition } from './domain/member.js';
+import type { MemberRecord, Standing, Transition } from './domain/member.js';
 import { REGISTRY_MIGRATIONS } from './migrations/index.js';
 
 /** What one change of a member leaves behind, written as one statement. */
@@ -13,14 +14,27 @@ export interface Entry {
   /** RFC 3339. */
   at: string;
   evidence: Record<string, unknown> | null;
+  standing: Standing;
   facts: OutboxFact[];
 }
+
+export interface StoredMember {
+  record: MemberRecord;
+  /** Null when it was kept by a release that did not write it, or another writes it otherwise. */
+  standing: Standing | null;
+}
+
+const StoredStanding = z.object({
+  verdict: z.object({ verdict: z.enum(['failed', 'degraded']), reason: z.enum(VERDICT_REASONS) }).nullable(),
+  verdictSeq: z.number().default(0),
+  health: HealthChanged.nullable(),
+});
 
 const TRANSITIONS_KEPT = 100;
 const FACTS_KEPT_DAYS = 7;
 
 const COLUMNS = `node_id as "nodeId", kind, role, address, incarnation, status, reason, status_seq as "statusSeq", version,
-  term, last_heartbeat_at as "lastHeartbeatAt", registered_at as "registeredAt", metadata, left_at is not null as left`;
+  term, last_heartbeat_at as "lastHeartbeatAt", registered_at as "registeredAt", metadata, left_at is not null as left, standing`;
 
 /** The registry's tables. Every statement applies only what is greater, so that instances may write at once. */
 @Injectable()
@@ -31,25 +45,25 @@ export class RegistryStore implements OutboxRows {
     return migrate(this.pool, 'registry', REGISTRY_MIGRATIONS);
   }
 
-  async load(): Promise<MemberRecord[]> {
+  async load(): Promise<StoredMember[]> {
     const { rows } = await this.pool.query<MemberRow>({
       name: 'registry.load',
       text: `select ${COLUMNS} from registry.nodes`,
     });
-    return rows.map(recordOf);
+    return rows.map(memberOf);
   }
 
-  async read(nodeId: string): Promise<MemberRecord | undefined> {
+  async read(nodeId: string): Promise<StoredMember | undefined> {
     const { rows } = await this.pool.query<MemberRow>({
       name: 'registry.read',
       text: `select ${COLUMNS} from registry.nodes where node_id = $1`,
       values: [nodeId],
     });
-    return rows[0] && recordOf(rows[0]);
+    return rows[0] && memberOf(rows[0]);
   }
 
   /** `taken`: another instance gave this statusSeq first; nothing was written. */
-  async save({ record, transition, at, evidence, facts }: Entry): Promise<'saved' | 'taken'> {
+  async save({ record, transition, at, evidence, standing, facts }: Entry): Promise<'saved' | 'taken'> {
     const { rows } = await this.pool.query<{ saved: boolean }>({
       name: 'registry.save',
       text: `with t as (
@@ -59,14 +73,14 @@ export class RegistryStore implements OutboxRows {
         ), go as (select not $14::bool or exists (select from t) as ok
         ), n as (
           insert into registry.nodes as n (node_id, kind, role, address, incarnation, status, reason, status_seq, version,
-            term, last_heartbeat_at, registered_at, metadata, left_at)
+            term, last_heartbeat_at, registered_at, metadata, left_at, standing)
           select $1::text, $2::text, $3::text, $4::text, $5::int8, $6::text, $7::text, $8::int8, $9::int8, $10::int8,
-            $11::timestamptz, $12::timestamptz, $13::jsonb, $19::timestamptz from go where ok
+            $11::timestamptz, $12::timestamptz, $13::jsonb, $19::timestamptz, $20::jsonb from go where ok
           on conflict (node_id) do update set kind = excluded.kind, role = excluded.role, address = excluded.address,
             incarnation = excluded.incarnation, status = excluded.status, reason = excluded.reason,
             status_seq = excluded.status_seq, version = excluded.version, term = excluded.term,
             last_heartbeat_at = excluded.last_heartbeat_at, registered_at = excluded.registered_at,
-            metadata = excluded.metadata, left_at = excluded.left_at
+            metadata = excluded.metadata, left_at = excluded.left_at, standing = excluded.standing
           where (n.incarnation, n.status_seq) < (excluded.incarnation, excluded.status_seq)
              or ((n.incarnation, n.status_seq) = (excluded.incarnation, excluded.status_seq)
                  and n.left_at is null and excluded.left_at is not null)
@@ -95,6 +109,7 @@ export class RegistryStore implements OutboxRows {
         evidence && JSON.stringify(evidence),
         JSON.stringify(facts),
         record.left ? at : null,
+        JSON.stringify(standing),
       ],
     });
     return rows[0]?.saved ? 'saved' : 'taken';
@@ -120,6 +135,23 @@ export class RegistryStore implements OutboxRows {
         records.map((record) => record.address),
       ],
     });
+  }
+
+  async saveHold(hold: NodeHold): Promise<void> {
+    await this.pool.query({
+      name: 'registry.save-hold',
+      text: `insert into registry.holds as h (node_id, seq, hold) values ($1, $2, $3::jsonb)
+        on conflict (node_id) do update set seq = excluded.seq, hold = excluded.hold where h.seq < excluded.seq`,
+      values: [hold.nodeId, hold.seq, JSON.stringify(hold)],
+    });
+  }
+
+  async holds(): Promise<NodeHold[]> {
+    const { rows } = await this.pool.query<{ hold: unknown }>({
+      name: 'registry.holds',
+      text: 'select hold from registry.holds',
+    });
+    return rows.map(({ hold }) => NodeHold.safeParse(hold).data).filter((hold) => hold !== undefined);
   }
 
   async transitions(nodeId: string, limit: number): Promise<NodeTransition[]> {
@@ -168,13 +200,16 @@ type NodeTransition = GetNodeReply['transitions'][number];
 type MemberRow = Omit<MemberRecord, 'lastHeartbeatAt' | 'registeredAt'> & {
   lastHeartbeatAt: Date | null;
   registeredAt: Date;
+  standing: unknown;
 };
 type TransitionRow = Omit<NodeTransition, 'at'> & { at: Date };
 
-function recordOf(row: MemberRow): MemberRecord {
-  return {
+function memberOf({ standing, ...row }: MemberRow): StoredMember {
+  const record = {
     ...row,
     lastHeartbeatAt: row.lastHeartbeatAt?.toISOString() ?? null,
     registeredAt: row.registeredAt.toISOString(),
   };
+  const parsed = StoredStanding.safeParse(standing);
+  return { record, standing: parsed.success ? parsed.data : null };
 }

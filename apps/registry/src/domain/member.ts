@@ -1,4 +1,4 @@
-import type { NodeRole, NodeStatus, StatusReason } from '#libs/contracts';
+import type { HealthChanged, NodeRole, NodeStatus, StatusReason } from '#libs/contracts';
 import type { Condition, Evidence } from './status.js';
 
 export interface MemberRecord {
@@ -31,8 +31,17 @@ export interface Member {
   verdict: Evidence['verdict'];
   /** Of the newest verdict heard. */
   verdictSeq: number;
+  /** The verdict was only inferred from a status that is known without its evidence: nobody may withdraw it. */
+  guessed: boolean;
   silent: boolean;
   recovering: boolean;
+}
+
+/** The evidence that stood when a status was given, kept beside it: another process goes on from there. */
+export interface Standing {
+  verdict: Evidence['verdict'] | null;
+  verdictSeq: number;
+  health: HealthChanged | null;
 }
 
 export interface Transition {
@@ -49,6 +58,8 @@ export interface MembershipSettings {
   /** Heartbeats that came without a pause for this long end a `failed` that nobody withdraws. */
   steadyMs: number;
   maxMembers: number;
+  /** Health evidence that is not renewed counts for this long. */
+  evidenceLifeMs: number;
 }
 
 export interface Registration {
@@ -76,9 +87,65 @@ export function transitionOf(record: MemberRecord, from: NodeStatus | null): Tra
   return { nodeId, incarnation, statusSeq, from, to, reason };
 }
 
+/** A new incarnation, of which nothing is known yet. */
+export function newMember(
+  request: Registration,
+  before: Member | undefined,
+  at: string,
+  nowMs: number,
+): Member {
+  const returning = before && !before.record.left ? before.record : undefined;
+  return {
+    record: {
+      ...request,
+      status: 'degraded',
+      reason: 'syncing',
+      statusSeq: before?.record.statusSeq ?? 0,
+      version: 0,
+      term: returning?.term ?? 0,
+      lastHeartbeatAt: null,
+      registeredAt: returning?.registeredAt ?? at,
+      left: false,
+    },
+    explicit: false,
+    seq: -1,
+    heardAtMs: nowMs,
+    steadySinceMs: undefined,
+    condition: undefined,
+    verdict: undefined,
+    verdictSeq: 0,
+    guessed: false,
+    silent: false,
+    recovering: false,
+  };
+}
+
+/** One that another process knew: with the evidence it had, or else with what its status stands for. */
+export function memberBehind(
+  record: MemberRecord,
+  standing: Standing | null | undefined,
+  nowMs: number,
+): Member {
+  return {
+    record,
+    explicit: true,
+    seq: -1,
+    heardAtMs: nowMs,
+    steadySinceMs: undefined,
+    condition: conditionBehind(record),
+    verdict: standing ? (standing.verdict ?? undefined) : verdictBehind(record),
+    verdictSeq: standing?.verdictSeq ?? 0,
+    guessed: !standing,
+    silent: false,
+    recovering: record.status === 'failed' || record.reason === 'recovering',
+  };
+}
+
 /** The evidence that a stored status stands for, until there is newer evidence. */
-export function verdictBehind(record: MemberRecord): Evidence['verdict'] {
+function verdictBehind(record: MemberRecord): Evidence['verdict'] {
   const { status, reason } = record;
+  // Holds are kept by themselves.
+  if (reason === 'quarantined') return undefined;
   if (status === 'failed') {
     return { verdict: 'failed', reason: reason === 'process-down' ? 'process-down' : 'unresponsive' };
   }
@@ -86,7 +153,7 @@ export function verdictBehind(record: MemberRecord): Evidence['verdict'] {
   return undefined;
 }
 
-export function conditionBehind(record: MemberRecord): Condition | undefined {
+function conditionBehind(record: MemberRecord): Condition | undefined {
   switch (record.reason) {
     case null:
       return 'ok';

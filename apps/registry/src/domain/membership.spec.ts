@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { NodeHeartbeat, NodeVerdict } from '#libs/contracts';
+import type { HealthChanged, NodeHeartbeat, NodeHold, NodeVerdict } from '#libs/contracts';
 import type { MemberRecord, Registration, Transition } from './member.js';
 import { Membership } from './membership.js';
 
 const AT = '2026-01-01T00:00:00.000Z';
 const membership = (maxMembers = 10) =>
-  new Membership({ heartbeatTimeoutMs: 1_250, steadyMs: 3_000, maxMembers });
+  new Membership({ heartbeatTimeoutMs: 1_250, steadyMs: 3_000, maxMembers, evidenceLifeMs: 5_000 });
 
 const registration = (change: Partial<Registration> = {}): Registration => ({
   nodeId: 'node-1',
@@ -34,6 +34,28 @@ const verdict = (change: Partial<NodeVerdict> = {}): NodeVerdict => ({
   at: AT,
   ...change,
 });
+const health = (seq: number, change: Partial<HealthChanged> = {}): HealthChanged => ({
+  nodeId: 'node-1',
+  incarnation: 100,
+  health: 'down',
+  reason: 'refused',
+  observer: 'health-1',
+  seq,
+  evidence: {},
+  at: AT,
+  ...change,
+});
+const up = (seq: number) => health(seq, { health: 'up', reason: null });
+const hold = (seq: number, change: Partial<NodeHold> = {}): NodeHold => ({
+  nodeId: 'node-1',
+  seq,
+  drained: false,
+  quarantinedUntil: null,
+  by: 'failover-1',
+  why: '',
+  at: AT,
+  ...change,
+});
 const shown = (transition: Transition | undefined) =>
   transition && `${transition.from} -> ${transition.to} ${transition.reason} #${transition.statusSeq}`;
 const moved = (outcome: object) =>
@@ -45,11 +67,11 @@ describe('a verdict that is published again from its row', () => {
     subject.register(registration(), AT, 0);
     subject.heartbeat(beat(0), AT, 1);
     const failed = verdict({ seq: 4 });
-    expect(shown(subject.verdict(failed))).toBe('healthy -> failed process-down #3');
-    subject.verdict(verdict({ seq: 5, verdict: 'clear', reason: null }));
+    expect(shown(subject.verdict(failed, 1))).toBe('healthy -> failed process-down #3');
+    subject.verdict(verdict({ seq: 5, verdict: 'clear', reason: null }), 1);
     subject.heartbeat(beat(1), AT, 2);
     expect(subject.get('node-1')?.status).toBe('healthy');
-    expect(subject.verdict(failed)).toBeUndefined();
+    expect(subject.verdict(failed, 2)).toBeUndefined();
     expect(subject.get('node-1')?.status).toBe('healthy');
   });
 });
@@ -77,7 +99,7 @@ describe('registration', () => {
     const subject = membership();
     subject.register(registration(), AT, 0);
     subject.heartbeat(beat(5), AT, 1);
-    subject.verdict(verdict());
+    subject.verdict(verdict(), 1);
     expect(subject.get('node-1')?.status).toBe('failed');
     expect(moved(subject.register(registration({ incarnation: 101 }), AT, 2))).toBe(
       'failed -> degraded syncing #4',
@@ -150,19 +172,19 @@ describe('verdicts', () => {
     const subject = membership();
     subject.register(registration(), AT, 0);
     subject.heartbeat(beat(0), AT, 0);
-    expect(subject.verdict(verdict({ incarnation: 99 }))).toBeUndefined();
-    expect(subject.verdict(verdict({ incarnation: 101 }))).toBeUndefined();
-    expect(shown(subject.verdict(verdict()))).toBe('healthy -> failed process-down #3');
-    expect(subject.verdict(verdict())).toBeUndefined();
+    expect(subject.verdict(verdict({ incarnation: 99 }), 0)).toBeUndefined();
+    expect(subject.verdict(verdict({ incarnation: 101 }), 0)).toBeUndefined();
+    expect(shown(subject.verdict(verdict(), 0))).toBe('healthy -> failed process-down #3');
+    expect(subject.verdict(verdict(), 0)).toBeUndefined();
   });
 
   it('withdrawn, lead back by way of recovering', () => {
     const subject = membership();
     subject.register(registration(), AT, 0);
     subject.heartbeat(beat(0), AT, 0);
-    subject.verdict(verdict({ reason: 'unresponsive' }));
+    subject.verdict(verdict({ reason: 'unresponsive' }), 0);
     expect(moved(subject.heartbeat(beat(1), AT, 1))).toBeUndefined();
-    expect(shown(subject.verdict(verdict({ verdict: 'clear', reason: null })))).toBe(
+    expect(shown(subject.verdict(verdict({ verdict: 'clear', reason: null }), 1))).toBe(
       'failed -> degraded recovering #4',
     );
     expect(moved(subject.heartbeat(beat(2), AT, 2))).toBe('degraded -> healthy null #5');
@@ -172,7 +194,7 @@ describe('verdicts', () => {
     const subject = membership();
     subject.register(registration(), AT, 0);
     subject.heartbeat(beat(0), AT, 0);
-    subject.verdict(verdict());
+    subject.verdict(verdict(), 0);
     const seen: string[] = [];
     for (let seq = 1; seq <= 10; seq++) {
       const move = moved(subject.heartbeat(beat(seq), AT, seq * 500));
@@ -208,6 +230,100 @@ describe('silence', () => {
   });
 });
 
+describe('health evidence', () => {
+  const healthy = () => {
+    const subject = membership();
+    subject.register(registration(), AT, 0);
+    subject.heartbeat(beat(0), AT, 0);
+    return subject;
+  };
+
+  it('degrades a node whose heartbeats arrive, by what the checks have found', () => {
+    const subject = healthy();
+    expect(shown(subject.health(health(1), 0))).toBe('healthy -> degraded unreachable #3');
+    expect(shown(subject.health(health(2, { reason: 'not-ready' }), 0))).toBe(
+      'degraded -> degraded not-ready #4',
+    );
+    expect(shown(subject.health(up(3), 0))).toBe('degraded -> healthy null #5');
+  });
+
+  it('with silence fails a node, also when no witness is left to say so', () => {
+    const subject = healthy();
+    subject.health(health(1), 1_000);
+    expect(subject.tick(1_251).map(shown)).toEqual(['degraded -> failed unresponsive #4']);
+    expect(moved(subject.heartbeat(beat(1), AT, 1_300))).toBe('failed -> degraded unreachable #5');
+  });
+
+  it('counts by (incarnation, seq), and for its own incarnation only', () => {
+    const subject = healthy();
+    expect(subject.health(health(9, { incarnation: 99 }), 0)).toBeUndefined();
+    expect(subject.health(up(5), 0)).toBeUndefined();
+    expect(subject.health(health(4), 0)).toBeUndefined();
+    expect(subject.health(health(1, { incarnation: 101 }), 0)).toBeUndefined();
+    expect(moved(subject.register(registration({ incarnation: 101 }), AT, 1))).toBe(
+      'healthy -> degraded unreachable #3',
+    );
+  });
+
+  it('ends by itself unless it is renewed', () => {
+    const subject = healthy();
+    subject.health(health(1), 0);
+    for (let nowMs = 500; nowMs <= 10_000; nowMs += 500) {
+      subject.heartbeat(beat(nowMs), AT, nowMs);
+      expect(subject.health(health(1), nowMs)).toBeUndefined();
+      expect(subject.tick(nowMs)).toEqual([]);
+    }
+    const ends: number[] = [];
+    for (let nowMs = 10_100; nowMs <= 17_000; nowMs += 100) {
+      subject.heartbeat(beat(nowMs), AT, nowMs);
+      if (subject.get('node-1')?.status === 'healthy') ends.push(nowMs);
+    }
+    expect(ends[0]).toBe(15_100);
+    // The next instance may count from a lower number: what has ended holds it back no more.
+    expect(shown(subject.health(health(0), 17_000))).toBe('healthy -> degraded unreachable #5');
+  });
+
+  it('does not age while nothing could be heard', () => {
+    const subject = healthy();
+    subject.health(health(1), 0);
+    for (let nowMs = 100; nowMs <= 60_000; nowMs += 100) subject.forgiveSilence(nowMs);
+    expect(subject.tick(60_050)).toEqual([]);
+    expect(subject.get('node-1')?.reason).toBe('unreachable');
+  });
+});
+
+describe('holds', () => {
+  it('outlive the process, and the greatest seq counts', () => {
+    const subject = membership();
+    expect(subject.hold(hold(3, { drained: true }), 0, 0)).toEqual({ news: true, transition: undefined });
+    expect(moved(subject.register(registration(), AT, 0))).toBe('null -> degraded draining #1');
+    expect(moved(subject.heartbeat(beat(0), AT, 0))).toBeUndefined();
+    expect(subject.hold(hold(2), 0, 0).news).toBe(false);
+    expect(moved(subject.register(registration({ incarnation: 101 }), AT, 1))).toBe(
+      'degraded -> degraded draining #2',
+    );
+    subject.heartbeat(beat(0, { incarnation: 101 }), AT, 2);
+    const { news, transition } = subject.hold(hold(4), 3, 0);
+    expect([news, shown(transition)]).toEqual([true, 'degraded -> healthy null #3']);
+  });
+
+  it('of quarantine end at their time, whoever is there to say so', () => {
+    const subject = membership();
+    subject.register(registration(), AT, 0);
+    subject.heartbeat(beat(0), AT, 0);
+    const wallMs = Date.parse(AT);
+    const until = new Date(wallMs + 2_000).toISOString();
+    const { transition } = subject.hold(hold(1, { quarantinedUntil: until }), 500, wallMs);
+    expect(shown(transition)).toBe('healthy -> failed quarantined #3');
+    const moves: string[] = [];
+    for (let nowMs = 500; nowMs <= 3_000; nowMs += 100) {
+      const move = moved(subject.heartbeat(beat(nowMs), AT, nowMs));
+      if (move) moves.push(`${nowMs} ${move}`);
+    }
+    expect(moves).toEqual(['2500 failed -> healthy null #4']);
+  });
+});
+
 describe('what others know', () => {
   const stored: MemberRecord = {
     nodeId: 'node-1',
@@ -237,6 +353,36 @@ describe('what others know', () => {
     );
     subject.merge({ ...stored, statusSeq: 20 }, 2, { authoritative: true });
     expect(subject.get('node-1')).toMatchObject({ status: 'degraded', incarnation: 101, statusSeq: 20 });
+  });
+
+  it('of a status without its evidence is a guess, which steady heartbeats end', () => {
+    const subject = membership();
+    subject.merge({ ...stored, status: 'degraded', reason: 'unreachable' }, 0, { authoritative: true });
+    const moves: string[] = [];
+    for (let nowMs = 500; nowMs <= 5_000; nowMs += 500) {
+      const move = moved(subject.heartbeat(beat(nowMs), AT, nowMs));
+      if (move) moves.push(`${nowMs} ${move}`);
+    }
+    expect(moves).toEqual(['3500 degraded -> healthy null #10']);
+  });
+
+  it('is completed by the evidence that was kept, whichever store answers first', () => {
+    const unreachable = { ...stored, status: 'degraded', reason: 'unreachable' } as const;
+    const standing = { verdict: null, verdictSeq: 0, health: health(7) };
+    for (const cacheFirst of [true, false]) {
+      const subject = membership();
+      if (cacheFirst) subject.merge(unreachable, 0, { authoritative: false });
+      subject.merge(unreachable, 0, { authoritative: true, standing });
+      if (!cacheFirst) subject.merge(unreachable, 0, { authoritative: false });
+      expect(moved(subject.heartbeat(beat(1), AT, 500))).toBeUndefined();
+      expect(shown(subject.health(up(8), 600))).toBe('degraded -> healthy null #10');
+    }
+  });
+
+  it('of a quarantine is no verdict: the hold is kept by itself', () => {
+    const subject = membership();
+    subject.merge({ ...stored, reason: 'quarantined' }, 0, { authoritative: true });
+    expect(moved(subject.heartbeat(beat(1), AT, 100))).toBe('failed -> healthy null #10');
   });
 
   it('with the same number counts only when it comes from the database', () => {

@@ -1,28 +1,35 @@
-import type { NodeHeartbeat, NodeInfo, NodeVerdict } from '#libs/contracts';
+import type { HealthChanged, NodeHeartbeat, NodeHold, NodeInfo, NodeVerdict } from '#libs/contracts';
+import { HealthEvidence } from './health-evidence.js';
+import { Holds } from './holds.js';
 import {
-  conditionBehind,
   type HeartbeatOutcome,
   type Member,
   type MemberRecord,
   type MembershipSettings,
+  memberBehind,
+  newMember,
   type RegisterOutcome,
   type Registration,
+  type Standing,
   type Transition,
   transitionOf,
-  verdictBehind,
 } from './member.js';
-import { judge } from './status.js';
+import { type Evidence, judge } from './status.js';
 
 /**
  * Who belongs to the cluster, and how each one is. It applies only what is greater: a registration by incarnation, a
- * heartbeat by (incarnation, seq), a verdict on exactly the incarnation that was judged, a status by statusSeq.
- * Told the time and the evidence, it answers with the transitions that follow.
+ * heartbeat by (incarnation, seq), a verdict on exactly the incarnation that was judged, health evidence by
+ * (incarnation, seq) too, a hold by seq, a status by statusSeq. Told the time and the evidence, it answers with the transitions that follow.
  */
 export class Membership {
   private readonly members = new Map<string, Member>();
+  private readonly checks: HealthEvidence;
+  private readonly holds = new Holds();
   private highestVersion = 0;
 
-  constructor(private readonly settings: MembershipSettings) {}
+  constructor(private readonly settings: MembershipSettings) {
+    this.checks = new HealthEvidence(settings.evidenceLifeMs);
+  }
 
   register(request: Registration, at: string, nowMs: number): RegisterOutcome {
     const known = this.members.get(request.nodeId);
@@ -45,15 +52,16 @@ export class Membership {
       return { outcome: 'stale' };
     }
     this.apply(known, beat, at, nowMs);
-    return { outcome: 'applied', transition: this.settle(known) };
+    return { outcome: 'applied', transition: this.settle(known, nowMs) };
   }
 
   /** Evidence of the witnesses, on the incarnation that they judged. */
-  verdict(verdict: NodeVerdict): Transition | undefined {
+  verdict(verdict: NodeVerdict, nowMs: number): Transition | undefined {
     const member = this.members.get(verdict.nodeId);
     if (!member || member.record.left || verdict.incarnation !== member.record.incarnation) return undefined;
     if (verdict.seq !== undefined && verdict.seq < member.verdictSeq) return undefined;
     member.verdictSeq = verdict.seq ?? member.verdictSeq;
+    member.guessed = false;
     if (verdict.verdict === 'clear' || verdict.reason === null) {
       member.verdict = undefined;
     } else {
@@ -61,7 +69,19 @@ export class Membership {
       member.steadySinceMs = undefined;
       if (verdict.verdict === 'failed') member.recovering = true;
     }
-    return this.settle(member);
+    return this.settle(member, nowMs);
+  }
+
+  /** What the checks of a node say, heard anew or again. */
+  health(change: HealthChanged, nowMs: number): Transition | undefined {
+    if (this.checks.take(change, nowMs) === 'old') return undefined;
+    return this.settleIfKnown(change.nodeId, nowMs);
+  }
+
+  /** True when it is news, and to be kept. */
+  hold(hold: NodeHold, nowMs: number, wallMs: number): { news: boolean; transition: Transition | undefined } {
+    if (this.holds.take(hold, nowMs, wallMs) === 'old') return { news: false, transition: undefined };
+    return { news: true, transition: this.settleIfKnown(hold.nodeId, nowMs) };
   }
 
   /** Who has been silent too long. Only asked when this process could have heard them (see HearingGuard). */
@@ -70,7 +90,7 @@ export class Membership {
     for (const member of this.members.values()) {
       if (member.record.left) continue;
       member.silent = nowMs - member.heardAtMs > this.settings.heartbeatTimeoutMs;
-      const transition = this.settle(member);
+      const transition = this.settle(member, nowMs);
       if (transition) transitions.push(transition);
     }
     return transitions;
@@ -78,6 +98,7 @@ export class Membership {
 
   /** After a time in which nothing could be heard everybody gets a full time-out anew. */
   forgiveSilence(nowMs: number): void {
+    this.checks.forgive(nowMs);
     for (const member of this.members.values()) {
       if (!member.silent) member.heardAtMs = Math.max(member.heardAtMs, nowMs);
     }
@@ -88,26 +109,23 @@ export class Membership {
     if (!member || member.record.left) return 'unknown';
     if (incarnation < member.record.incarnation) return 'not-newer';
     member.record = { ...member.record, left: true, incarnation };
+    this.checks.forget(nodeId);
     return 'left';
   }
 
   /** What another instance, a cache or the database knows: taken in where it is newer than what is known here. */
-  merge(record: MemberRecord, nowMs: number, options: { authoritative: boolean }): void {
+  merge(
+    record: MemberRecord,
+    nowMs: number,
+    options: { authoritative: boolean; standing?: Standing | null },
+  ): void {
     const known = this.members.get(record.nodeId);
+    const { standing } = options;
+    if (standing?.health && (known?.guessed ?? true)) this.checks.take(standing.health, nowMs);
     this.noteVersion(record.version);
     if (!known || record.incarnation > known.record.incarnation) {
-      this.members.set(record.nodeId, {
-        record: { ...record, statusSeq: Math.max(record.statusSeq, known?.record.statusSeq ?? 0) },
-        explicit: true,
-        seq: -1,
-        heardAtMs: nowMs,
-        steadySinceMs: undefined,
-        condition: conditionBehind(record),
-        verdict: verdictBehind(record),
-        verdictSeq: 0,
-        silent: false,
-        recovering: record.status === 'failed' || record.reason === 'recovering',
-      });
+      const statusSeq = Math.max(record.statusSeq, known?.record.statusSeq ?? 0);
+      this.members.set(record.nodeId, memberBehind({ ...record, statusSeq }, standing, nowMs));
       return;
     }
     if (record.incarnation < known.record.incarnation) {
@@ -116,6 +134,11 @@ export class Membership {
     }
     const { registeredAt, left } = record;
     known.record = { ...known.record, registeredAt, left: known.record.left || left };
+    if (standing && known.guessed) {
+      known.verdict = standing.verdict ?? undefined;
+      known.verdictSeq = Math.max(known.verdictSeq, standing.verdictSeq);
+      known.guessed = false;
+    }
     this.mergeStatus(record, options);
   }
 
@@ -139,6 +162,31 @@ export class Membership {
   get(nodeId: string): MemberRecord | undefined {
     const record = this.members.get(nodeId)?.record;
     return record?.left ? undefined : record;
+  }
+
+  /** All that the status is judged by, for the record of a transition. */
+  evidence(nodeId: string, nowMs: number): Record<string, unknown> {
+    const member = this.members.get(nodeId);
+    if (!member) return {};
+    const { kind: _kind, ...judged } = this.evidenceOn(member, nowMs);
+    const { health } = this.standing(nodeId, nowMs);
+    const hold = this.holds.get(nodeId);
+    return {
+      ...judged,
+      ...(member.silent ? { silentForMs: Math.round(nowMs - member.heardAtMs) } : {}),
+      ...(health ? { health } : {}),
+      ...(hold ? { hold } : {}),
+    };
+  }
+
+  standing(nodeId: string, nowMs: number): Standing {
+    const member = this.members.get(nodeId);
+    const incarnation = member?.record.incarnation ?? 0;
+    return {
+      verdict: member?.verdict ?? null,
+      verdictSeq: member?.verdictSeq ?? 0,
+      health: this.checks.standing(nodeId, incarnation, nowMs) ?? null,
+    };
   }
 
   /** The last heartbeat of its incarnation; -1 before the first. */
@@ -175,29 +223,9 @@ export class Membership {
 
   /** A new incarnation: nothing that was known against the last one counts. */
   private begin(request: Registration, known: Member | undefined, at: string, nowMs: number): Member {
-    const returning = known && !known.record.left ? known.record : undefined;
-    const member: Member = {
-      record: {
-        ...request,
-        status: 'degraded',
-        reason: 'syncing',
-        statusSeq: known?.record.statusSeq ?? 0,
-        version: 0,
-        term: returning?.term ?? 0,
-        lastHeartbeatAt: null,
-        registeredAt: returning?.registeredAt ?? at,
-        left: false,
-      },
-      explicit: false,
-      seq: -1,
-      heardAtMs: nowMs,
-      steadySinceMs: undefined,
-      condition: undefined,
-      verdict: undefined,
-      verdictSeq: 0,
-      silent: false,
-      recovering: false,
-    };
+    const member = newMember(request, known, at, nowMs);
+    // Before its first heartbeat: syncing at best, and no better than a hold lets it be.
+    member.record = { ...member.record, ...judge(this.evidenceOn(member, nowMs)) };
     this.members.set(request.nodeId, member);
     return member;
   }
@@ -212,8 +240,10 @@ export class Membership {
     member.steadySinceMs ??= nowMs;
     member.condition = beat.condition ?? 'ok';
     if (!member.verdict && member.condition === 'ok') member.recovering = false;
-    if (member.verdict?.verdict === 'failed' && nowMs - member.steadySinceMs >= this.settings.steadyMs) {
+    const endsWhenSteady = member.verdict?.verdict === 'failed' || member.guessed;
+    if (endsWhenSteady && nowMs - member.steadySinceMs >= this.settings.steadyMs) {
       member.verdict = undefined;
+      member.guessed = false;
     }
     member.record = {
       ...record,
@@ -227,8 +257,20 @@ export class Membership {
     this.noteVersion(member.record.version);
   }
 
-  private settle(member: Member): Transition | undefined {
-    const { status, reason } = judge({ ...member, kind: member.record.kind });
+  private evidenceOn(member: Member, nowMs: number): Evidence {
+    const { condition, verdict, silent, recovering, record } = member;
+    const { nodeId, incarnation, kind } = record;
+    const checks = this.checks.against(nodeId, incarnation, nowMs);
+    return { kind, condition, verdict, silent, recovering, checks, ...this.holds.of(nodeId, nowMs) };
+  }
+
+  private settleIfKnown(nodeId: string, nowMs: number): Transition | undefined {
+    const member = this.members.get(nodeId);
+    return member && !member.record.left ? this.settle(member, nowMs) : undefined;
+  }
+
+  private settle(member: Member, nowMs: number): Transition | undefined {
+    const { status, reason } = judge(this.evidenceOn(member, nowMs));
     if (status === member.record.status && reason === member.record.reason) return undefined;
     const from = member.record.status;
     member.record = { ...member.record, status, reason, statusSeq: member.record.statusSeq + 1 };

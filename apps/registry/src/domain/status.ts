@@ -3,7 +3,9 @@ import { unreachable } from '#libs/kernel';
 
 /**
  * The status of a member, decided from all evidence that stands at the moment. There is no table of moves from status
- * to status: whatever the order in which evidence came, the same evidence gives the same status.
+ * to status: whatever the order in which evidence came, the same evidence gives the same status. Sources that
+ * contradict each other (failover's witnesses, health checks, the bus, the member itself, an operator) are ranked, and
+ * the first rule that applies decides: so two of them that disagree give one status, not two in turn.
  */
 export type Condition = NonNullable<NodeHeartbeat['condition']>;
 
@@ -17,6 +19,11 @@ export interface Evidence {
   silent: boolean;
   /** It was failed in this incarnation, and has not said since that it is well. */
   recovering: boolean;
+  /** What health checks hold against this incarnation: nobody answers, or it answers that it is not ready. */
+  checks: 'unanswered' | 'not-ready' | undefined;
+  /** Kept out by an operator, or because it failed again and again. */
+  drained: boolean;
+  quarantined: boolean;
 }
 
 export interface Judgement {
@@ -24,44 +31,73 @@ export interface Judgement {
   reason: StatusReason | null;
 }
 
-export function judge(evidence: Evidence): Judgement {
-  const { condition, verdict } = evidence;
+interface Rule {
+  applies: (evidence: Evidence) => boolean;
+  gives: Judgement | ((evidence: Evidence) => Judgement);
+}
+
+const failed = (reason: StatusReason): Judgement => ({ status: 'failed', reason });
+const degraded = (reason: StatusReason): Judgement => ({ status: 'degraded', reason });
+const HEALTHY: Judgement = { status: 'healthy', reason: null };
+
+/** The first rule that applies decides. */
+const RULES: readonly Rule[] = [
   // What a member announced itself is its end, not its failure, even when its process is gone a moment later.
-  if (condition === 'stopping') return { status: 'shutting-down', reason: 'stopping' };
-  if (verdict?.verdict === 'failed') return { status: 'failed', reason: failedReason(verdict.reason) };
-  if (verdict) return { status: 'degraded', reason: degradedReason(verdict.reason) };
-  if (evidence.silent) return silence(evidence.kind);
-  if (condition === undefined) return { status: 'degraded', reason: 'syncing' };
-  if (condition !== 'ok') return { status: 'degraded', reason: condition };
-  if (evidence.recovering) return { status: 'degraded', reason: 'recovering' };
-  return { status: 'healthy', reason: null };
+  {
+    applies: ({ condition }) => condition === 'stopping',
+    gives: { status: 'shutting-down', reason: 'stopping' },
+  },
+  // It may look well again at this moment; that is what it did every time before it failed.
+  { applies: ({ quarantined }) => quarantined, gives: failed('quarantined') },
+  // Several witnesses agreed, by connections and pings of their own: one prober that was answered does not outweigh it.
+  { applies: ({ verdict }) => verdict?.verdict === 'failed', gives: failedBy },
+  // Nobody but the bus hears of a mere service.
+  { applies: ({ kind, silent }) => kind === 'service' && silent, gives: failed('unresponsive') },
+  // Two sources that know nothing of each other miss it: that is enough, also while failover is dead and says nothing.
+  { applies: ({ silent, checks }) => silent && checks === 'unanswered', gives: failed('unresponsive') },
+  { applies: ({ verdict }) => verdict !== undefined, gives: degradedBy },
+  // It lives, by its heartbeats, but whoever would read from it could not.
+  { applies: ({ checks }) => checks === 'unanswered', gives: degraded('unreachable') },
+  // Why it is not ready it often says itself, and better.
+  { applies: (it) => it.checks === 'not-ready' && !explains(it.condition), gives: degraded('not-ready') },
+  // Silence on the bus alone never fails a config node: it answers reads over HTTP.
+  { applies: ({ silent }) => silent, gives: degraded('bus-partitioned') },
+  // An operator's wish stands below every fault, which the operator wants to see, and above all that will pass.
+  { applies: ({ drained }) => drained, gives: degraded('draining') },
+  { applies: ({ condition }) => condition !== 'ok', gives: ({ condition }) => degraded(reasonOf(condition)) },
+  { applies: ({ recovering }) => recovering, gives: degraded('recovering') },
+];
+
+export function judge(evidence: Evidence): Judgement {
+  const rule = RULES.find(({ applies }) => applies(evidence));
+  if (rule === undefined) return HEALTHY;
+  return typeof rule.gives === 'function' ? rule.gives(evidence) : rule.gives;
 }
 
-/**
- * Silence on the bus alone never fails a config node: it answers reads over HTTP, and whether it still does is for the
- * witnesses to say. Nobody but the bus hears of a mere service.
- */
-function silence(kind: Evidence['kind']): Judgement {
-  return kind === 'config-node'
-    ? { status: 'degraded', reason: 'bus-partitioned' }
-    : { status: 'failed', reason: 'unresponsive' };
+function explains(condition: Condition | undefined): boolean {
+  return condition === undefined || condition === 'syncing' || condition === 'wrong-database';
 }
 
-function failedReason(reason: NonNullable<NodeVerdict['reason']>): StatusReason {
-  return reason === 'process-down' ? 'process-down' : 'unresponsive';
+function reasonOf(condition: Condition | undefined): StatusReason {
+  return condition === undefined || condition === 'ok' ? 'syncing' : condition;
 }
 
-function degradedReason(reason: NonNullable<NodeVerdict['reason']>): StatusReason {
+function failedBy({ verdict }: Evidence): Judgement {
+  return failed(verdict?.reason === 'process-down' ? 'process-down' : 'unresponsive');
+}
+
+function degradedBy({ verdict }: Evidence): Judgement {
+  const reason = verdict?.reason ?? 'unreachable';
   switch (reason) {
     case 'bus-partitioned':
     case 'unreachable':
     case 'cannot-lead':
-      return reason;
+      return degraded(reason);
     case 'process-down':
     case 'unresponsive':
-      return 'unreachable';
+      return degraded('unreachable');
     case 'handover':
-      return 'draining';
+      return degraded('draining');
     default:
       return unreachable(reason);
   }

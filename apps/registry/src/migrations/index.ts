@@ -1,3 +1,4 @@
 import { migration0001 } from './0001-registry.js';
+import { migration0002 } from './0002-evidence.js';
 
-export const REGISTRY_MIGRATIONS: readonly string[] = [migration0001];
+export const REGISTRY_MIGRATIONS: readonly string[] = [migration0001, migration0002];

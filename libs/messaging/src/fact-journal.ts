@@ -1,10 +1,19 @@
-import { Injectable } from '@nestjs/common';
 import { type Repeating, repeat, sleep } from '#libs/kernel';
-import { type BusLogger, FactOutbox } from '#libs/messaging';
-import { type Entry, RegistryStore } from './registry.store.js';
+import type { BusLogger } from './connection.js';
+import type { FactOutbox, OutboxFact } from './fact-outbox.js';
 
-interface Queued {
-  entry: Entry;
+/** Something that happened, and what the world is told of it. */
+export interface JournalEntry {
+  facts: readonly OutboxFact[];
+}
+
+/** Where entries are kept; of one that somebody else has written first (`taken`) nothing is told. */
+export interface JournalRows<E extends JournalEntry> {
+  save(entry: E): Promise<'saved' | 'taken'>;
+}
+
+interface Queued<E> {
+  entry: E;
   announced: boolean;
 }
 
@@ -14,20 +23,19 @@ const RETRY_EVERY_MS = 500;
 const PATIENCE_MS = 150;
 
 /**
- * Writes what happened to members, in order, and tells the world: row first, then message. Without the database the
- * message goes out alone and the row follows when it can be written; the oldest are given up when too many wait.
+ * Writes what happened, in order, and tells the world: row first, then message. Without the database the message goes
+ * out alone and the row follows when it can be written; the oldest are given up when too many wait.
  */
-@Injectable()
-export class Journal {
-  private readonly queue: Queued[] = [];
+export class FactJournal<E extends JournalEntry> {
+  private readonly queue: Queued<E>[] = [];
   private readonly telling = new Set<Promise<void>>();
   private readonly loop: Repeating;
   private lost = 0;
   private complained = false;
-  private onTaken: (nodeId: string) => Promise<void> = async () => undefined;
+  private onTaken: (entry: E) => Promise<void> = async () => undefined;
 
   constructor(
-    private readonly store: RegistryStore,
+    private readonly rows: JournalRows<E>,
     private readonly outbox: FactOutbox,
     private readonly logger: BusLogger,
   ) {
@@ -37,12 +45,12 @@ export class Journal {
     });
   }
 
-  /** Told when another instance had moved the member's status first. */
-  whenTaken(listener: (nodeId: string) => Promise<void>): void {
+  /** Told when another instance had written the same first. */
+  whenTaken(listener: (entry: E) => Promise<void>): void {
     this.onTaken = listener;
   }
 
-  add(entry: Entry): void {
+  add(entry: E): void {
     if (this.queue.length >= MAX_QUEUED) {
       this.queue.shift();
       this.lost++;
@@ -73,13 +81,13 @@ export class Journal {
       const outcome = await this.save(first);
       this.complained = false;
       if (this.queue[0] === first) this.queue.shift();
-      if (outcome === 'taken') await this.onTaken(first.entry.record.nodeId);
+      if (outcome === 'taken') await this.onTaken(first.entry);
       else if (!first.announced) for (const fact of first.entry.facts) this.track(this.outbox.announce(fact));
     }
   }
 
-  private async save(queued: Queued): Promise<'saved' | 'taken'> {
-    const saving = this.store.save(queued.entry);
+  private async save(queued: Queued<E>): Promise<'saved' | 'taken'> {
+    const saving = this.rows.save(queued.entry);
     try {
       const early = await Promise.race([saving, sleep(PATIENCE_MS).then(() => 'slow' as const)]);
       if (early !== 'slow') return early;
@@ -106,7 +114,7 @@ export class Journal {
     this.complained = true;
     this.logger[level](
       { reason, waiting: this.queue.length, lost: this.lost },
-      'members wait for the database',
+      'facts wait for the database',
     );
   }
 }

@@ -1,0 +1,110 @@
+import { Injectable } from '@nestjs/common';
+import type { HealthChanged, HealthStanding, NodeHold, NodeVerdict } from '#libs/contracts';
+import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { Bus, type BusLogger } from '#libs/messaging';
+import { Announcer } from './announcer.js';
+import { Membership } from './domain/membership.js';
+import { RegistryMetrics } from './registry.metrics.js';
+import { RegistryStore } from './registry.store.js';
+
+const ASK_TIMEOUT_MS = 1_000;
+
+/**
+ * Takes in what others know of members: failover's verdicts and holds, the health service's evidence. They are heard
+ * as facts, and asked for at the start and now and then, for a fact that was missed. Who cannot be asked changes nothing.
+ */
+@Injectable()
+export class EvidenceIntake {
+  private readonly loops: Repeating[] = [];
+  private readonly unsaved = new Map<string, NodeHold>();
+  private readonly askedAtMs = new Map<string, number>();
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly members: Membership,
+    private readonly store: RegistryStore,
+    private readonly announcer: Announcer,
+    private readonly metrics: RegistryMetrics,
+    private readonly settings: { askEveryMs: number; retryEveryMs: number },
+    private readonly clock: Clock,
+    private readonly logger: BusLogger,
+  ) {}
+
+  start(): void {
+    const every = (what: string, task: () => Promise<void>) =>
+      this.loops.push(
+        repeat(task, {
+          everyMs: this.settings.retryEveryMs,
+          onError: (error) => this.complain(what, error),
+        }),
+      );
+    every('asking for holds', () => this.nowAndThen('holds', () => this.askHolds()));
+    every('asking for health evidence', () => this.nowAndThen('health', () => this.askHealth()));
+    every('keeping holds', () => this.saveHolds());
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.loops.map((loop) => loop.stop()));
+  }
+
+  verdict(verdict: NodeVerdict): void {
+    const { judgedBy, confirmedBy, evidence } = verdict;
+    const transition = this.members.verdict(verdict, this.clock.monotonicMs());
+    this.announcer.move(transition, { ...evidence, judgedBy, confirmedBy });
+  }
+
+  health(change: HealthChanged): void {
+    this.announcer.move(this.members.health(change, this.clock.monotonicMs()));
+  }
+
+  /** Renews what its sender still holds against nodes. */
+  healthStanding({ down }: HealthStanding): void {
+    for (const change of down) this.health(change);
+  }
+
+  hold(hold: NodeHold): void {
+    const { news, transition } = this.members.hold(hold, this.clock.monotonicMs(), this.clock.wallMs());
+    if (news) this.unsaved.set(hold.nodeId, hold);
+    this.announcer.move(transition);
+  }
+
+  /** As they were kept; the greatest seq counts, so that this may come late. */
+  async loadHolds(): Promise<void> {
+    for (const hold of await this.store.holds()) {
+      const { transition } = this.members.hold(hold, this.clock.monotonicMs(), this.clock.wallMs());
+      this.announcer.move(transition);
+    }
+  }
+
+  private async askHolds(): Promise<void> {
+    const { holds } = await this.bus.request('failover.holds', {}, { timeoutMs: ASK_TIMEOUT_MS });
+    for (const hold of holds) this.hold(hold);
+  }
+
+  private async askHealth(): Promise<void> {
+    const { nodes } = await this.bus.request('health.list', {}, { timeoutMs: ASK_TIMEOUT_MS });
+    for (const change of nodes) this.health(change);
+  }
+
+  /** Often until there is an answer, then seldom. */
+  private async nowAndThen(what: string, ask: () => Promise<void>): Promise<void> {
+    const nowMs = this.clock.monotonicMs();
+    const lastMs = this.askedAtMs.get(what) ?? Number.NEGATIVE_INFINITY;
+    if (!this.bus.connected || nowMs - lastMs < this.settings.askEveryMs) return;
+    await ask();
+    this.askedAtMs.set(what, nowMs);
+  }
+
+  private async saveHolds(): Promise<void> {
+    for (const [nodeId, hold] of this.unsaved) {
+      await this.store.saveHold(hold);
+      if (this.unsaved.get(nodeId) === hold) this.unsaved.delete(nodeId);
+    }
+  }
+
+  private complain(what: string, error: unknown): void {
+    this.metrics.troubles.inc({ what });
+    const reason = error instanceof Error ? error.message : String(error);
+    this.logger.debug({ reason, what }, 'goes on without');
+  }
+}
