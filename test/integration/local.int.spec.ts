@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster, freePort, isAlive, processesOf, ROOT, until } from '#libs/testing';
 
 const CHILDREN = [
-  ...['failover-1', 'failover-2', 'gateway-1', 'gateway-2', 'nats'],
+  ...['failover-1', 'failover-2', 'gateway-1', 'gateway-2', 'health', 'nats'],
   ...['node-1', 'node-2', 'node-3', 'node-4', 'postgres', 'redis', 'registry', 'sync'],
 ];
 
@@ -66,7 +66,7 @@ describe('a cluster on one machine', { timeout: 120_000 }, () => {
   });
 
   it('starts every kind of process again that dies, on the same port', async () => {
-    const victims = ['redis', 'nats', 'postgres', 'registry', 'sync', 'node-4'];
+    const victims = ['redis', 'nats', 'postgres', 'registry', 'health', 'sync', 'node-4'];
     const before = pids();
     const ports = victims.map(port);
     for (const name of victims) cluster.signal(name, 'SIGKILL');

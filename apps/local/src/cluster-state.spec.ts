@@ -35,6 +35,17 @@ it('chooses anew only the port that somebody else has taken', async () => {
   }
 });
 
+it('gives a password to a role that an older release did not have, and keeps the others', async () => {
+  const file = join(folder, 'state.json');
+  const first = await loadState(file, 8080);
+  const { health: _health, ...older } = first.databasePasswords;
+  writeFileSync(file, JSON.stringify({ ...first, databasePasswords: older }));
+  const { databasePasswords } = await loadState(file, 8080);
+  expect(databasePasswords).toMatchObject(older);
+  expect(databasePasswords.health.length).toBeGreaterThanOrEqual(16);
+  expect((await loadState(file, 8080)).databasePasswords).toEqual(databasePasswords);
+});
+
 it('does not write over a state that it cannot read', async () => {
   const file = join(folder, 'state.json');
   writeFileSync(file, '{"format":2}');

@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import { z } from 'zod';
 import { freePorts, isPortFree, newSecret } from '#libs/servers';
 import { portsToChoose } from './domain/ports.js';
-import { DATABASE_ROLES, PORT_OWNERS } from './domain/process-plan.js';
+import { DATABASE_ROLES, type DatabaseRole, PORT_OWNERS } from './domain/process-plan.js';
 import { StartRefused } from './start-refused.js';
 
 const port = z.number().int().min(1).max(65_535);
@@ -11,7 +11,10 @@ const State = z.object({
   format: z.literal(1),
   ports: z.record(z.string(), port),
   clusterKey: secret,
-  databasePasswords: z.object({ node: secret, registry: secret, failover: secret, sync: secret }),
+  /** A role that a newer release has added gets its password when the state is read. */
+  databasePasswords: z
+    .record(z.string(), secret)
+    .transform((kept) => ({ ...newPasswords(), ...kept }) as Record<DatabaseRole, string>),
 });
 /** What a local cluster keeps from start to start beside its data. */
 export type ClusterState = z.infer<typeof State>;
@@ -37,8 +40,11 @@ export async function loadState(file: string, gatewayPort: number): Promise<Clus
 }
 
 function newState(): ClusterState {
-  const passwords = Object.fromEntries(DATABASE_ROLES.map((role) => [role, newSecret()]));
-  return State.parse({ format: 1, ports: {}, clusterKey: newSecret(), databasePasswords: passwords });
+  return State.parse({ format: 1, ports: {}, clusterKey: newSecret(), databasePasswords: {} });
+}
+
+function newPasswords(): Record<string, string> {
+  return Object.fromEntries(DATABASE_ROLES.map((role) => [role, newSecret()]));
 }
 
 function read(file: string): ClusterState | undefined {

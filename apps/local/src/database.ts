@@ -17,6 +17,7 @@ export async function prepareDatabase(
   const byRole = {
     holdfast_node: passwords.node,
     holdfast_registry: passwords.registry,
+    holdfast_health: passwords.health,
     holdfast_failover: passwords.failover,
     holdfast_sync: passwords.sync,
   } satisfies Record<`holdfast_${(typeof DATABASE_ROLES)[number]}`, string>;

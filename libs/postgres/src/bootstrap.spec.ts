@@ -5,6 +5,7 @@ const passwords = {
   holdfast_node: 'n',
   holdfast_registry: 'r',
   holdfast_failover: 'f',
+  holdfast_health: 'h',
   holdfast_sync: 's',
 };
 

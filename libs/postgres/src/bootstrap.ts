@@ -5,6 +5,7 @@ export const SERVICE_ROLES = {
   holdfast_node: 'config',
   holdfast_registry: 'registry',
   holdfast_failover: 'failover',
+  holdfast_health: 'health',
   holdfast_sync: 'sync',
 } as const;
 

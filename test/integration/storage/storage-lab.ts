@@ -13,6 +13,7 @@ const PASSWORDS: Record<ServiceRole, string> = {
   holdfast_node: 'no\'de\\ $$ "pass',
   holdfast_registry: 'registry-pass',
   holdfast_failover: 'failover-pass',
+  holdfast_health: 'health-pass',
   holdfast_sync: 'sync-pass',
 };
 

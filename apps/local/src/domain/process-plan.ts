@@ -23,18 +23,19 @@ const NODES = [...VOTERS, ...OBSERVERS];
 const GATEWAYS = ['gateway-1', 'gateway-2'] as const;
 
 /** Whoever keeps rows has a database role of its own. */
-export const DATABASE_ROLES = ['node', 'registry', 'failover', 'sync'] as const;
+export const DATABASE_ROLES = ['node', 'registry', 'health', 'failover', 'sync'] as const;
 export type DatabaseRole = (typeof DATABASE_ROLES)[number];
 
 const CONTROL: readonly { name: string; app: DatabaseRole }[] = [
   { name: 'registry', app: 'registry' },
+  { name: 'health', app: 'health' },
   { name: 'failover-1', app: 'failover' },
   { name: 'failover-2', app: 'failover' },
   { name: 'sync', app: 'sync' },
 ];
 
 /** Folders below apps/ that the plan starts programs of. */
-export const PLANNED_APPS = ['config-node', 'registry', 'failover', 'sync', 'gateway'] as const;
+export const PLANNED_APPS = ['config-node', 'registry', 'health', 'failover', 'sync', 'gateway'] as const;
 
 /** What listens on a port of its own, chosen free; the gateways share the one the user knows. */
 export const PORT_OWNERS: readonly string[] = [

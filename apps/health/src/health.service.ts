@@ -1,0 +1,217 @@
+import { Injectable } from '@nestjs/common';
+import type {
+  FactPayload,
+  HealthChanged,
+  HealthListReply,
+  HealthStanding,
+  NodeHeartbeat,
+  NodeInfo,
+} from '#libs/contracts';
+import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { Bus, type BusLogger, FactJournal } from '#libs/messaging';
+import { HeardEvidence } from './domain/heard-evidence.js';
+import { shareOf } from './domain/live-instances.js';
+import { type CheckMove, changeOf } from './domain/node-check.js';
+import { Targets } from './domain/targets.js';
+import type { HealthSettings } from './health.config.js';
+import { HealthMetrics } from './health.metrics.js';
+import { HealthStore, type MoveEntry } from './health.store.js';
+import { NodeProbes } from './node-probes.js';
+import { Peers } from './peers.js';
+
+/** The shell: knows the nodes and who shares the work, has its share probed, and tells what the probes have found. */
+@Injectable()
+export class HealthService {
+  readonly evidence = new HeardEvidence();
+  private readonly targets = new Targets();
+  private readonly loops: Repeating[] = [];
+  private readonly seqs = new Map<string, number>();
+  private sharedBy = '';
+  private instances: string[] = [];
+  private changed = true;
+  private migrated = false;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly store: HealthStore,
+    private readonly probes: NodeProbes,
+    private readonly peers: Peers,
+    private readonly journal: FactJournal<MoveEntry>,
+    private readonly metrics: HealthMetrics,
+    private readonly settings: HealthSettings,
+    private readonly clock: Clock,
+    private readonly logger: BusLogger,
+  ) {
+    probes.whenMoved((move) => this.moved(move));
+    metrics.watch(() => ({ states: probes.states(), instances: this.instances.length }));
+  }
+
+  start(seeds: readonly { id: string; address: string }[]): void {
+    for (const { id, address } of seeds) this.learn({ nodeId: id, incarnation: 0, address });
+    const every = (what: string, everyMs: number, task: () => Promise<void> | void, firstAfterMs = 0) =>
+      this.loops.push(
+        repeat(task, { everyMs, firstAfterMs, onError: (error) => this.complain(what, error) }),
+      );
+    const { settings } = this;
+    every('sharing the work', settings.tickEveryMs, () => this.share());
+    every('a sign of life', settings.standingEveryMs, () => this.peers.say(this.down(), false));
+    every('a sign of life in a row', settings.rowsEveryMs.withoutBus, () => this.renewRow());
+    every('making the tables', settings.retryEveryMs, () => this.prepare());
+    every('reading members from the registry', settings.registryEveryMs, () => this.askRegistry());
+    every('recording results', settings.flushEveryMs, () => this.flush(), settings.flushEveryMs);
+    every('pruning', settings.pruneEveryMs, () => this.prune(), settings.pruneEveryMs);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.loops.map((loop) => loop.stop()));
+    await this.probes.stop();
+    await this.journal.stop();
+    await this.peers.leave().catch((error: unknown) => this.complain('taking leave', error));
+  }
+
+  /** Nodes that this instance probes. */
+  get probing(): number {
+    return this.probes.checks().length;
+  }
+
+  get alive(): readonly string[] {
+    return this.instances;
+  }
+
+  heartbeat(beat: NodeHeartbeat): void {
+    if (beat.kind === 'config-node') this.learn(beat);
+  }
+
+  registered(node: NodeInfo): void {
+    const { id: nodeId, incarnation, address } = node;
+    if (node.kind === 'config-node') this.learn({ nodeId, incarnation, address });
+  }
+
+  deregistered({ nodeId, incarnation }: FactPayload<'node.deregistered'>): void {
+    if (!this.targets.forget(nodeId, incarnation)) return;
+    this.evidence.forget(nodeId);
+    this.changed = true;
+  }
+
+  /** From another instance; our own come back to us and change nothing. */
+  heard(change: HealthChanged): void {
+    const { nodeId, observer } = change;
+    if (observer === this.settings.instanceId) return;
+    this.peers.heard({ instanceId: observer, leaving: false });
+    this.noteSeq(nodeId, change.seq);
+    if (this.evidence.take(change) === 'old') return;
+    const check = this.probes.check(nodeId);
+    const mine = check?.standing;
+    // It is this instance's node to judge: what another says of it (before it heard of us) does not stay.
+    if (!check || mine?.incarnation !== change.incarnation || mine.to === change.health) return;
+    const move = check.repeat(this.now());
+    if (move) this.moved(move);
+  }
+
+  standing(standing: HealthStanding): void {
+    if (standing.instanceId === this.settings.instanceId) return;
+    this.peers.heard(standing);
+    for (const change of standing.down) {
+      this.noteSeq(change.nodeId, change.seq);
+      this.evidence.take(change);
+    }
+  }
+
+  list(): HealthListReply {
+    return { nodes: this.evidence.all() };
+  }
+
+  private learn(heard: Parameters<Targets['learn']>[0]): void {
+    const known = this.targets.get(heard.nodeId);
+    const change = this.targets.learn(heard);
+    if (change !== 'same' || known?.incarnation !== heard.incarnation) this.changed = true;
+  }
+
+  private noteSeq(nodeId: string, seq: number): void {
+    this.seqs.set(nodeId, Math.max(seq, this.seqs.get(nodeId) ?? 0));
+    this.probes.check(nodeId)?.noteSeq(seq);
+  }
+
+  /** Only when the nodes or the instances have changed. */
+  private share(): void {
+    const instances = this.peers.alive();
+    const sharedBy = instances.join();
+    if (!this.changed && sharedBy === this.sharedBy) return;
+    const first = this.sharedBy === '';
+    if (sharedBy !== this.sharedBy) this.logger.info({ instances }, 'these share the work');
+    this.changed = false;
+    this.sharedBy = sharedBy;
+    this.instances = instances;
+    const all = this.targets.all();
+    const ids = all.map(({ nodeId }) => nodeId);
+    const mine = shareOf(this.settings.instanceId, ids, instances);
+    const { everyMs, fastEveryMs } = this.settings.pace;
+    const share = all.filter(({ nodeId }) => mine.has(nodeId));
+    // At the start over a whole interval; of one who has died, the nodes are asked soon.
+    this.probes.assign(share, (nodeId) => this.seqs.get(nodeId) ?? 0, first ? everyMs : fastEveryMs);
+  }
+
+  private moved(move: CheckMove): void {
+    const { nodeId, to, reason, seq, incarnation } = move;
+    const change = changeOf(move);
+    this.seqs.set(nodeId, seq);
+    this.metrics.transitions.inc({ to, reason: reason ?? 'none' });
+    this.logger[to === 'down' ? 'warn' : 'info']({ ...move }, 'the checks of a node changed');
+    if (change) this.evidence.take(change);
+    const id = `health.changed/${nodeId}/${incarnation}/${seq}`;
+    const facts = change ? [{ id, subject: 'health.changed', payload: change }] : [];
+    this.journal.add({ move, facts });
+  }
+
+  /** What this instance holds against nodes; each of these is renewed with every sign of life. */
+  private down(): HealthChanged[] {
+    return this.probes
+      .checks()
+      .map(({ standing }) => standing)
+      .map((move) => (move?.to === 'down' ? changeOf(move) : undefined))
+      .filter((change) => change !== undefined);
+  }
+
+  private async prepare(): Promise<void> {
+    if (this.migrated) return;
+    await this.store.migrate();
+    for (const { nodeId, seq } of await this.store.seqs()) this.noteSeq(nodeId, seq);
+    this.migrated = true;
+  }
+
+  private async renewRow(): Promise<void> {
+    if (this.migrated) await this.peers.renewRow();
+  }
+
+  private async askRegistry(): Promise<void> {
+    if (!this.bus.connected) return;
+    const { nodes } = await this.bus.request('registry.list', { kind: 'config-node' }, { timeoutMs: 1_000 });
+    for (const node of nodes) this.registered(node);
+  }
+
+  private async flush(): Promise<void> {
+    if (!this.migrated) return;
+    const rows = this.probes.takeTouched().map((check) => {
+      const { incarnation, state, reason, counted, seq, recent } = check.report();
+      const { nodeId } = check;
+      const observer = this.settings.instanceId;
+      return { nodeId, incarnation, seq, state, reason, consecutive: counted.consecutive, observer, recent };
+    });
+    if (rows.length > 0) await this.store.saveNodes(rows, this.now().at);
+  }
+
+  private async prune(): Promise<void> {
+    if (this.migrated) await this.store.prune();
+  }
+
+  private now(): { at: string; wallMs: number } {
+    const wallMs = this.clock.wallMs();
+    return { at: new Date(wallMs).toISOString(), wallMs };
+  }
+
+  private complain(what: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.metrics.troubles.inc({ what });
+    this.logger.debug({ reason, what }, 'goes on without');
+  }
+}
