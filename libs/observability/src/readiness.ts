@@ -7,12 +7,20 @@ export interface ReadinessCheck {
 
 export interface ReadinessReport {
   status: 'ready' | 'not-ready';
+  /** Who answers, and where it stands: what `about` gives. */
+  [member: string]: unknown;
   checks: Record<string, ReadinessCheck>;
 }
 
 /** Collects the checks of one process. A check answers from what is known already: it makes no calls. */
 export class Readiness {
   private readonly checks = new Map<string, { required: boolean; read: () => ReadinessCheck }>();
+  private about: () => Record<string, unknown> = () => ({});
+
+  /** Shown beside the checks: whoever asks may want to know who answers. */
+  describe(about: () => Record<string, unknown>): void {
+    this.about = about;
+  }
 
   /** `required: false` shows a dependency that the process can do without (a node serves reads without the bus). */
   add(name: string, read: () => ReadinessCheck, options: { required: boolean }): void {
@@ -27,6 +35,6 @@ export class Readiness {
       checks[name] = check;
       if (required && !check.ok) ready = false;
     }
-    return { status: ready ? 'ready' : 'not-ready', checks };
+    return { ...this.about(), status: ready ? 'ready' : 'not-ready', checks };
   }
 }

@@ -21,6 +21,7 @@ import { Leadership } from './leadership.js';
 import { LogSources } from './log-sources.js';
 import { Membership } from './membership.js';
 import { migrateWhenPossible } from './migration.js';
+import { addNodeReadiness } from './node-readiness.js';
 import { PeerClient } from './peer-client.js';
 import { Peers } from './peers.js';
 import { PollDoor } from './poll-door.js';
@@ -204,19 +205,10 @@ export class Engine {
   }
 
   addReadiness(readiness: Readiness): void {
-    const { host, membership, parts } = this;
-    const state = () => ({ ok: host.replica.clusterId !== null, version: host.replica.version });
-    const position = () => {
-      const { condition } = membership;
-      const { verified } = this.integrity.verification;
-      const { role } = this.leadership;
-      return { ok: condition === 'ok', condition, verified, role, lag: this.replication.lag };
-    };
-    readiness.add('state', state, { required: true });
-    readiness.add('serving', () => ({ ok: membership.condition !== 'stopping' }), { required: true });
-    readiness.add('replica', position, { required: false });
-    readiness.add('storage', () => ({ ok: parts.store.available() }), { required: false });
-    readiness.add('bus', () => ({ ok: parts.bus.connected }), { required: false });
+    const { host, membership, leadership, replication, integrity, parts } = this;
+    const { store, bus } = parts;
+    const { verification } = integrity;
+    addNodeReadiness(readiness, { host, membership, leadership, replication, verification, store, bus });
   }
 
   ping(): NodePing {

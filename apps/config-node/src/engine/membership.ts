@@ -27,7 +27,10 @@ export class Membership {
   incarnation = 0;
   address = '';
   private seq = 0;
-  private overloaded = false;
+  /** By the last two heartbeats. */
+  overloaded = false;
+  /** Before the last heartbeat; how long the event loop kept work waiting. */
+  eventLoopP99Ms = 0;
   private wasSlow = false;
   private stopping = false;
   private registered = false;
@@ -86,7 +89,9 @@ export class Membership {
 
   private heartbeat(): void {
     const { host, leadership } = this;
-    const isSlow = this.lag.sample().p99Ms > OVERLOADED_MS;
+    const { p99Ms } = this.lag.sample();
+    this.eventLoopP99Ms = Number.isFinite(p99Ms) ? Math.round(p99Ms * 10) / 10 : 0;
+    const isSlow = p99Ms > OVERLOADED_MS;
     this.overloaded = isSlow && this.wasSlow; // one hiccup is no overload
     this.wasSlow = isSlow;
     this.bus.publish('node.heartbeat', {
