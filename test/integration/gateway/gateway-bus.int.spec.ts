@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type NodeInfo, Problem } from '#libs/contracts';
+import { type HealthReport, type NodeInfo, Problem } from '#libs/contracts';
 import { Bus, FactStream } from '#libs/messaging';
 import { type NatsServer, startNats } from '#libs/servers';
 import { EventStream } from './event-stream.js';
@@ -206,6 +206,31 @@ describe('a gateway on the bus', () => {
     const unknown = await ask(gateway.base, 'GET', '/v1/nodes/node-9');
     expect([unknown.status, JSON.parse(unknown.text).code]).toEqual([404, 'node-not-found']);
     expect((await ask(gateway.base, 'GET', '/v1/nodes/no%20such')).status).toBe(404);
+  });
+
+  it('shows what health checks have found, and does without when nobody can be asked', async () => {
+    const seen = async () => JSON.parse((await ask(gateway.base, 'GET', '/v1/nodes/node-2')).text).health;
+    expect(await seen()).toBeNull();
+    const health: Omit<HealthReport, 'nodeId' | 'incarnation'> = {
+      state: 'down',
+      reason: 'not-ready',
+      consecutive: { outcome: 'fail', count: 3 },
+      observer: 'health-1',
+      recent: [{ at: '2026-01-01T00:00:00.000Z', result: 'not-ready', ms: 1.5, failed: ['state'] }],
+      transitions: [],
+    };
+    let hangs = false;
+    stops.push(
+      bus.handle('health.report', async ({ nodeId }) => {
+        if (hangs) await new Promise((resolve) => setTimeout(resolve, 1_000));
+        return { nodeId, incarnation: 7, ...health };
+      }),
+    );
+    await expect.poll(seen).toEqual(health);
+    hangs = true;
+    const { status, text, ms } = await ask(gateway.base, 'GET', '/v1/nodes/node-2');
+    expect([status, JSON.parse(text).health]).toEqual([200, null]);
+    expect(ms).toBeLessThan(900);
   });
 
   it('hands leadership over, and passes on why it could not', async () => {

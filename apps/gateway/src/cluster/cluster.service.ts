@@ -1,13 +1,26 @@
 import { Injectable } from '@nestjs/common';
-import { type GetNodeReply, type HandoverReply, Problem, type QuestionReply } from '#libs/contracts';
+import {
+  type GetNodeReply,
+  type HandoverReply,
+  type HealthReport,
+  Problem,
+  type QuestionReply,
+} from '#libs/contracts';
 import { Bus, BusError } from '#libs/messaging';
-import { type NodeView, nodeView } from '../domain/cluster-view.js';
+import { type NodeHealth, type NodeView, nodeHealth, nodeView } from '../domain/cluster-view.js';
 import { NodeDirectory } from '../nodes/node-directory.js';
 
 const REGISTRY_TIMEOUT_MS = 1_000;
+/** Health results are an addition to the answer: they are not worth a long wait. */
+const HEALTH_TIMEOUT_MS = 300;
 const ELECTIONS_TIMEOUT_MS = 2_000;
 const LAST_ELECTION_TIMEOUT_MS = 300;
 const HANDOVER_TIMEOUT_MS = 5_000;
+
+export interface NodeDetail extends NodeView {
+  transitions: GetNodeReply['transitions'];
+  health: NodeHealth | null;
+}
 
 export interface ClusterView {
   clusterId: string | null;
@@ -43,15 +56,16 @@ export class ClusterService {
   }
 
   /** The registry knows the transitions; without it the node is shown as it is seen from here. */
-  async node(id: string): Promise<NodeView & { transitions: GetNodeReply['transitions'] }> {
+  async node(id: string): Promise<NodeDetail> {
     const known = this.directory.table.get(id);
-    const reply = await this.askRegistry(id);
+    const [reply, report] = await Promise.all([this.askRegistry(id), this.askHealth(id)]);
+    const health = report === undefined ? null : nodeHealth(report);
     const node = reply?.node ?? known;
     if (node === undefined) throw new Problem('node-not-found', `there is no node '${id}'`);
     const seen = known ?? this.directory.table.get(id);
     if (seen !== undefined) {
       const view = nodeView(seen, this.directory.leader, this.directory.headVersion);
-      return { ...view, transitions: reply?.transitions ?? [] };
+      return { ...view, transitions: reply?.transitions ?? [], health };
     }
     if (reply === undefined) throw new Problem('node-not-found', `there is no node '${id}'`);
     const { role, status, reason, address, version, lag, lastHeartbeatAt, incarnation, metadata } =
@@ -69,6 +83,7 @@ export class ClusterService {
       incarnation,
       metadata,
       transitions,
+      health,
     };
   }
 
@@ -96,6 +111,15 @@ export class ClusterService {
       if (error instanceof BusError) return undefined;
       if (error instanceof Problem && error.code === 'node-not-found') return undefined;
       if (error instanceof Problem && error.code === 'invalid-request') return undefined; // no node has such an id
+      throw error;
+    }
+  }
+
+  private async askHealth(nodeId: string): Promise<HealthReport | undefined> {
+    try {
+      return await this.bus.request('health.report', { nodeId }, { timeoutMs: HEALTH_TIMEOUT_MS });
+    } catch (error) {
+      if (error instanceof BusError || error instanceof Problem) return undefined;
       throw error;
     }
   }

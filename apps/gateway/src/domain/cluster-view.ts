@@ -1,4 +1,4 @@
-import type { NodeRole, NodeStatus, StatusReason } from '#libs/contracts';
+import type { HealthReport, NodeRole, NodeStatus, StatusReason } from '#libs/contracts';
 import type { Leader } from './leader-view.js';
 import type { NodeRecord } from './node-table.js';
 
@@ -14,6 +14,14 @@ export interface NodeView {
   lastHeartbeatAt: string | null;
   incarnation: number;
   metadata: Record<string, string>;
+}
+
+/** What health checks have found, as `GET /v1/nodes/{id}` shows it. */
+export type NodeHealth = Omit<HealthReport, 'nodeId' | 'incarnation'>;
+
+export function nodeHealth(report: HealthReport): NodeHealth {
+  const { state, reason, consecutive, observer, recent, transitions } = report;
+  return { state, reason, consecutive, observer, recent, transitions };
 }
 
 export function nodeView(node: NodeRecord, leader: Leader, headVersion: number): NodeView {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { WireOperation } from '../change.js';
 import { CONTENT_TYPES } from '../content-type.js';
+import { HealthReport } from '../health.js';
 import { NODE_ROLES, NODE_STATUSES, NodeId, STATUS_REASONS } from '../node.js';
 import type { ChangeSetResult, DeleteResult, PutResult } from '../public-api.js';
 import { ElectionsReply, HandoverReply, NodeTransition } from '../subjects.js';
@@ -135,7 +136,12 @@ export const ClusterAnswer = z.object({
   nodes: z.array(NodeAnswer),
 });
 
-export const NodeDetailAnswer = NodeAnswer.extend({ transitions: z.array(NodeTransition) });
+export const NodeDetailAnswer = NodeAnswer.extend({
+  transitions: z.array(NodeTransition),
+  health: HealthReport.omit({ nodeId: true, incarnation: true })
+    .nullable()
+    .meta({ description: 'What its health checks have found lately; null when nobody could be asked.' }),
+});
 
 export const ElectionsAnswer = ElectionsReply;
 export const HandoverAnswer = HandoverReply;
