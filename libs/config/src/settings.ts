@@ -135,6 +135,58 @@ export const SETTINGS = {
     schema: z.enum(['0', '1']).default('0'),
     meaning: '1 forbids a local cluster to install missing servers.',
   },
+  recoveryDriver: {
+    schema: z.enum(['none', 'local', 'docker', 'kubernetes']).default('none'),
+    meaning: 'Who starts a node again that does not answer and does not come back by itself.',
+  },
+  recoveryMaxRetries: {
+    schema: z.coerce.number().int().min(0).max(100).default(5),
+    meaning: 'Restarts of one node before its recovery is given up.',
+  },
+  recoveryRetryIntervalMs: {
+    schema: z.coerce.number().int().min(100).max(300_000).default(10_000),
+    meaning: 'Longest wait before the first retry; it doubles with each, up to 30 times as long.',
+  },
+  recoverySelfRestartMs: {
+    schema: z.coerce.number().int().min(100).max(600_000).default(10_000),
+    meaning: 'How long a failed node may take to come back by itself before it is restarted.',
+  },
+  recoveryVerifyMs: {
+    schema: z.coerce.number().int().min(500).max(600_000).default(30_000),
+    meaning: 'How long a restarted node may take until it answers and is ready.',
+  },
+  recoveryTimeoutMs: {
+    schema: z.coerce.number().int().min(1_000).max(86_400_000).default(600_000),
+    meaning: 'How long a recovery may take as a whole before it is given up.',
+  },
+  flapSuppress: {
+    schema: z.coerce.number().int().min(0).default(2_000),
+    meaning: 'Score (1,000 for each failure) at which a node is quarantined; 0 = never.',
+  },
+  flapHalfLifeMs: {
+    schema: z.coerce.number().int().min(100).max(86_400_000).default(900_000),
+    meaning: 'Time in which half of that score is forgotten; a quarantine lasts at most 4 times as long.',
+  },
+  supervisorAddress: {
+    schema: z.url({ protocol: /^http$/ }).optional(),
+    meaning: 'URL of the supervisor of a local cluster, for the recovery driver `local`.',
+  },
+  dockerSocket: {
+    schema: z.string().min(1).default('/var/run/docker.sock'),
+    meaning: 'Socket of the Docker engine, for the recovery driver `docker`.',
+  },
+  kubernetesApi: {
+    schema: z.url({ protocol: /^https?$/ }).default('https://kubernetes.default.svc'),
+    meaning: 'URL of the Kubernetes API, for the recovery driver `kubernetes`.',
+  },
+  kubernetesNamespace: {
+    schema: z.string().min(1).optional(),
+    meaning: 'Namespace of the nodes’ pods; by default that of the service account.',
+  },
+  kubernetesCredentials: {
+    schema: z.string().min(1).default('/var/run/secrets/kubernetes.io/serviceaccount'),
+    meaning: 'Folder with token, ca.crt and namespace of the service account.',
+  },
   superuserPassword: {
     schema: z.string().optional(),
     secret: true,

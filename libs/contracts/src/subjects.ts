@@ -17,6 +17,18 @@ import {
   NodeInfo,
   STATUS_REASONS,
 } from './node.js';
+import {
+  DrainRequest,
+  HoldReply,
+  HoldsReply,
+  NodeHold,
+  RecoveriesReply,
+  RecoveriesRequest,
+  RecoveryStep,
+  ReleaseRequest,
+  RestartReply,
+  RestartRequest,
+} from './recovery.js';
 
 /**
  * The subjects of the bus: one schema each, the plain payload in JSON, CloudEvents attributes in the headers.
@@ -98,22 +110,6 @@ export const NodeVerdict = z.object({
   at: Time,
 });
 export type NodeVerdict = z.infer<typeof NodeVerdict>;
-
-/**
- * Whether a node is kept out of the rotation: drained by an operator, or quarantined because it failed again and again.
- * From failover to the registry. It outlives the node's process; the greatest `seq` counts.
- */
-export const NodeHold = z.object({
-  nodeId: NodeId,
-  seq: z.number().int().positive(),
-  drained: z.boolean(),
-  /** Null = not quarantined; else when the quarantine ends by itself. */
-  quarantinedUntil: Time.nullable(),
-  by: z.string(),
-  why: z.string(),
-  at: Time,
-});
-export type NodeHold = z.infer<typeof NodeHold>;
 
 export const ElectionTimings = z.object({
   /** From the first evidence to the verdict. */
@@ -216,6 +212,11 @@ export const FACTS = {
     schema: HealthStanding,
     durable: false,
     meaning: 'A health instance is alive, and which nodes it holds down; repeated.',
+  },
+  'recovery.step': {
+    schema: RecoveryStep,
+    durable: true,
+    meaning: 'A failed or restarted node came a step nearer to being healthy, or was given up.',
   },
   'leader.elected': { schema: LeaderElected, durable: true, meaning: 'A term began.' },
   'leader.lost': {
@@ -332,7 +333,6 @@ const Election = z.object({
 });
 export const ElectionsRequest = z.object({ limit: z.number().int().min(1).max(1_000).default(50) });
 export const ElectionsReply = z.object({ elections: z.array(Election) });
-export const HoldsReply = z.object({ holds: z.array(NodeHold) });
 
 /** Subject -> request and reply. `{nodeId}` in `election.poll` is a token of the subject. */
 export const QUESTIONS = {
@@ -375,7 +375,23 @@ export const QUESTIONS = {
   'failover.holds': {
     request: z.object({}),
     reply: HoldsReply,
-    meaning: 'Nodes that are drained or quarantined.',
+    meaning: 'Nodes that are drained or quarantined, and those that were: the greatest seq counts.',
+  },
+  'failover.drain': {
+    request: DrainRequest,
+    reply: HoldReply,
+    meaning: 'Take a node out of the rotation, or put it back.',
+  },
+  'failover.restart': {
+    request: RestartRequest,
+    reply: RestartReply,
+    meaning: 'Restart a node on purpose.',
+  },
+  'failover.release': { request: ReleaseRequest, reply: HoldReply, meaning: 'End a quarantine.' },
+  'failover.recoveries': {
+    request: RecoveriesRequest,
+    reply: RecoveriesReply,
+    meaning: 'Past steps of recoveries, of one node or of all, newest first.',
   },
   'health.report': {
     request: HealthReportRequest,

@@ -1,7 +1,8 @@
-import { FACTS, type FactPayload, type FactSubject } from '#libs/contracts';
+import { FACT_FAMILIES, FACTS, type FactPayload, type FactSubject } from '#libs/contracts';
 import { type Repeating, repeat } from '#libs/kernel';
+import type { FactFamily, FamilyPayload } from './bus.js';
 import type { BusLogger } from './connection.js';
-import type { FactStream } from './fact-stream.js';
+import type { Announced, FactStream } from './fact-stream.js';
 
 export interface OutboxFact {
   /** Event id: kind and version or row id. */
@@ -69,18 +70,46 @@ export class FactOutbox {
   }
 
   /** True when nothing is left to be done for it. */
-  private async tell(fact: OutboxFact): Promise<boolean> {
-    const { subject, id } = fact;
-    const parsed = isFact(subject) ? FACTS[subject].schema.safeParse(fact.payload) : undefined;
-    if (!isFact(subject) || !parsed?.success) {
+  private async tell({ id, subject, payload }: OutboxFact): Promise<boolean> {
+    const announced = isFact(subject)
+      ? await this.tellFact(subject, payload, id)
+      : await this.tellMember(subject, payload, id);
+    if (announced === undefined) {
       this.logger.error({ id, subject }, 'a stored fact is not what the contract says; it is not published');
       return true;
     }
-    const announced = await this.stream.announce(subject, parsed.data as FactPayload<typeof subject>, id);
     return announced === 'stored' || announced === 'sent';
+  }
+
+  private async tellFact<S extends FactSubject>(
+    subject: S,
+    payload: unknown,
+    id: string,
+  ): Promise<Announced | undefined> {
+    const parsed = FACTS[subject].schema.safeParse(payload);
+    return parsed.success ? this.stream.announce(subject, parsed.data as FactPayload<S>, id) : undefined;
+  }
+
+  /** `alert.raised.critical`: the last token tells which member of the family it is. */
+  private async tellMember(subject: string, payload: unknown, id: string): Promise<Announced | undefined> {
+    const dot = subject.lastIndexOf('.');
+    const family = subject.slice(0, dot);
+    if (!isFamily(family)) return undefined;
+    const parsed = FACT_FAMILIES[family].schema.safeParse(payload);
+    if (!parsed.success) return undefined;
+    return this.stream.announceFamily(
+      family,
+      subject.slice(dot + 1),
+      parsed.data as FamilyPayload<typeof family>,
+      id,
+    );
   }
 }
 
 function isFact(subject: string): subject is FactSubject {
   return Object.hasOwn(FACTS, subject);
+}
+
+function isFamily(family: string): family is FactFamily {
+  return Object.hasOwn(FACT_FAMILIES, family);
 }

@@ -112,13 +112,23 @@ export class FactStream {
    * again after `unconfirmed` or `unsent` makes them hear it twice, and they know it by its id.
    */
   async announce<S extends FactSubject>(subject: S, payload: FactPayload<S>, id: string): Promise<Announced> {
-    const connection = this.bus.connection;
-    if (!connection) return 'unsent';
-    if (this.ensured) return (await this.store(subject, subject, payload, id)) ? 'stored' : 'unconfirmed';
-    if (!this.bus.publish(subject, payload, { id })) return 'unsent';
-    if (connection.info?.jetstream !== true) return 'sent';
-    await this.ensure();
-    return 'unconfirmed';
+    return this.tell(
+      () => this.store(subject, subject, payload, id),
+      () => this.bus.publish(subject, payload, { id }),
+    );
+  }
+
+  /** The same for a member of a family. */
+  async announceFamily<F extends FactFamily>(
+    family: F,
+    token: string,
+    payload: FamilyPayload<F>,
+    id: string,
+  ): Promise<Announced> {
+    return this.tell(
+      () => this.publishFamily(family, token, payload, id),
+      () => this.bus.publishFamily(family, token, payload, { id }),
+    );
   }
 
   /** First and last position kept; undefined when the stream cannot be asked. */
@@ -179,6 +189,16 @@ export class FactStream {
       }
     }
     if (!connection.isClosed()) await manager.consumers.delete(FACT_STREAM, name);
+  }
+
+  private async tell(store: () => Promise<boolean>, publish: () => boolean): Promise<Announced> {
+    const connection = this.bus.connection;
+    if (!connection) return 'unsent';
+    if (this.ensured) return (await store()) ? 'stored' : 'unconfirmed';
+    if (!publish()) return 'unsent';
+    if (connection.info?.jetstream !== true) return 'sent';
+    await this.ensure();
+    return 'unconfirmed';
   }
 
   private async store(subject: string, type: string, payload: unknown, id: string): Promise<boolean> {

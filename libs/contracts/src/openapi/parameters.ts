@@ -119,6 +119,7 @@ export const QUERIES = {
     wait,
   }),
   elections: z.strictObject({ limit: page.limit }),
+  recoveries: z.strictObject({ limit: page.limit }),
   events: z.strictObject({
     from: version('The last event already seen; 0 = everything retained.').optional(),
   }),

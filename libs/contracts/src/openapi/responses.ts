@@ -4,6 +4,7 @@ import { CONTENT_TYPES } from '../content-type.js';
 import { HealthReport } from '../health.js';
 import { NODE_ROLES, NODE_STATUSES, NodeId, STATUS_REASONS } from '../node.js';
 import type { ChangeSetResult, DeleteResult, PutResult } from '../public-api.js';
+import { HoldReply, NodeHold, RecoveriesReply, RecoveryStep, RestartReply } from '../recovery.js';
 import { ElectionsReply, HandoverReply, NodeTransition } from '../subjects.js';
 
 /** Answers of the public interface. They only ever grow: a client ignores members that it does not know. */
@@ -141,10 +142,15 @@ export const NodeDetailAnswer = NodeAnswer.extend({
   health: HealthReport.omit({ nodeId: true, incarnation: true })
     .nullable()
     .meta({ description: 'What its health checks have found lately; null when nobody could be asked.' }),
+  hold: NodeHold.nullable().meta({ description: 'Whether it is, or was, drained or quarantined.' }),
+  recoveries: z.array(RecoveryStep).meta({ description: 'The last steps of its recoveries, newest first.' }),
 });
 
 export const ElectionsAnswer = ElectionsReply;
 export const HandoverAnswer = HandoverReply;
+export const HoldAnswer = HoldReply;
+export const RestartAnswer = RestartReply;
+export const RecoveriesAnswer = RecoveriesReply;
 
 export const ProblemAnswer = z.object({
   type: z.string(),

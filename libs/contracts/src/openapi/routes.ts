@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { ChangeSetRequest, RollbackRequest } from '../public-api.js';
+import { OperatorRequest } from '../recovery.js';
 import { HandoverRequest } from '../subjects.js';
 import { QUERIES } from './parameters.js';
 import {
@@ -12,11 +13,14 @@ import {
   ElectionsAnswer,
   HandoverAnswer,
   HistoryAnswer,
+  HoldAnswer,
   ListAnswer,
   LongPollAnswer,
   NamespacesAnswer,
   NodeDetailAnswer,
   PutAnswer,
+  RecoveriesAnswer,
+  RestartAnswer,
 } from './responses.js';
 
 /** Request headers that have a meaning, by the name under which the document describes them. */
@@ -333,7 +337,7 @@ export const ROUTES: readonly Route[] = [
     tag: 'Cluster',
     method: 'get',
     path: '/v1/nodes/{id}',
-    summary: 'One node with its recent transitions',
+    summary: 'One node with its recent transitions, what keeps it out of the rotation, and its recoveries',
     servedBy: GATEWAY,
     query: QUERIES.none,
     answers: { 200: { means: 'The node.', content: json(NodeDetailAnswer) } },
@@ -362,6 +366,30 @@ export const ROUTES: readonly Route[] = [
     answers: { 200: { means: 'Another node leads.', content: json(HandoverAnswer) } },
     errors: ['node-not-found', 'invalid-field', 'unsupported-content-type', 'no-leader', 'no-available-node'],
   },
+  operatorRoute('postDrain', 'drain', {
+    summary: 'Take a node out of the rotation; a leader hands over first',
+    description: 'Refused with 412 for the last voter that may lead. Done once: a repeat changes nothing.',
+    errors: ['precondition-failed', 'no-leader', 'cluster-busy'],
+  }),
+  operatorRoute('postUndrain', 'undrain', { summary: 'Put a drained node back into the rotation' }),
+  operatorRoute('postRestart', 'restart', {
+    summary: 'Restart a node: by itself if it answers, else through the recovery driver',
+    description: 'Answers when the restart is under way. Its steps are those of the node’s `recoveries`.',
+    answer: { means: 'It is restarting.', content: json(RestartAnswer) },
+    errors: ['precondition-failed', 'cluster-busy'],
+  }),
+  operatorRoute('postRelease', 'release', { summary: 'End the quarantine of a node' }),
+  {
+    id: 'getRecoveries',
+    tag: 'Cluster',
+    method: 'get',
+    path: '/v1/cluster/recoveries',
+    summary: 'Steps of recoveries: failures, restarts, quarantines',
+    servedBy: GATEWAY,
+    query: QUERIES.recoveries,
+    answers: { 200: { means: 'Newest first.', content: json(RecoveriesAnswer) } },
+    errors: ['no-available-node', 'storage-unavailable'],
+  },
   {
     id: 'getEvents',
     tag: 'Cluster',
@@ -375,6 +403,33 @@ export const ROUTES: readonly Route[] = [
     errors: ['cluster-busy', 'shutting-down'],
   },
 ];
+
+/** `POST /v1/nodes/{id}/<verb>`, with a reason if there is one. */
+function operatorRoute(
+  id: string,
+  verb: string,
+  route: { summary: string; description?: string; answer?: Answer; errors?: readonly ErrorCode[] },
+): Route {
+  const { summary, description, errors = [] } = route;
+  const answer = route.answer ?? {
+    means: 'What keeps the node out now, if anything.',
+    content: json(HoldAnswer),
+  };
+  return {
+    ...{ id, summary, tag: 'Cluster', method: 'post', path: `/v1/nodes/{id}/${verb}` },
+    ...(description === undefined ? {} : { description }),
+    ...{ servedBy: GATEWAY, query: QUERIES.none, body: OperatorRequest, answers: { 200: answer } },
+    errors: [
+      ...errors,
+      'node-not-found',
+      'invalid-field',
+      'unsupported-content-type',
+      'storage-unavailable',
+      'no-available-node',
+      'outcome-unknown',
+    ],
+  };
+}
 
 /** The same request with the key in the path and, for hostile proxies, in the query. */
 function keyRoutes(route: Route): Route[] {
