@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HEADERS, Problem } from '#libs/contracts';
 import type { Metrics, Readiness } from '#libs/observability';
 import type { PublicGuard } from './public-guard.js';
+import type { RestartDoor } from './restart-door.js';
 import type { RouteTable } from './route-table.js';
 
 /** Routes that any prober may ask under any name: they tell nothing that needs guarding. */
@@ -33,6 +34,8 @@ export interface HttpPlumbing {
   routes: RouteTable;
   /** Body of GET /ping; must answer from the event loop alone. */
   ping: () => unknown;
+  /** Who ends the process on `POST /restart`; undefined = nobody would start it again. */
+  restart: RestartDoor | undefined;
 }
 
 /** What every process serves and demands: request ids, guards, CORS, /ping, /health, /metrics, request metrics. */
@@ -88,6 +91,8 @@ export function installHttp(fastify: FastifyInstance, plumbing: HttpPlumbing): v
   fastify.get('/metrics', async (_request, reply) => {
     return reply.header('content-type', metrics.registry.contentType).send(await metrics.registry.metrics());
   });
+  const { restart } = plumbing;
+  if (restart) fastify.post('/restart', async (_request, reply) => reply.code(202).send(restart.knock()));
   if (guard.allowsOrigins) {
     fastify.options(PREFLIGHT_URL, async (request, reply) => preflight(guard, request, reply));
   }

@@ -6,11 +6,13 @@ import type { CustomTransportStrategy } from '@nestjs/microservices';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { HEADERS, LIMITS, PROBLEM_CONTENT_TYPE, Problem } from '#libs/contracts';
+import { deferred, systemClock } from '#libs/kernel';
 import { type Logger, type Metrics, Readiness } from '#libs/observability';
 import { installHttp, originForm, requestIdOf } from './http.js';
 import { NestLogger } from './nest-logger.js';
 import { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 import type { PublicGuard } from './public-guard.js';
+import { RestartDoor } from './restart-door.js';
 import { RouteTable } from './route-table.js';
 import { announceReady, crashOnUncaught, stopOnSignals } from './shutdown.js';
 
@@ -51,14 +53,20 @@ export interface RunningService {
 /** Starts the process of a service and ties it to signals and to its parent. */
 export async function runService(options: ServiceOptions): Promise<RunningService> {
   crashOnUncaught(options.logger);
-  const service = await startService(options);
-  stopOnSignals(service.stop, options.logger);
+  const stop = deferred<(why: string) => void>();
+  const service = await startService(options, {
+    restart: new RestartDoor(systemClock, (why) => stop.promise.then((begin) => begin(why))),
+  });
+  stop.resolve(stopOnSignals(service.stop, options.logger));
   announceReady();
   return service;
 }
 
-/** Starts the servers of a service; used on its own by tests, which have their own signals. */
-export async function startService(options: ServiceOptions): Promise<RunningService> {
+/** Starts the servers of a service; used on its own by tests, which have their own signals, and nobody to start them again. */
+export async function startService(
+  options: ServiceOptions,
+  process: { restart?: RestartDoor } = {},
+): Promise<RunningService> {
   const adapter = new FastifyAdapter({
     logger: false,
     routerOptions: { maxParamLength: LIMITS.keyBytes * 3 + 64 },
@@ -95,6 +103,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     readiness,
     routes,
     ping: options.ping,
+    restart: process.restart,
   });
   fastify.server.on('checkExpectation', refuseExpectation);
   await options.configure?.(fastify, app);

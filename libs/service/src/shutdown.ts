@@ -5,9 +5,9 @@ const HARD_LIMIT_MS = 15_000;
 
 /**
  * SIGTERM, SIGINT, or the end of the parent's IPC channel: stop gracefully, exit 0. A second signal, or 15 s: exit 1.
- * Correctness never depends on any of this.
+ * Correctness never depends on any of this. Returns what begins such a stop for another reason.
  */
-export function stopOnSignals(stop: () => Promise<void>, logger: Logger): void {
+export function stopOnSignals(stop: () => Promise<void>, logger: Logger): (why: string) => void {
   let stopping = false;
   const begin = (why: string) => {
     if (stopping) {
@@ -31,6 +31,9 @@ export function stopOnSignals(stop: () => Promise<void>, logger: Logger): void {
       if (!stopping) begin('parent gone');
     });
   }
+  return (why) => {
+    if (!stopping) begin(why);
+  };
 }
 
 /** What nobody caught leaves the process in an unknown state: say so and end; the supervisor starts a fresh one. */
