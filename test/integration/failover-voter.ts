@@ -31,6 +31,14 @@ export class Voter {
   fenceConfirmedAgoMs: number | undefined;
   polls = 0;
   pauses = 0;
+  /** What its /health says. */
+  ready = true;
+  level = true;
+  /** It has said that it stops. */
+  stopping = false;
+  /** What becomes of it when it is asked to restart itself. */
+  onRestart: () => void = () => undefined;
+  restartsAsked = 0;
   private server: Server | undefined;
   private nats: NatsConnection | undefined;
   private beats: NodeJS.Timeout | undefined;
@@ -51,6 +59,7 @@ export class Voter {
   async start(): Promise<this> {
     this.incarnation++;
     this.seq = 0;
+    this.stopping = false;
     const server = createServer((request, response) => {
       let body = '';
       request.on('data', (chunk) => {
@@ -128,7 +137,7 @@ export class Voter {
           address: this.address,
           term: this.term,
           version: this.version,
-          condition: 'ok',
+          condition: this.stopping ? 'stopping' : 'ok',
         },
         fenceConfirmedAgoMs: this.fence,
       }),
@@ -166,7 +175,18 @@ export class Voter {
   private answer(url: string, _body: string, response: ServerResponse): void {
     const json = (body: unknown) =>
       response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
-    if (url === '/internal/tether') {
+    if (url === '/health') {
+      response.statusCode = this.ready ? 200 : 503;
+      const checks = { replica: { ok: this.level } };
+      json({ status: this.ready ? 'ready' : 'not-ready', checks });
+    } else if (url === '/restart') {
+      this.restartsAsked++;
+      response.statusCode = 202;
+      json({ restarting: true });
+      this.stopping = true;
+      this.beat();
+      setImmediate(this.onRestart);
+    } else if (url === '/internal/tether') {
       response.writeHead(200).write('\n');
     } else if (url === '/internal/poll') {
       json(this.poll());
@@ -177,7 +197,7 @@ export class Voter {
     } else {
       json({
         ...{ nodeId: this.id, incarnation: this.incarnation, role: this.role, term: this.term },
-        ...{ version: this.version, fenceConfirmedAgoMs: this.fence, stopping: false },
+        ...{ version: this.version, fenceConfirmedAgoMs: this.fence, stopping: this.stopping },
       });
     }
   }

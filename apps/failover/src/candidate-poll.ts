@@ -5,6 +5,7 @@ import { Bus, BusError, type BusLogger } from '#libs/messaging';
 import { isBestPossible } from './domain/election-choice.js';
 import type { KnownNode } from './domain/node-directory.js';
 import type { FailoverSettings } from './failover.config.js';
+import { HoldsView } from './holds-view.js';
 import type { HttpCalls } from './http-calls.js';
 import { NodeWatch } from './node-watch.js';
 
@@ -23,13 +24,15 @@ export class CandidatePoll {
     private readonly bus: Bus,
     private readonly calls: HttpCalls,
     private readonly nodes: NodeWatch,
+    private readonly holds: HoldsView,
     private readonly settings: FailoverSettings,
     private readonly logger: BusLogger,
   ) {}
 
-  /** Sends the questions now. Those left out are not asked at all: they could only be waited for. */
+  /** Sends the questions now. Those left out are not asked at all, nor those drained or quarantined: they could only be waited for. */
   start(about: PollAbout, leaveOut: (node: KnownNode) => boolean): RunningPoll {
-    const asked = this.nodes.directory.voters().filter((node) => !leaveOut(node));
+    const mayLead = this.nodes.directory.voters().filter(({ nodeId }) => !this.holds.isHeld(nodeId));
+    const asked = mayLead.filter((node) => !leaveOut(node));
     return new RunningPoll(asked.map((node) => this.ask(node, about)));
   }
 

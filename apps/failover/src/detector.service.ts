@@ -9,6 +9,7 @@ import type { FailoverSettings } from './failover.config.js';
 import { FailoverMetrics } from './failover.metrics.js';
 import { FailoverStore } from './failover.store.js';
 import { HeadWatch } from './head-watch.js';
+import { NodeWatch } from './node-watch.js';
 import { WitnessService } from './witness.service.js';
 
 type Suspicion = Extract<DetectorOutput, { type: 'suspect' }>;
@@ -30,6 +31,7 @@ export class DetectorService {
     private readonly witnesses: WitnessService,
     private readonly elections: ElectionService,
     private readonly head: HeadWatch,
+    private readonly nodes: NodeWatch,
     private readonly store: FailoverStore,
     private readonly stream: FactStream,
     private readonly outbox: FactOutbox,
@@ -123,7 +125,11 @@ export class DetectorService {
       reason,
       judgedBy: this.settings.instanceId,
       confirmedBy: quorum.by,
-      evidence: { ...suspicion.evidence, detectMs: Math.round(judgedMs - suspicion.sinceMs) },
+      evidence: {
+        ...suspicion.evidence,
+        detectMs: Math.round(judgedMs - suspicion.sinceMs),
+        ...(this.nodes.hasAnnouncedStop(nodeId, incarnation) ? { announcedStop: true } : {}),
+      },
       at: this.now(),
     };
     this.give({ type: 'verdict', verdict, nowMs: judgedMs });

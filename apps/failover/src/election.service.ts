@@ -9,6 +9,7 @@ import type { FailoverSettings } from './failover.config.js';
 import { FailoverMetrics } from './failover.metrics.js';
 import { type Claim, HeadLocked, type HeadRow, HeadStore } from './head.store.js';
 import { HeadWatch } from './head-watch.js';
+import { HoldsView } from './holds-view.js';
 
 /** The leader to be replaced; null = there is none yet. */
 export type Suspect = { nodeId: string; incarnation: number } | null;
@@ -43,6 +44,7 @@ export class ElectionService {
     private readonly polls: CandidatePoll,
     private readonly outbox: FactOutbox,
     private readonly detector: FailureDetector,
+    private readonly holds: HoldsView,
     private readonly metrics: FailoverMetrics,
     private readonly settings: FailoverSettings,
     private readonly clock: Clock,
@@ -157,6 +159,7 @@ export class ElectionService {
 
   private isExcluded(reply: PollReply, suspect: Suspect): boolean {
     if (reply.nodeId === suspect?.nodeId && reply.incarnation <= suspect.incarnation) return true;
+    if (this.holds.isHeld(reply.nodeId)) return true;
     return reply.incarnation <= (this.detector.incarnationOf(reply.nodeId) ?? 0) && this.isOut(reply.nodeId);
   }
 

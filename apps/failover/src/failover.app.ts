@@ -5,13 +5,14 @@ import { Bus, BusStrategy, FactOutbox } from '#libs/messaging';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
 import { PublicGuard, type ServiceOptions } from '#libs/service';
-import { failoverSettings, type loadFailoverSettings } from './failover.config.js';
+import { restartDrivers } from './drivers/restart-drivers.js';
+import { failoverSettings, type LoadedFailoverSettings } from './failover.config.js';
 import { failoverModule } from './failover.module.js';
 import { FailoverService } from './failover.service.js';
 import { HttpCalls } from './http-calls.js';
 
 /** Everything that one failover process consists of, ready to be started. */
-export function failoverApp(settings: ReturnType<typeof loadFailoverSettings>): ServiceOptions {
+export function failoverApp(settings: LoadedFailoverSettings): ServiceOptions {
   const instanceId = settings.instanceId ?? `failover-${hostname()}-${process.pid}`;
   const logger = createLogger({ service: 'failover', node: instanceId, level: settings.logLevel });
   logger.info({ settings: maskSecrets(settings) }, 'starting');
@@ -38,14 +39,14 @@ export function failoverApp(settings: ReturnType<typeof loadFailoverSettings>): 
   readiness.add('nats', () => ({ ok: bus.connected }), { required: false });
   readiness.add('postgres', () => ({ ok: pool.available() }), { required: false });
 
-  const { clusterKey } = settings;
   const module = failoverModule({
     bus,
     pool,
     metrics,
     logger,
     clock: systemClock,
-    settings: failoverSettings(settings.preset, { instanceId, clusterKey }),
+    settings: failoverSettings(settings, instanceId),
+    drivers: restartDrivers(settings),
   });
   let stop = async () => undefined;
   let close = async () => undefined;

@@ -1,5 +1,6 @@
-import { loadSettings, type SettingsInput, type Timings, timingsOf } from '#libs/config';
+import { loadSettings, SettingsError, type SettingsInput, type Timings, timingsOf } from '#libs/config';
 import type { DetectorSettings } from './domain/detector.types.js';
+import type { RecoverySettings } from './domain/recovery.types.js';
 
 const NAMES = [
   'instanceId',
@@ -13,6 +14,19 @@ const NAMES = [
   'natsUser',
   'natsPassword',
   'clusterKey',
+  'recoveryDriver',
+  'recoveryMaxRetries',
+  'recoveryRetryIntervalMs',
+  'recoverySelfRestartMs',
+  'recoveryVerifyMs',
+  'recoveryTimeoutMs',
+  'flapSuppress',
+  'flapHalfLifeMs',
+  'supervisorAddress',
+  'dockerSocket',
+  'kubernetesApi',
+  'kubernetesNamespace',
+  'kubernetesCredentials',
   'nodes',
   'preset',
   'logLevel',
@@ -41,20 +55,26 @@ export interface FailoverSettings {
   retryElectionMs: number;
   registryEveryMs: number;
   outboxEveryMs: number;
+  recoveryEveryMs: number;
+  recovery: RecoverySettings;
 }
+
+export type LoadedFailoverSettings = ReturnType<typeof loadFailoverSettings>;
 
 /** Without an input: of this process. */
 export function loadFailoverSettings(input?: SettingsInput) {
-  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_failover' }, input);
+  const settings = loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_failover' }, input);
+  if (settings.recoveryDriver === 'local' && settings.supervisorAddress === undefined) {
+    throw new SettingsError(['HOLDFAST_SUPERVISOR_ADDRESS: the recovery driver `local` needs it']);
+  }
+  return settings;
 }
 
-export function failoverSettings(
-  preset: Parameters<typeof timingsOf>[0],
-  identity: { instanceId: string; clusterKey: string },
-): FailoverSettings {
-  const timings = timingsOf(preset);
+export function failoverSettings(loaded: LoadedFailoverSettings, instanceId: string): FailoverSettings {
+  const timings = timingsOf(loaded.preset);
   return {
-    ...identity,
+    instanceId,
+    clusterKey: loaded.clusterKey,
     timings,
     detector: {
       heartbeatTimeoutMs: timings.heartbeatTimeoutMs,
@@ -83,5 +103,30 @@ export function failoverSettings(
     retryElectionMs: 100,
     registryEveryMs: 2_000,
     outboxEveryMs: 2_000,
+    recoveryEveryMs: 500,
+    recovery: recoverySettings(loaded, instanceId),
+  };
+}
+
+/** Retries wait as crash loops do in Kubernetes (10 s doubling to 300 s); flaps count as in BGP. */
+function recoverySettings(loaded: LoadedFailoverSettings, instanceId: string): RecoverySettings {
+  const { recoveryRetryIntervalMs: baseMs, flapHalfLifeMs: halfLifeMs } = loaded;
+  return {
+    instanceId,
+    hasDriver: loaded.recoveryDriver !== 'none',
+    maxRetries: loaded.recoveryMaxRetries,
+    backoff: { baseMs, capMs: baseMs * 30 },
+    selfRestartMs: loaded.recoverySelfRestartMs,
+    restartMs: 20_000,
+    verifyMs: loaded.recoveryVerifyMs,
+    timeoutMs: loaded.recoveryTimeoutMs,
+    healthPasses: 3,
+    flaps: {
+      perFlap: 1_000,
+      halfLifeMs,
+      suppressAt: loaded.flapSuppress,
+      reuseAt: 750,
+      maxQuarantineMs: 4 * halfLifeMs,
+    },
   };
 }

@@ -3,19 +3,25 @@ import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import {
   type FactPayload,
   type HandoverReply,
+  type HoldReply,
   type LeaderElected,
   type LeaderLost,
   type NodeHeartbeat,
+  type NodeHold,
   type NodeVerdict,
   Problem,
   type QuestionReply,
+  type RestartReply,
 } from '#libs/contracts';
 import { type AskedRequest, BusErrorFilter } from '#libs/messaging';
 import { DetectorService } from './detector.service.js';
 import { FailoverStore } from './failover.store.js';
 import { HandoverService } from './handover.service.js';
 import { HeadWatch } from './head-watch.js';
+import { HoldsView } from './holds-view.js';
 import { NodeWatch } from './node-watch.js';
+import { OperatorService } from './operator.service.js';
+import { RecoveryStore } from './recovery.store.js';
 import { WitnessService } from './witness.service.js';
 
 /** The bus's door. Every instance hears the facts and answers as a witness; the other questions go to one of them. */
@@ -29,6 +35,9 @@ export class FailoverController {
     private readonly head: HeadWatch,
     private readonly handovers: HandoverService,
     private readonly store: FailoverStore,
+    private readonly recoveries: RecoveryStore,
+    private readonly operator: OperatorService,
+    private readonly holds: HoldsView,
   ) {}
 
   @MessagePattern('failover.witness', { queue: null })
@@ -45,11 +54,39 @@ export class FailoverController {
   async elections(
     @Payload() request: AskedRequest<'failover.elections'>,
   ): Promise<QuestionReply<'failover.elections'>> {
-    try {
-      return { elections: await this.store.elections(request.limit) };
-    } catch (error) {
-      throw new Problem('storage-unavailable', 'past elections are in the database', {}, { cause: error });
-    }
+    return { elections: await stored(this.store.elections(request.limit)) };
+  }
+
+  @MessagePattern('failover.holds')
+  async allHolds(): Promise<QuestionReply<'failover.holds'>> {
+    return { holds: await stored(this.recoveries.holds()) };
+  }
+
+  @MessagePattern('failover.recoveries')
+  async steps(
+    @Payload() { limit, nodeId }: AskedRequest<'failover.recoveries'>,
+  ): Promise<QuestionReply<'failover.recoveries'>> {
+    return { recoveries: await stored(this.recoveries.steps(limit, nodeId)) };
+  }
+
+  @MessagePattern('failover.drain')
+  drain(@Payload() { nodeId, drained, why }: AskedRequest<'failover.drain'>): Promise<HoldReply> {
+    return this.operator.drain(nodeId, drained, why);
+  }
+
+  @MessagePattern('failover.release')
+  release(@Payload() { nodeId, why }: AskedRequest<'failover.release'>): Promise<HoldReply> {
+    return this.operator.release(nodeId, why);
+  }
+
+  @MessagePattern('failover.restart')
+  restart(@Payload() { nodeId, why }: AskedRequest<'failover.restart'>): Promise<RestartReply> {
+    return this.operator.restart(nodeId, why);
+  }
+
+  @EventPattern<string>('node.hold')
+  held(@Payload() hold: NodeHold): void {
+    this.holds.take(hold);
   }
 
   @EventPattern<string>('node.heartbeat')
@@ -86,5 +123,13 @@ export class FailoverController {
   @EventPattern<string>('leader.elected')
   elected(@Payload() elected: LeaderElected): void {
     this.head.elected(elected);
+  }
+}
+
+async function stored<T>(rows: Promise<T>): Promise<T> {
+  try {
+    return await rows;
+  } catch (error) {
+    throw new Problem('storage-unavailable', 'what is past is in the database', {}, { cause: error });
   }
 }

@@ -6,6 +6,7 @@ import { PrimaryPool } from '#libs/postgres';
 import { CandidatePoll } from './candidate-poll.js';
 import { DetectorService } from './detector.service.js';
 import { FailureDetector } from './domain/failure-detector.js';
+import type { RestartDriver } from './drivers/restart-driver.js';
 import { ElectionService } from './election.service.js';
 import type { FailoverSettings } from './failover.config.js';
 import { FailoverController } from './failover.controller.js';
@@ -15,8 +16,15 @@ import { FailoverStore } from './failover.store.js';
 import { HandoverService } from './handover.service.js';
 import { HeadStore } from './head.store.js';
 import { HeadWatch } from './head-watch.js';
+import { HealthPasses } from './health-passes.js';
+import { HoldsView } from './holds-view.js';
 import { HttpCalls } from './http-calls.js';
 import { NodeWatch } from './node-watch.js';
+import { OperatorService } from './operator.service.js';
+import { RecoveryMetrics } from './recovery.metrics.js';
+import { RecoveryService } from './recovery.service.js';
+import { RecoveryStore } from './recovery.store.js';
+import { Restarts } from './restarts.js';
 import { WitnessService } from './witness.service.js';
 
 export interface FailoverParts {
@@ -26,6 +34,7 @@ export interface FailoverParts {
   logger: BusLogger;
   clock: Clock;
   settings: FailoverSettings;
+  drivers: { http: RestartDriver; driver: RestartDriver | undefined };
 }
 
 @Module({})
@@ -39,6 +48,7 @@ export function failoverModule({
   logger,
   clock,
   settings,
+  drivers,
 }: FailoverParts): DynamicModule {
   const store = new FailoverStore(pool);
   const headStore = new HeadStore(pool);
@@ -51,7 +61,8 @@ export function failoverModule({
   const pollEveryMs = () => (bus.connected ? headPollEveryMs : headPollWithoutBusMs);
   const head = new HeadWatch(headStore, bus, logger, clock, pollEveryMs);
   const nodes = new NodeWatch(calls, clock, settings);
-  const polls = new CandidatePoll(bus, calls, nodes, settings, logger);
+  const holds = new HoldsView(clock);
+  const polls = new CandidatePoll(bus, calls, nodes, holds, settings, logger);
   const witnesses = new WitnessService(bus, store, nodes, core, settings, clock, logger);
   const elections = new ElectionService(
     head,
@@ -59,6 +70,7 @@ export function failoverModule({
     polls,
     outbox,
     core,
+    holds,
     failoverMetrics,
     settings,
     clock,
@@ -69,6 +81,7 @@ export function failoverModule({
     witnesses,
     elections,
     head,
+    nodes,
     store,
     stream,
     outbox,
@@ -78,7 +91,23 @@ export function failoverModule({
     clock,
     logger,
   );
-  const handovers = new HandoverService(head, nodes, polls, elections, calls, clock, logger);
+  const handovers = new HandoverService(head, nodes, holds, polls, elections, calls, clock, logger);
+  const recoveryStore = new RecoveryStore(pool);
+  const recoveryMetrics = new RecoveryMetrics(metrics);
+  const { http, driver } = drivers;
+  const recovery = new RecoveryService(
+    recoveryStore,
+    nodes,
+    core,
+    new HealthPasses(calls),
+    holds,
+    new Restarts(http, driver, nodes, recoveryMetrics, logger),
+    outbox,
+    recoveryMetrics,
+    settings,
+    logger,
+  );
+  const operator = new OperatorService(recovery, handovers, head, nodes, settings);
   const service = new FailoverService(
     bus,
     store,
@@ -87,6 +116,8 @@ export function failoverModule({
     witnesses,
     elections,
     head,
+    recovery,
+    recoveryStore,
     settings,
     clock,
     logger,
@@ -103,6 +134,9 @@ export function failoverModule({
       { provide: WitnessService, useValue: witnesses },
       { provide: DetectorService, useValue: detector },
       { provide: HandoverService, useValue: handovers },
+      { provide: HoldsView, useValue: holds },
+      { provide: RecoveryStore, useValue: recoveryStore },
+      { provide: OperatorService, useValue: operator },
       { provide: FailoverService, useValue: service },
     ],
   };

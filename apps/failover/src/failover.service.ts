@@ -7,6 +7,8 @@ import type { FailoverSettings } from './failover.config.js';
 import { FailoverStore } from './failover.store.js';
 import { HeadWatch } from './head-watch.js';
 import { NodeWatch } from './node-watch.js';
+import { RecoveryService } from './recovery.service.js';
+import { RecoveryStore } from './recovery.store.js';
 import { WitnessService } from './witness.service.js';
 
 const PRUNE_EVERY_MS = 600_000;
@@ -26,6 +28,8 @@ export class FailoverService {
     private readonly witnesses: WitnessService,
     private readonly elections: ElectionService,
     private readonly head: HeadWatch,
+    private readonly recovery: RecoveryService,
+    private readonly recoveryStore: RecoveryStore,
     private readonly settings: FailoverSettings,
     private readonly clock: Clock,
     private readonly logger: BusLogger,
@@ -40,11 +44,12 @@ export class FailoverService {
     this.every('reading members from the registry', this.settings.registryEveryMs, () => this.askRegistry());
     this.every('reading verdicts', this.settings.timings.headPollWithoutBusMs, () => this.readVerdicts());
     this.every('a first election', this.settings.timings.headPollWithoutBusMs, () => this.electFirst());
-    this.every('pruning', PRUNE_EVERY_MS, () => (this.migrated ? this.store.prune() : undefined));
+    this.every('pruning', PRUNE_EVERY_MS, () => this.prune());
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.loops.map((loop) => loop.stop()));
+    await this.recovery.stop();
     await Promise.all([this.head.stop(), this.nodes.stop()]);
     await Promise.all([this.elections.stop(), this.witnesses.stop()]);
     await this.detector.stop();
@@ -65,9 +70,16 @@ export class FailoverService {
     if (this.migrated) return;
     await this.store.migrate();
     for (const verdict of await this.store.verdicts()) this.detector.heard(verdict);
+    await this.recovery.begin();
     this.migrated = true;
     this.witnesses.begin();
     this.logger.info('tables are up to date');
+  }
+
+  private async prune(): Promise<void> {
+    if (!this.migrated) return;
+    await this.store.prune();
+    await this.recoveryStore.prune();
   }
 
   private async askRegistry(): Promise<void> {

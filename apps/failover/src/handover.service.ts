@@ -15,6 +15,7 @@ import type { KnownNode } from './domain/node-directory.js';
 import { ElectionService } from './election.service.js';
 import { HeadLocked, type HeadRow } from './head.store.js';
 import { HeadWatch } from './head-watch.js';
+import { HoldsView } from './holds-view.js';
 import type { HttpCalls } from './http-calls.js';
 import { NodeWatch } from './node-watch.js';
 
@@ -36,6 +37,7 @@ export class HandoverService {
   constructor(
     private readonly head: HeadWatch,
     private readonly nodes: NodeWatch,
+    private readonly holds: HoldsView,
     private readonly polls: CandidatePoll,
     private readonly elections: ElectionService,
     private readonly calls: HttpCalls,
@@ -60,6 +62,8 @@ export class HandoverService {
       throw new Problem('no-leader', 'there is no leader to relieve');
     if (to !== undefined && !this.nodes.directory.get(to))
       throw new Problem('node-not-found', `no node ${to}`);
+    const kept = to === undefined ? undefined : this.holds.reason(to);
+    if (kept !== undefined) throw new Problem('precondition-failed', `${to} is ${kept}`);
 
     const target = await this.findTarget(head, leaderId, leader.address, to);
     if (!target) return { term: head.term, leaderId, durationMs: 0 };

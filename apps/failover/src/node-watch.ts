@@ -20,6 +20,8 @@ export class NodeWatch {
   readonly directory = new NodeDirectory();
   private readonly probes = new Map<string, Probe>();
   private readonly stopping = new Set<Promise<void>>();
+  /** The incarnation that said that it stops. */
+  private readonly announcedStops = new Map<string, number>();
   private sink: (input: DetectorInput) => void = () => undefined;
   private stopped = false;
 
@@ -38,6 +40,7 @@ export class NodeWatch {
   heartbeat(beat: NodeHeartbeat): void {
     if (beat.kind !== 'config-node' && !this.directory.get(beat.nodeId)) return;
     this.learn(beat);
+    if (beat.condition === 'stopping') this.announcedStops.set(beat.nodeId, beat.incarnation);
     this.give({ type: 'heartbeat', ...this.spoke(beat) });
   }
 
@@ -57,8 +60,14 @@ export class NodeWatch {
     if (!this.directory.forget(nodeId, incarnation)) return;
     const probe = this.probes.get(nodeId);
     this.probes.delete(nodeId);
+    this.announcedStops.delete(nodeId);
     if (probe) this.end(probe);
     this.give({ type: 'forget', nodeId });
+  }
+
+  /** What then becomes of its process is its end, not its failure. */
+  hasAnnouncedStop(nodeId: string, incarnation: number): boolean {
+    return this.announcedStops.get(nodeId) === incarnation;
   }
 
   /** Tries a new connection now, for a witness that asks. */
@@ -123,6 +132,7 @@ export class NodeWatch {
     }
     const { incarnation, role } = result.ping;
     this.learn({ nodeId, incarnation, role });
+    if (result.ping.stopping) this.announcedStops.set(nodeId, incarnation);
     this.give({ type: 'ping-answered', ...this.spoke(result.ping) });
   }
 

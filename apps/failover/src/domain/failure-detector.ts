@@ -70,6 +70,11 @@ export class FailureDetector {
     return this.nodes.get(nodeId)?.verdict;
   }
 
+  /** Its latest ping was answered. */
+  answers(nodeId: string): boolean {
+    return (this.nodes.get(nodeId)?.pingOks ?? 0) > 0;
+  }
+
   incarnationOf(nodeId: string): number | undefined {
     return this.nodes.get(nodeId)?.incarnation;
   }

@@ -1,0 +1,28 @@
+import { Agent } from 'undici';
+import { HEADERS } from '#libs/contracts';
+import { isSuccess, JsonApi, orUnreachable, refusedBy } from './json-api.js';
+import type { RestartDriver, RestartResult, RestartTarget } from './restart-driver.js';
+
+const TIMEOUT_MS = 2_000;
+
+/** Asks a node that still answers to restart itself: it announces its end, hands over, and exits with 0. */
+export class HttpDriver implements RestartDriver {
+  readonly name = 'http';
+  private readonly agent = new Agent({ connections: 2, connect: { timeout: TIMEOUT_MS } });
+
+  constructor(private readonly clusterKey: string) {}
+
+  restart({ nodeId, address }: RestartTarget, signal: AbortSignal): Promise<RestartResult> {
+    return orUnreachable(async () => {
+      if (address === undefined) return { outcome: 'unknown-node', detail: `no address of ${nodeId}` };
+      const headers = { [HEADERS.clusterKey]: this.clusterKey };
+      const call = { method: 'POST', path: '/restart', body: {}, headers, timeoutMs: TIMEOUT_MS } as const;
+      const answer = await new JsonApi(address, this.agent).call(call, signal);
+      return isSuccess(answer) ? { outcome: 'done' } : refusedBy(nodeId, answer);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.agent.destroy();
+  }
+}
