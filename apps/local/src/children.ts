@@ -36,6 +36,10 @@ export class Children implements SupervisorEvents {
     return child.start();
   }
 
+  get(name: string): Supervised | undefined {
+    return this.supervised.get(name);
+  }
+
   /** Those that have not been ready yet. */
   starting(): string[] {
     return [...this.waitedFor];

@@ -21,7 +21,7 @@ export type ClusterState = z.infer<typeof State>;
 
 /** The state kept in `file`, or a new one; with a free port for everybody. */
 export async function loadState(file: string, gatewayPort: number): Promise<ClusterState> {
-  const kept = read(file) ?? newState();
+  const kept = readState(file) ?? newState();
   const free = new Map<number, boolean>();
   for (const owner of PORT_OWNERS) {
     const candidate = kept.ports[owner];
@@ -47,7 +47,8 @@ function newPasswords(): Record<string, string> {
   return Object.fromEntries(DATABASE_ROLES.map((role) => [role, newSecret()]));
 }
 
-function read(file: string): ClusterState | undefined {
+/** Undefined when there is none. */
+export function readState(file: string): ClusterState | undefined {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');

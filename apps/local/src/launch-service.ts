@@ -55,9 +55,11 @@ export function serviceLauncher(service: ServiceProcess, around: ServiceSurround
     if (service.kind === 'gateway') handOver(child, around.door);
 
     const stop = async (graceMs: number) => {
-      child.kill('SIGTERM');
-      if (await endsWithin(exit.promise, graceMs)) return;
-      around.onStuck(service.name);
+      if (graceMs > 0) {
+        child.kill('SIGTERM');
+        if (await endsWithin(exit.promise, graceMs)) return;
+        around.onStuck(service.name);
+      }
       child.kill('SIGKILL');
       await exit.promise;
     };

@@ -3,16 +3,25 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Children } from './children.js';
 import type { ClusterState } from './cluster-state.js';
 import { environmentFile } from './domain/environment-file.js';
-import { planProcesses, type ServiceProcess, stopOrder } from './domain/process-plan.js';
+import { planProcesses, type ServiceProcess, SUPERVISOR, stopOrder } from './domain/process-plan.js';
 import { fetchJson } from './gateway-probe.js';
 import type { HomeFolder } from './home-folder.js';
 import { serviceLauncher } from './launch-service.js';
 import type { RunFolder } from './run-folder.js';
 import { type ServerAccess, startServers } from './servers.js';
+import type { Ended } from './supervised.js';
+import {
+  type ProcessView,
+  type RestartHow,
+  type SupervisedProcesses,
+  SupervisorDoor,
+} from './supervisor-door.js';
 import type { Terminal } from './terminal.js';
 
 const HEALTH_POLL_MS = 50;
 const STILL_WAITING_EVERY_MS = 15_000;
+/** Of a planned restart: gateways drain for up to 10 s. */
+const REPLACE_GRACE_MS = 14_000;
 
 export interface ClusterOptions {
   home: HomeFolder;
@@ -31,7 +40,8 @@ export interface ClusterOptions {
 }
 
 /** All processes of one cluster on this machine, started and stopped together. */
-export class LocalCluster {
+export class LocalCluster implements SupervisedProcesses {
+  private supervisorDoor: SupervisorDoor | undefined;
   private services: ServiceProcess[] = [];
   private stopping = false;
 
@@ -50,6 +60,7 @@ export class LocalCluster {
     if (!access || this.stopping) return false;
     this.services = this.plan(access);
     for (const service of this.services) this.writeEnvironment(service);
+    this.supervisorDoor = await SupervisorDoor.open(state.ports[SUPERVISOR] ?? 0, state.clusterKey, this);
     // All at once: a service that is up before what it needs tries again until that is there.
     const allReady = Promise.all(this.services.map((service) => this.launch(service)));
     await this.untilServing(allReady);
@@ -58,6 +69,7 @@ export class LocalCluster {
 
   async stop(): Promise<void> {
     this.stopping = true;
+    this.supervisorDoor?.close();
     await this.options.children.stop(stopOrder(this.services));
   }
 
@@ -65,6 +77,26 @@ export class LocalCluster {
   abandon(): void {
     this.stopping = true;
     this.options.children.abandon();
+  }
+
+  /** Its own processes; the servers are nobody's to restart from outside. */
+  processes(): ProcessView[] {
+    const { children, runFolder } = this.options;
+    return this.services.map(({ name, kind }) => ({
+      ...{ name, kind, pid: runFolder.pidOf(name) ?? null },
+      ...(children.get(name)?.state ?? { ready: false, restarts: 0 }),
+    }));
+  }
+
+  async restart(name: string, how: RestartHow): Promise<Ended | 'unknown'> {
+    const child = this.services.some((it) => it.name === name) && this.options.children.get(name);
+    if (!child) return 'unknown';
+    return how === 'by-force' ? child.kill() : child.replace(REPLACE_GRACE_MS);
+  }
+
+  complain(name: string, error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.options.terminal.complain(`  ${name.padEnd(11)} could not be restarted: ${why}`);
   }
 
   private plan(access: ServerAccess): ServiceProcess[] {

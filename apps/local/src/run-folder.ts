@@ -30,6 +30,10 @@ export class RunFolder {
     this.keepRecord();
   }
 
+  pidOf(name: string): number | undefined {
+    return this.running.get(name)?.pid;
+  }
+
   writeEnvironment(name: string, text: string): void {
     this.write(`${name}.env`, text);
   }

@@ -98,4 +98,27 @@ describe('Supervised', () => {
     await second.stop(1_000);
     expect(resting.launches.length).toBe(1);
   });
+
+  it('replaces a child on purpose at once, and a killed one like one that crashed', async () => {
+    const stage = new Stage();
+    const child = stage.supervise(true);
+    expect([await child.replace(1_000), await child.kill()]).toEqual(['not-running', 'not-running']);
+    const started = child.start();
+    (await stage.launched(1)).ready.resolve();
+    await started;
+    expect(child.state).toEqual({ ready: true, restarts: 0 });
+    expect(await child.replace(1_000)).toBe('ended');
+    expect(child.state.ready).toBe(false);
+    (await stage.launched(2)).ready.resolve();
+    await expect.poll(() => child.state).toEqual({ ready: true, restarts: 1 });
+    expect(await child.kill()).toBe('ended');
+    (await stage.launched(3)).ready.resolve();
+    await expect.poll(() => child.state).toEqual({ ready: true, restarts: 2 });
+    await child.stop(1_000);
+    expect(stage.told).toEqual([
+      ...['spawned 1', 'ready 0', 'ended'],
+      ...['spawned 2', 'ready 1', 'ended', 'restarting: ended with exit code 0'],
+      ...['spawned 3', 'ready 2', 'ended'],
+    ]);
+  });
 });

@@ -8,7 +8,7 @@ const LATE_STOP_GRACE_MS = 2_000;
 /** A child that is ready. */
 export interface Launched {
   readonly exited: Promise<ServerExit>;
-  /** Ends it in an orderly way, or by force after `graceMs`. A server keeps to a time of its own. */
+  /** Ends it in an orderly way, or by force after `graceMs`; 0 = at once. A server keeps to a time of its own. */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -28,6 +28,9 @@ export interface SupervisorEvents {
   restarting(name: string, why: string, delayMs: number): void;
 }
 
+/** `not-running`: it is being started, or rests before that. */
+export type Ended = 'ended' | 'not-running';
+
 /** Keeps one child running: starts it again whenever it ends, until stopped. */
 export class Supervised {
   private readonly unwanted = new AbortController();
@@ -35,6 +38,7 @@ export class Supervised {
   private current: Launched | undefined;
   private running: Promise<void> | undefined;
   private restarts = 0;
+  private onPurpose = false;
 
   constructor(
     readonly name: string,
@@ -52,6 +56,27 @@ export class Supervised {
   start(): Promise<void> {
     this.running = this.keepRunning();
     return this.first.promise;
+  }
+
+  /** Ready, and how often it was started again. */
+  get state(): { ready: boolean; restarts: number } {
+    return { ready: this.current !== undefined && !this.onPurpose, restarts: this.restarts };
+  }
+
+  /** Ends the child in good order and starts it again at once: that is no failure. */
+  async replace(graceMs: number): Promise<Ended> {
+    const { current } = this;
+    if (!current || this.onPurpose || this.unwanted.signal.aborted) return 'not-running';
+    this.onPurpose = true;
+    await current.stop(graceMs);
+    return 'ended';
+  }
+
+  /** Ends the child by force. It is started again like one that crashed: after a rest, when it did so before. */
+  async kill(): Promise<Ended> {
+    if (!this.current) return 'not-running';
+    await this.current.stop(0);
+    return 'ended';
   }
 
   /** From now on an end is final. A child that is just starting is ended at once. */
@@ -73,6 +98,11 @@ export class Supervised {
       const why = await this.runOnce(begunMs);
       events.ended(this.name);
       if (why === undefined || this.unwanted.signal.aborted) break;
+      if (this.onPurpose) {
+        this.onPurpose = false;
+        this.restarts++;
+        continue;
+      }
       const decision = decideRestart(failures, clock.monotonicMs() - begunMs, rng);
       failures = decision.failures;
       this.restarts++;

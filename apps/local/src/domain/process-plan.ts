@@ -37,8 +37,12 @@ const CONTROL: readonly { name: string; app: DatabaseRole }[] = [
 /** Folders below apps/ that the plan starts programs of. */
 export const PLANNED_APPS = ['config-node', 'registry', 'health', 'failover', 'sync', 'gateway'] as const;
 
+/** The process that starts all the others: it can be asked to restart one. */
+export const SUPERVISOR = 'supervisor';
+
 /** What listens on a port of its own, chosen free; the gateways share the one the user knows. */
 export const PORT_OWNERS: readonly string[] = [
+  SUPERVISOR,
   ...SERVER_NAMES,
   ...NODES,
   ...CONTROL.map((service) => service.name),
@@ -105,8 +109,17 @@ function control(input: PlanInput, service: { name: string; app: DatabaseRole })
       ...common(input, name),
       ...database(input, app),
       ...(app === 'registry' ? cache(input) : {}),
+      ...(app === 'failover' ? recovery(input) : {}),
       HOLDFAST_INSTANCE_ID: name,
     },
+  };
+}
+
+/** Who restarts what does not answer; that somebody died is for failover to find out by itself. */
+function recovery(input: PlanInput): Record<string, string> {
+  return {
+    HOLDFAST_RECOVERY_DRIVER: input.passedOn.HOLDFAST_RECOVERY_DRIVER ?? 'local',
+    HOLDFAST_SUPERVISOR_ADDRESS: `http://127.0.0.1:${portOf(input, SUPERVISOR)}`,
   };
 }
 

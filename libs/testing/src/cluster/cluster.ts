@@ -36,6 +36,8 @@ export interface ClusterView {
   }[];
 }
 
+/** Tests kill the same nodes again and again, and are not about quarantine: those that are say so. */
+const OFTEN_KILLED = { HOLDFAST_FLAP_SUPPRESS: '0' };
 const READY_MS = 90_000;
 const STOP_MS = 25_000;
 
@@ -72,7 +74,13 @@ export class Cluster {
     const port = options.port ?? (await freePort());
     const parent = spawn(process.execPath, ['--enable-source-maps', MAIN], {
       cwd: ROOT,
-      env: { ...ownEnvironment(), ...options.env, HOLDFAST_HOME: home, HOLDFAST_PORT: String(port) },
+      env: {
+        ...ownEnvironment(),
+        ...OFTEN_KILLED,
+        ...options.env,
+        HOLDFAST_HOME: home,
+        HOLDFAST_PORT: String(port),
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true, // so that the terminal's Ctrl-C reaches the test first
     });
