@@ -1,7 +1,8 @@
 import { Body, Controller, Get, Header, HttpCode, Param, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { HandoverRequest, Problem, parseQuery, QUERIES } from '#libs/contracts';
+import { HandoverRequest, parseQuery, QUERIES } from '#libs/contracts';
 import { ClusterService } from './cluster.service.js';
+import { jsonBody } from './json-body.js';
 
 @Controller('v1')
 export class ClusterController {
@@ -32,17 +33,7 @@ export class ClusterController {
   @HttpCode(200)
   handover(@Body() body: unknown, @Req() request: FastifyRequest) {
     parseQuery(QUERIES.none, request.url);
-    if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
-      throw new Problem('unsupported-content-type', 'send application/json, {} for any target');
-    }
-    const parsed = HandoverRequest.strict().safeParse(body ?? {});
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      throw new Problem(
-        'invalid-field',
-        `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not valid'}`,
-      );
-    }
-    return this.cluster.handover(parsed.data.to);
+    const { to } = jsonBody(request, body, HandoverRequest.strict());
+    return this.cluster.handover(to);
   }
 }

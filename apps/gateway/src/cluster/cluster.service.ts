@@ -9,6 +9,8 @@ import {
 import { Bus, BusError } from '#libs/messaging';
 import { type NodeHealth, type NodeView, nodeHealth, nodeView } from '../domain/cluster-view.js';
 import { NodeDirectory } from '../nodes/node-directory.js';
+import { OperatorService } from './operator.service.js';
+import { unavailable } from './unavailable.js';
 
 const REGISTRY_TIMEOUT_MS = 1_000;
 /** Health results are an addition to the answer: they are not worth a long wait. */
@@ -17,7 +19,7 @@ const ELECTIONS_TIMEOUT_MS = 2_000;
 const LAST_ELECTION_TIMEOUT_MS = 300;
 const HANDOVER_TIMEOUT_MS = 5_000;
 
-export interface NodeDetail extends NodeView {
+interface RegisteredNode extends NodeView {
   transitions: GetNodeReply['transitions'];
   health: NodeHealth | null;
 }
@@ -31,6 +33,8 @@ export interface ClusterView {
   nodes: NodeView[];
 }
 
+export type NodeDetail = RegisteredNode & Awaited<ReturnType<OperatorService['shown']>>;
+
 /** The cluster as this gateway knows it, and what it asks others for. */
 @Injectable()
 export class ClusterService {
@@ -39,6 +43,7 @@ export class ClusterService {
   constructor(
     private readonly directory: NodeDirectory,
     private readonly bus: Bus,
+    private readonly operator: OperatorService,
   ) {}
 
   async view(): Promise<ClusterView> {
@@ -55,8 +60,13 @@ export class ClusterService {
     };
   }
 
-  /** The registry knows the transitions; without it the node is shown as it is seen from here. */
+  /** The registry knows the transitions, failover the rest; without them the node is shown as it is seen from here. */
   async node(id: string): Promise<NodeDetail> {
+    const [node, shown] = await Promise.all([this.registeredNode(id), this.operator.shown(id)]);
+    return { ...node, ...shown };
+  }
+
+  private async registeredNode(id: string): Promise<RegisteredNode> {
     const known = this.directory.table.get(id);
     const [reply, report] = await Promise.all([this.askRegistry(id), this.askHealth(id)]);
     const health = report === undefined ? null : nodeHealth(report);
@@ -141,12 +151,4 @@ export class ClusterService {
       if (!(error instanceof BusError) && !(error instanceof Problem)) throw error;
     }
   }
-}
-
-/** A question that nobody could answer is no fault of who asked. */
-function unavailable(error: unknown, who: string, late: 'outcome-unknown' | 'no-available-node'): unknown {
-  if (!(error instanceof BusError)) return error;
-  const cause = { cause: error };
-  if (error.kind === 'timeout') return new Problem(late, `${who} did not answer in time`, {}, cause);
-  return new Problem('no-available-node', `${who} cannot be reached over the bus`, {}, cause);
 }
