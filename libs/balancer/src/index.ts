@@ -1,0 +1,10 @@
+export { ConsistentHash, DEFAULT_LOAD_PERCENT, rendezvous } from './consistent-hash.js';
+export { LatencyQuantile } from './latency-quantile.js';
+export { LeastConnections } from './least-connections.js';
+export { EJECTION_LIMITS, type EjectionLimits, OutlierEjection } from './outlier-ejection.js';
+export { isPanic } from './panic.js';
+export { RetryBudget, withinShare } from './retry-budget.js';
+export { SmoothRoundRobin } from './round-robin.js';
+export { rampsOf } from './slow-start.js';
+export type { Strategy } from './strategy.js';
+export { FULL_RAMP, Upstream } from './upstream.js';
