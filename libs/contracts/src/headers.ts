@@ -21,5 +21,7 @@ export const HEADERS = {
   forward: 'holdfast-forward',
   /** From gateways: the request was forwarded once already and is not forwarded again. */
   forwarded: 'holdfast-forwarded',
+  /** 1 = the request is an operator's: the gateway says so of a client that gave the cluster key. Honoured only with it. */
+  operator: 'holdfast-operator',
   requestId: 'x-request-id',
 } as const;

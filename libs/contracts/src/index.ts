@@ -130,3 +130,13 @@ export {
   WitnessReply,
   WitnessRequest,
 } from './subjects.js';
+export {
+  BALANCING_STRATEGIES,
+  type BalancingStrategy,
+  GatewayBalancing,
+  isSystemKey,
+  parseSystemValue,
+  SYSTEM_KEYS,
+  SYSTEM_NAMESPACE,
+  type SystemKey,
+} from './system-keys.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Answer } from '#libs/testing';
-import { type ApiLab, type ApiNode, openApiLab } from './api-lab.js';
+import { type ApiLab, type ApiNode, CLUSTER_KEY, openApiLab } from './api-lab.js';
 import { rawBytes, sendRaw } from './raw-request.js';
 import { bodyOf, configPath, requestsTo, verdict } from './requests.js';
 
@@ -231,6 +231,48 @@ describe('PUT of a key', () => {
     expect(verdict(await request('PUT', path('x', 'system'), 'x'))).toEqual([403, 'forbidden']);
     expect(verdict(await request('PUT', path('x', 'system.acl'), 'x'))).toEqual([403, 'forbidden']);
     expect(json(await request('GET', '/v1/namespaces/system/configs')).items).toEqual([]);
+  });
+
+  it('is open to operators for the keys that Holdfast has there, and for values that it understands', async () => {
+    const operator = { 'holdfast-cluster-key': CLUSTER_KEY, 'holdfast-operator': '1' };
+    const asJson = { ...operator, 'content-type': 'application/json' };
+    const key = path('gateway/balancing', 'system');
+    const good = '{"strategy":"round-robin"}';
+    expect(verdict(await request('PUT', key, good, { 'content-type': 'application/json' }))).toEqual([
+      403,
+      'forbidden',
+    ]);
+    const guess = { ...asJson, 'holdfast-cluster-key': 'guess' };
+    expect(verdict(await request('PUT', key, good, guess))).toEqual([403, 'forbidden']);
+    const gateways = { 'content-type': 'application/json', 'holdfast-cluster-key': CLUSTER_KEY };
+    expect(verdict(await request('PUT', key, good, gateways))).toEqual([403, 'forbidden']); // of some client
+    expect(verdict(await request('PUT', path('gateway/other', 'system'), good, asJson))).toEqual([
+      403,
+      'forbidden',
+    ]);
+    const bad = await request('PUT', key, '{"strategy":"round-robin","slowStartMs":-5}', asJson);
+    expect([verdict(bad), json(bad).field]).toEqual([[422, 'invalid-value'], 'slowStartMs']);
+    expect(verdict(await request('PUT', key, 'strategy: x', operator))).toEqual([
+      415,
+      'unsupported-content-type',
+    ]);
+    const operations = [
+      {
+        op: 'put',
+        namespace: 'system',
+        key: 'gateway/balancing',
+        value: '{}',
+        contentType: 'application/json',
+      },
+    ];
+    const set = await request('POST', '/v1/changes', JSON.stringify({ operations }), asJson);
+    expect([verdict(set), json(set)]).toEqual([
+      [422, 'invalid-value'],
+      expect.objectContaining({ operation: 0, field: 'strategy' }),
+    ]);
+    expect((await request('PUT', key, good, asJson)).status).toBe(201);
+    expect((await request('GET', key)).body.toString()).toBe(good);
+    expect((await request('DELETE', key, undefined, operator)).status).toBe(200);
   });
 });
 

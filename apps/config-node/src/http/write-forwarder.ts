@@ -13,6 +13,7 @@ const PASSED_ON = [
   HEADERS.author,
   HEADERS.aimTerm,
   HEADERS.attempt,
+  HEADERS.operator,
 ];
 /** Codes of undici and of the system that say that nothing of the request has left. */
 const NEVER_SENT = new Set([

@@ -32,6 +32,8 @@ export interface Arrived {
   url: string;
   headers: IncomingHttpHeaders;
   body: Buffer;
+  /** Whether the request is an operator's. */
+  operator: boolean;
 }
 
 export type CurrentVersion = (address: KeyAddress) => number | undefined;
@@ -70,9 +72,9 @@ export function deleteWrite(arrived: Arrived, currentVersion: CurrentVersion): W
 }
 
 /** `POST /v1/changes` */
-export function changeSetWrite({ url, headers, body }: Arrived): Write {
+export function changeSetWrite({ url, headers, body, operator }: Arrived): Write {
   parseQuery(QUERIES.none, url);
-  const { comment, operations } = parseChangeSet(body);
+  const { comment, operations } = parseChangeSet(body, operator);
   return {
     kind: 'change-set',
     ...notes(headers, comment ?? undefined),
@@ -90,9 +92,9 @@ export interface Rollback {
 
 /** `POST …/rollback/{key}` */
 export function rollbackWrite(arrived: Arrived, currentVersion: CurrentVersion): Rollback {
-  const { url, headers, body } = arrived;
+  const { url, headers, body, operator } = arrived;
   const address = keyAddress(url, parseQuery(QUERIES.byKey, url).key);
-  demandWritable(address.namespace);
+  demandWritable(address, operator);
   const { toVersion, comment } = jsonBody(RollbackRequest, body, { depth: 4, tokens: 100 });
   const fault = comment === undefined ? undefined : noteFault(comment);
   if (fault !== undefined) throw new Problem('invalid-field', `comment ${fault}`, { field: 'comment' });
@@ -107,7 +109,7 @@ export function rollbackWrite(arrived: Arrived, currentVersion: CurrentVersion):
   return { address, toVersion, write };
 }
 
-function addressed({ url }: Arrived): { address: KeyAddress; comment: string | undefined } {
+function addressed({ url, operator }: Arrived): { address: KeyAddress; comment: string | undefined } {
   const inQuery = /[?&]key=/.test(url);
   const query = inQuery
     ? parseQuery(QUERIES.writeByKey, url)
@@ -115,7 +117,7 @@ function addressed({ url }: Arrived): { address: KeyAddress; comment: string | u
   const fault = query.comment === undefined ? undefined : noteFault(query.comment);
   if (fault !== undefined) throw new Problem('invalid-request', `comment ${fault}`);
   const address = keyAddress(url, query.key);
-  demandWritable(address.namespace);
+  demandWritable(address, operator);
   return { address, comment: query.comment };
 }
 

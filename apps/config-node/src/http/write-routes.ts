@@ -18,9 +18,17 @@ import type { KeyAddress } from './request/address.js';
 import { unsupportedType } from './request/change-set.js';
 import { entityTag } from './request/entity-tag.js';
 import { demandOneIdempotencyKey, idempotencyKey, versionHeader } from './request/text-header.js';
+import { systemRefusal } from './values/system-value.js';
 import type { ValueWorkers } from './values/value-workers.js';
 import type { WriteForwarder } from './write-forwarder.js';
-import { changeSetWrite, deleteWrite, putWrite, rollbackWrite, type Write } from './write-request.js';
+import {
+  type Arrived,
+  changeSetWrite,
+  deleteWrite,
+  putWrite,
+  rollbackWrite,
+  type Write,
+} from './write-request.js';
 
 /** How long a write may wait for its turn and its commit. */
 const WRITE_MS = 5_000;
@@ -158,6 +166,13 @@ export function registerWriteRoutes(
     };
   }
 
+  /** The bytes as they came, and whether an operator sent them. */
+  function arrived(request: FastifyRequest): Arrived {
+    const { url, headers, body } = request;
+    const operator = headers[HEADERS.operator] === '1' && isTrusted(request);
+    return { url, headers, body: Buffer.isBuffer(body) ? body : EMPTY, operator };
+  }
+
   function isTrusted({ headers }: FastifyRequest): boolean {
     const given = headers[HEADERS.clusterKey];
     return typeof given === 'string' && isClusterKey(given);
@@ -165,14 +180,17 @@ export function registerWriteRoutes(
 
   /** What the values are found guilty of, in their order. */
   async function refusalOf({ kind, operations }: Write): Promise<Problem | undefined> {
-    if (kind === 'rollback' || kind === 'delete') return undefined;
+    if (kind === 'delete') return undefined;
     try {
       for (let from = 0; from < operations.length; from += CHECKED_AT_ONCE) {
         const checks = operations.slice(from, from + CHECKED_AT_ONCE).map(async (operation, index) => {
           if (operation.op === 'delete') return;
           const { namespace, key, contentType } = operation;
           const where = kind === 'change-set' ? { operation: from + index, namespace, key } : {};
-          await workers.check(contentType, operation.value, where);
+          // What a rollback brings back was checked when it was put, but what Holdfast reads itself may have changed.
+          if (kind !== 'rollback') await workers.check(contentType, operation.value, where);
+          const refusal = systemRefusal(operation, where);
+          if (refusal !== undefined) throw refusal;
         });
         const failed = (await Promise.allSettled(checks)).find((check) => check.status === 'rejected');
         if (failed !== undefined) throw failed.reason;
@@ -199,10 +217,6 @@ export function registerWriteRoutes(
       .headers({ ...readHeaders(host), 'content-type': 'application/json; charset=utf-8' })
       .send(JSON.stringify(body));
   }
-}
-
-function arrived({ url, headers, body }: FastifyRequest) {
-  return { url, headers, body: Buffer.isBuffer(body) ? body : EMPTY };
 }
 
 async function demandOneKey({ raw }: FastifyRequest): Promise<void> {

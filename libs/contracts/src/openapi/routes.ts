@@ -4,6 +4,7 @@ import { LIMITS } from '../limits.js';
 import { ChangeSetRequest, RollbackRequest } from '../public-api.js';
 import { OperatorRequest } from '../recovery.js';
 import { HandoverRequest } from '../subjects.js';
+import { SYSTEM_KEYS } from '../system-keys.js';
 import { QUERIES } from './parameters.js';
 import {
   ChangeSetAnswer,
@@ -107,7 +108,9 @@ const WATCH_ERRORS = [
 const WRITE_HEADERS = ['IfMatch', 'IfNoneMatch', 'IdempotencyKey', 'Comment', 'Author'] as const;
 
 const WRITABLE =
-  '`system` and `system.*` are reserved: they can be read, and writing them is 403 `forbidden`.';
+  '`system` and `system.*` are reserved: they can be read, and writing them is 403 `forbidden`, but for operators, who ' +
+  "give the cluster's secret in `Holdfast-Cluster-Key`: they may write the keys that Holdfast has there " +
+  `(${Object.keys(SYSTEM_KEYS).join(', ')}), in JSON of their schema, else 422 \`invalid-value\` with the \`field\`.`;
 const MIB = 1024 * 1024;
 const CHANGE_SET_BOUNDS =
   `At most ${LIMITS.changeSetOperations} operations, values of ${LIMITS.changeSetBytes / MIB} MiB and a body of ` +

@@ -1,4 +1,11 @@
-import { isReservedNamespace, keyFault, namespaceFault, Problem } from '#libs/contracts';
+import {
+  isReservedNamespace,
+  isSystemKey,
+  keyFault,
+  namespaceFault,
+  Problem,
+  SYSTEM_NAMESPACE,
+} from '#libs/contracts';
 import { decodeWireText } from './wire-text.js';
 
 /** Which key a request is about. */
@@ -36,10 +43,19 @@ export function keyAddress(target: string, named: string | undefined): KeyAddres
   return { namespace, key };
 }
 
-/** Throws 403 for namespaces that belong to Holdfast itself: they are read like any other, and written by nobody else. */
-export function demandWritable(namespace: string): void {
+/**
+ * Throws 403 for namespaces that belong to Holdfast itself: they are read like any other. What is known there is
+ * written by operators, that is by whoever gives the cluster's secret.
+ */
+export function demandWritable({ namespace, key }: KeyAddress, operator: boolean): void {
   if (!isReservedNamespace(namespace)) return;
-  throw new Problem('forbidden', `the namespace '${namespace}' is reserved`, { namespace });
+  if (!operator) {
+    throw new Problem('forbidden', `the namespace '${namespace}' is reserved for operators`, { namespace });
+  }
+  if (namespace === SYSTEM_NAMESPACE && isSystemKey(key)) return;
+  throw new Problem('forbidden', `Holdfast has no key '${key.slice(0, 600)}' in '${namespace}'`, {
+    namespace,
+  });
 }
 
 function keyInPath(target: string): string | undefined {

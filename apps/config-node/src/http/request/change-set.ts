@@ -25,11 +25,11 @@ const BASE64 = /^[A-Za-z0-9+/]*(={0,2})$/;
 type RequestedOperation = ChangeSetRequest['operations'][number];
 
 /** Reads the body of `POST /v1/changes`. Problems name the operation by its place. */
-export function parseChangeSet(body: unknown): ChangeSet {
+export function parseChangeSet(body: unknown, operator: boolean): ChangeSet {
   const { comment, operations } = jsonBody(ChangeSetRequest, body, BOUNDS);
   const fault = comment === undefined ? undefined : noteFault(comment);
   if (fault !== undefined) throw new Problem('invalid-field', `comment ${fault}`, { field: 'comment' });
-  const parsed = operations.map(parseOperation);
+  const parsed = operations.map((asked, index) => parseOperation(asked, index, operator));
   demandDistinct(parsed);
   const bytes = parsed.reduce((sum, one) => sum + (one.op === 'put' ? one.value.length : 0), 0);
   if (bytes > LIMITS.changeSetBytes) {
@@ -41,12 +41,12 @@ export function parseChangeSet(body: unknown): ChangeSet {
   return { comment: comment ?? null, operations: parsed };
 }
 
-function parseOperation(asked: RequestedOperation, operation: number): WriteOperation {
+function parseOperation(asked: RequestedOperation, operation: number, operator: boolean): WriteOperation {
   const { namespace, key } = asked;
   const where = { operation, namespace: namespace.slice(0, 100), key: key.slice(0, 600) };
   const fault = namespaceFault(namespace) ?? keyFault(key);
   if (fault !== undefined) throw new Problem('invalid-key', fault, where);
-  demandWritable(namespace);
+  demandWritable({ namespace, key }, operator);
   const condition = conditionOf(asked.ifVersion);
   if (asked.op === 'put') return { op: 'put', namespace, key, ...content(asked, where), condition };
   if (asked.value !== undefined || asked.encoding !== undefined || asked.contentType !== undefined) {

@@ -84,9 +84,14 @@ describe('the address of a key', () => {
   });
 
   it('is not to be written in a reserved namespace', () => {
-    expect(code(() => demandWritable('system'))).toBe('forbidden');
-    expect(code(() => demandWritable('system.acl'))).toBe('forbidden');
-    expect(code(() => demandWritable('systems'))).toBe('fine');
+    const writable = (namespace: string, key: string, operator: boolean) =>
+      code(() => demandWritable({ namespace, key }, operator));
+    expect(writable('system', 'gateway/balancing', false)).toBe('forbidden');
+    expect(writable('system.acl', 'x', false)).toBe('forbidden');
+    expect(writable('systems', 'x', false)).toBe('fine');
+    expect(writable('system', 'gateway/balancing', true)).toBe('fine');
+    expect(writable('system', 'gateway/other', true)).toBe('forbidden');
+    expect(writable('system.acl', 'gateway/balancing', true)).toBe('forbidden');
   });
 });
 
@@ -234,7 +239,7 @@ describe('a list cursor', () => {
 
 describe('the body of a change set', () => {
   const parse = (body: unknown) =>
-    parseChangeSet(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
+    parseChangeSet(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)), false);
   const put = { op: 'put', namespace: 'app', key: 'a', value: 'x' };
   const set = (...operations: unknown[]) => ({ operations });
 
@@ -317,12 +322,12 @@ describe('the body of a change set', () => {
     }));
     const body = Buffer.from(JSON.stringify({ comment: 'c'.repeat(1_024), operations }));
     expect(body.length).toBeLessThan(changeSetBodyBytes);
-    expect(parseChangeSet(body).operations).toHaveLength(changeSetOperations);
+    expect(parseChangeSet(body, false).operations).toHaveLength(changeSetOperations);
   });
 
   it('that is not UTF-8 is refused', () => {
-    expect(code(() => parseChangeSet(Buffer.from([0x22, 0xff, 0x22])))).toBe('invalid-request');
-    expect(code(() => parseChangeSet(undefined))).toBe('invalid-request');
+    expect(code(() => parseChangeSet(Buffer.from([0x22, 0xff, 0x22]), false))).toBe('invalid-request');
+    expect(code(() => parseChangeSet(undefined, false))).toBe('invalid-request');
   });
 });
 

@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { GatewayBalancing, isSystemKey, parseSystemValue } from './system-keys.js';
+
+describe("Holdfast's own keys", () => {
+  it('are those that it reads, and no others', () => {
+    expect(isSystemKey('gateway/balancing')).toBe(true);
+    expect(isSystemKey('gateway')).toBe(false);
+    expect(isSystemKey('toString')).toBe(false);
+  });
+
+  it.each([
+    ['{"strategy":"round-robin"}', { strategy: 'round-robin' }],
+    ['{"strategy":"consistent-hash","loadPercent":150,"hedge":true,"slowStartMs":0}', { loadPercent: 150 }],
+  ])('%s is a balancing', (text, value) => {
+    expect(parseSystemValue(GatewayBalancing, text)).toMatchObject({ value });
+  });
+
+  it.each([
+    ['', ''],
+    ['{"strategy":', ''],
+    ['"round-robin"', ''],
+    ['{}', 'strategy'],
+    ['{"strategy":"random"}', 'strategy'],
+    ['{"strategy":"round-robin","weights":{}}', ''],
+    ['{"strategy":"round-robin","slowStartMs":-1}', 'slowStartMs'],
+    ['{"strategy":"round-robin","slowStartMs":1.5}', 'slowStartMs'],
+    ['{"strategy":"consistent-hash","loadPercent":100}', 'loadPercent'],
+  ])('%s is none: the fault is at "%s"', (text, field) => {
+    expect(parseSystemValue(GatewayBalancing, text)).toMatchObject({
+      fault: { field, why: expect.any(String) },
+    });
+  });
+});

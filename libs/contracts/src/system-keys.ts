@@ -1,0 +1,58 @@
+import { z } from 'zod';
+
+/** How a gateway chooses among nodes that are equally fit. */
+export const BALANCING_STRATEGIES = [
+  'round-robin',
+  'least-connections',
+  'weighted-round-robin',
+  'consistent-hash',
+] as const;
+export type BalancingStrategy = (typeof BALANCING_STRATEGIES)[number];
+
+/** The value of `gateway/balancing`: what all gateways use in place of their own settings. */
+export const GatewayBalancing = z.strictObject({
+  strategy: z.enum(BALANCING_STRATEGIES),
+  /** Ask a second node for a read that takes longer than nineteen in twenty. */
+  hedge: z.boolean().optional(),
+  /** For how long a node that came back gets less than its share; 0 = not at all. */
+  slowStartMs: z.number().int().min(0).max(600_000).optional(),
+  /** Consistent hash: how much of its share a node may have under way, in percent, before others get its keys. */
+  loadPercent: z.number().int().min(101).max(1_000).optional(),
+});
+export type GatewayBalancing = z.infer<typeof GatewayBalancing>;
+
+/** Holdfast's own configuration lives in this namespace. */
+export const SYSTEM_NAMESPACE = 'system';
+
+/** The keys that operators may write there, with the cluster's secret: JSON of the schema. No others exist. */
+export const SYSTEM_KEYS = {
+  'gateway/balancing': { schema: GatewayBalancing, meaning: 'How gateways choose among nodes.' },
+} as const satisfies Record<string, { schema: z.ZodType; meaning: string }>;
+export type SystemKey = keyof typeof SYSTEM_KEYS;
+
+export function isSystemKey(key: string): key is SystemKey {
+  return Object.hasOwn(SYSTEM_KEYS, key);
+}
+
+export interface ValueFault {
+  /** Path of the field, empty for the whole. */
+  field: string;
+  why: string;
+}
+
+/** Reads the value of a system key by its schema. */
+export function parseSystemValue<T>(
+  schema: z.ZodType<T>,
+  text: string,
+): { value: T } | { fault: ValueFault } {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return { fault: { field: '', why: 'it is not JSON' } };
+  }
+  const result = schema.safeParse(json);
+  if (result.success) return { value: result.data };
+  const [issue] = result.error.issues;
+  return { fault: { field: issue?.path.join('.') ?? '', why: issue?.message ?? 'it is not valid' } };
+}
