@@ -51,6 +51,8 @@ export function gatewayApp(settings: GatewaySettings): ServiceOptions {
     listen: async (app) => {
       parts.news.start();
       parts.prober.start();
+      parts.rotationClock.start();
+      parts.balancingKey.start(parts.bus);
       parts.follower.start(() => parts.hub.counts.watchers + parts.hub.counts.longPolls > 0);
       await listen(app.getHttpServer(), { port: settings.port, host: settings.bind });
     },
@@ -62,7 +64,13 @@ export function gatewayApp(settings: GatewaySettings): ServiceOptions {
       parts.hub.stop();
       parts.reads.stop();
       parts.writes.stop();
-      await Promise.all([parts.news.stop(), parts.prober.stop(), parts.follower.stop()]);
+      await Promise.all([
+        parts.news.stop(),
+        parts.prober.stop(),
+        parts.rotationClock.stop(),
+        parts.balancingKey.stop(),
+        parts.follower.stop(),
+      ]);
       await parts.upstreams.close();
       await parts.bus.close();
     },

@@ -9,6 +9,8 @@ const NAMES = [
   'natsPassword',
   'clusterKey',
   'nodes',
+  'balancing',
+  'hedgeReads',
   'logLevel',
   'publicHosts',
   'corsOrigins',

@@ -1,15 +1,23 @@
+import { DEFAULT_LOAD_PERCENT } from '#libs/balancer';
+import { SYSTEM_NAMESPACE } from '#libs/contracts';
 import { systemClock, systemRng } from '#libs/kernel';
 import { Bus, FactStream } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
 import { PublicGuard } from '#libs/service';
-import { RoundRobin } from './domain/rotation.js';
+import { type Balancing, SLOW_START_MS, strategyOf } from './domain/balancing.js';
+import { FollowedNode } from './domain/followed-node.js';
+import { Hedging } from './domain/hedging.js';
+import { Rotation } from './domain/rotation.js';
 import { WriteParking } from './domain/write-parking.js';
 import { EventFeed } from './events/event-feed.js';
 import type { GatewaySettings } from './gateway.config.js';
 import { AskNode } from './nodes/ask-node.js';
+import { BalancingKey } from './nodes/balancing-key.js';
 import { BusNews } from './nodes/bus-news.js';
 import { NodeDirectory } from './nodes/node-directory.js';
 import { Prober } from './nodes/prober.js';
+import { RotationClock } from './nodes/rotation-clock.js';
+import { registerUpstreamMetrics } from './nodes/upstream.metrics.js';
 import { Upstreams } from './nodes/upstreams.js';
 import { Edge } from './proxy/edge.js';
 import { ProxyMetrics } from './proxy/proxy.metrics.js';
@@ -42,13 +50,27 @@ export function assembleGateway(
   const upstreams = new Upstreams();
   const directory = new NodeDirectory(settings.nodes, clock);
   upstreams.onConnectionLost((address) => directory.doubt(address));
-  const strategy = new RoundRobin(systemRng.int(1_000));
+  const balancing: Balancing = {
+    strategy: settings.balancing,
+    hedge: settings.hedgeReads === '1',
+    slowStartMs: SLOW_START_MS,
+    loadPercent: DEFAULT_LOAD_PERCENT,
+  };
+  const rotation = new Rotation(directory.table, {
+    strategy: strategyOf(balancing, systemRng.int(1_000)),
+    slowStartMs: balancing.slowStartMs,
+  });
+  const hedging = new Hedging(balancing.hedge);
+  const nodes = new AskNode(rotation, upstreams, clusterKey, clock);
+  const balancingKey = new BalancingKey({ own: balancing, rotation, hedging, nodes, logger });
+  registerUpstreamMetrics(metrics, directory.table, upstreams);
   const proxyMetrics = new ProxyMetrics(metrics);
   const parking = new WriteParking();
   const reads = new ReadProxy({
     directory,
     upstreams,
-    strategy,
+    rotation,
+    hedging,
     metrics: proxyMetrics,
     clusterKey,
     monotonicMs,
@@ -57,23 +79,28 @@ export function assembleGateway(
     directory,
     upstreams,
     parking,
-    strategy,
+    rotation,
     metrics: proxyMetrics,
     clusterKey,
     monotonicMs,
     logger,
   });
   const prober = new Prober({ directory, upstreams, clock, logger, urgent: () => writes.parked > 0 });
-  const nodeLog = new NodeLog(new AskNode(directory, upstreams, strategy, clusterKey));
   const follower = new LogFollower({
     directory,
     prober,
     upstreams,
-    strategy,
-    nodeLog,
+    rotation,
+    choice: new FollowedNode(instanceId, systemRng.next()),
+    nodeLog: new NodeLog(nodes),
     clusterKey,
     clock,
     logger,
+  });
+  follower.onChanges((changes) => {
+    for (const { version, operations } of changes) {
+      if (operations.some(({ namespace }) => namespace === SYSTEM_NAMESPACE)) balancingKey.changed(version);
+    }
   });
   const hub = new FollowingHub(follower, {
     clock,
@@ -88,6 +115,9 @@ export function assembleGateway(
     reads,
     writes,
     prober,
+    rotation,
+    rotationClock: new RotationClock(rotation, clock, logger),
+    balancingKey,
     follower,
     hub,
     news: new BusNews(bus, directory, logger),

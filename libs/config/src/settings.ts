@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BALANCING_STRATEGIES } from '#libs/contracts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const csv = (text: string) =>
@@ -114,6 +115,15 @@ export const SETTINGS = {
   nodes: {
     schema: nodes.default([]),
     meaning: 'Nodes known beforehand: node-1=http://host:port,…; others are discovered.',
+  },
+  balancing: {
+    schema: z.enum(BALANCING_STRATEGIES).default('least-connections'),
+    meaning:
+      'How a gateway chooses among nodes that are equally fit, until the key gateway/balancing of the namespace system says otherwise.',
+  },
+  hedgeReads: {
+    schema: z.enum(['0', '1']).default('0'),
+    meaning: '1 = a gateway asks a second node for a read that takes longer than nineteen in twenty.',
   },
   preset: {
     schema: z.enum(['local', 'lan', 'wan']).default('lan'),

@@ -141,14 +141,15 @@ export class Bus {
     );
   }
 
-  /** Every member of a family, whatever its token. */
+  /** Every member of a family, or with `token` only those that have it. */
   subscribeFamily<F extends FactFamily>(
     family: F,
     handler: (payload: FamilyPayload<F>) => void | Promise<void>,
-    options: { queue?: string } = {},
+    options: { queue?: string; token?: string } = {},
   ): () => void {
     const schema: ZodType = FACT_FAMILIES[family].schema;
-    return this.link.subscribe(`${family}.*`, options.queue, (message) =>
+    const token = options.token === undefined ? '*' : namespaceToken(options.token);
+    return this.link.subscribe(`${family}.${token}`, options.queue, (message) =>
       this.deliver(message, schema, (payload) => handler(payload as FamilyPayload<F>)),
     );
   }

@@ -14,8 +14,27 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry, prefix: 'holdfast_' });
   }
 
-  counter<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
-    return new Counter({ name: `holdfast_${name}`, help, labelNames, registers: [this.registry] });
+  /** With `collect` what was counted elsewhere is read when it is scraped. */
+  counter<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+    collect?: (counter: Counter<L>) => void,
+  ): Counter<L> {
+    return new Counter({
+      name: `holdfast_${name}`,
+      help,
+      labelNames,
+      registers: [this.registry],
+      ...(collect
+        ? {
+            collect() {
+              this.reset();
+              collect(this);
+            },
+          }
+        : {}),
+    });
   }
 
   /** With `collect` the value is read when it is scraped, not kept up to date. */

@@ -78,6 +78,8 @@ type Answer = (req: IncomingMessage, res: ServerResponse, body: string) => void;
 /** A config node as a gateway sees it, on real sockets, with faults on demand. */
 export class FakeNode {
   readonly reads: string[] = [];
+  /** Listings, which gateways ask for themselves. */
+  readonly lists: string[] = [];
   readonly readHeaders: IncomingMessage['headers'][] = [];
   readonly writes: FakeWrite[] = [];
   incarnation = 1;
@@ -218,8 +220,14 @@ export class FakeNode {
 
   private list(req: IncomingMessage, res: ServerResponse): void {
     const url = new URL(req.url ?? '', 'http://node');
-    const cursor = JSON.parse(Buffer.from(url.searchParams.get('cursor') ?? '', 'base64url').toString());
-    const [namespace, prefix, version, after] = cursor as [string, string, number, string];
+    const cursor = url.searchParams.get('cursor');
+    const named = url.pathname.split('/')[3] ?? '';
+    const [namespace, prefix, version, after] = (
+      cursor === null
+        ? [named, url.searchParams.get('prefix') ?? '', this.version, '']
+        : JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    ) as [string, string, number, string];
+    this.lists.push(req.url ?? '');
     const items = new Map<string, object>();
     for (const change of this.cluster.changes) {
       if (change.version > version) break;

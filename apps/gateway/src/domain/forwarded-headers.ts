@@ -24,6 +24,7 @@ const NOT_FOR_NODES: ReadonlySet<string> = new Set([
   HEADERS.attempt,
   HEADERS.forwarded,
   HEADERS.forward,
+  HEADERS.operator,
 ]);
 
 const NOT_FOR_CLIENTS: ReadonlySet<string> = new Set([
@@ -40,6 +41,8 @@ export interface ForwardedHeaders {
   /** Given by the client; a gateway-made one is added by whoever sends. */
   requestId: string | undefined;
   idempotencyKey: string | undefined;
+  /** What the client offers as the cluster's secret; it goes no further. */
+  clusterKey: string | undefined;
 }
 
 /** `raw` as node:http gives it: names and values in turn. */
@@ -47,21 +50,26 @@ export function forNode(raw: readonly string[]): ForwardedHeaders {
   const list: string[] = [];
   let requestId: string | undefined;
   let idempotencyKey: string | undefined;
+  let clusterKey: string | undefined;
   let namedByConnection: Set<string> | undefined;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] ?? '').toLowerCase();
     const value = raw[i + 1] ?? '';
     if (name === 'connection') namedByConnection = optionsOf(value, namedByConnection);
-    if (NOT_FOR_NODES.has(name)) continue;
+    if (NOT_FOR_NODES.has(name)) {
+      if (name === HEADERS.clusterKey) clusterKey = value;
+      continue;
+    }
     if (name === HEADERS.requestId) requestId = value;
     else if (name === HEADERS.idempotencyKey) idempotencyKey = value;
     list.push(name, value);
   }
-  if (namedByConnection === undefined) return { list, requestId, idempotencyKey };
+  if (namedByConnection === undefined) return { list, requestId, idempotencyKey, clusterKey };
   return {
     list: without(list, namedByConnection),
     requestId: namedByConnection.has(HEADERS.requestId) ? undefined : requestId,
     idempotencyKey: namedByConnection.has(HEADERS.idempotencyKey) ? undefined : idempotencyKey,
+    clusterKey,
   };
 }
 

@@ -1,41 +1,12 @@
 import type { NodeInfo, NodeRole, NodeStatus, NodeVerdict, StatusReason } from '#libs/contracts';
+import { Candidate, weightIn } from './candidate.js';
+import { blankRecord, type NodeRecord } from './node-record.js';
+import { STANDINGS, type Standing, standingOf } from './standing.js';
 
-/**
- * What this gateway knows of the nodes, and in which order it would ask them.
- *
- * The registry is the one writer of status; a status carries (incarnation, statusSeq) and only a greater one is
- * applied. Evidence that needs no registry (`node.failed`, a connection that broke here) can only take a node out
- * of the rotation: it goes back in when the registry has spoken since. The order never empties the set: a node
- * that was taken out is still asked when there is no better one.
- */
-export interface NodeRecord {
-  id: string;
-  address: string | null;
-  role: NodeRole | null;
-  status: NodeStatus | null;
-  reason: StatusReason | null;
-  incarnation: number;
-  statusSeq: number;
-  heartbeatSeq: number;
-  version: number;
-  term: number;
-  lastHeartbeatAt: string | null;
-  metadata: Record<string, string>;
-  /** Named in the settings: it stays known even when the registry does not list it. */
-  seed: boolean;
-  /** The registry has told of it. */
-  registered: boolean;
-  /** Of the newest verdict heard: an older one may be published again from its row. */
-  verdictSeq: number;
-  /** Failover judged this incarnation failed, at that time. */
-  judged: { incarnation: number; atMs: number } | null;
-  /** A connection from here broke or could not be made, at that time. */
-  brokenAtMs: number | null;
-  /** What the latest probe or request from here saw; null before the first. */
-  answers: boolean | null;
-}
+export type { NodeRecord } from './node-record.js';
 
-export interface Candidate {
+/** A node and where it can be asked. */
+export interface NodeAt {
   id: string;
   address: string;
 }
@@ -55,12 +26,20 @@ const REGISTRY_SETTLES_MS = 2_000;
 /** The registry is silent when it has not spoken for this long; it is asked every few seconds. */
 const REGISTRY_SILENT_MS = 12_000;
 
+/**
+ * What this gateway knows of the nodes, and in which order it would ask them.
+ *
+ * The registry is the one writer of status; a status carries (incarnation, statusSeq) and only a greater one is
+ * applied. Evidence that needs no registry (`node.failed`, a connection that broke here) can only take a node out
+ * of the rotation: it goes back in when the registry has spoken since. The order never empties the set: a node
+ * that was taken out is still asked when there is no better one.
+ */
 export class NodeTable {
   private readonly nodes = new Map<string, NodeRecord>();
-  private tiersCache: readonly (readonly Candidate[])[] | undefined;
+  private standingsCache: readonly (readonly [Candidate, Standing])[] | undefined;
   private registrySpokeAtMs: number | null = null;
 
-  constructor(seeds: readonly Candidate[]) {
+  constructor(seeds: readonly NodeAt[]) {
     for (const { id, address } of seeds) {
       const record = this.recordOf(id);
       record.address = address;
@@ -79,6 +58,11 @@ export class NodeTable {
   byAddress(address: string): NodeRecord | undefined {
     for (const node of this.nodes.values()) if (node.address === address) return node;
     return undefined;
+  }
+
+  /** A leader may be known by its address alone, before anybody has told of the node. */
+  candidateAt(address: string | undefined): Candidate | undefined {
+    return address === undefined ? undefined : (this.byAddress(address)?.candidate ?? undefined);
   }
 
   registrySilent(nowMs: number): boolean {
@@ -105,6 +89,7 @@ export class NodeTable {
     node.registered = true;
     if (info.incarnation < node.incarnation) return;
     node.metadata = info.metadata;
+    node.weightFault = weightIn(info.metadata).fault;
     if (info.address !== null) node.address = info.address;
     if (info.incarnation > node.incarnation || node.role === null) node.role = info.role;
     node.version = Math.max(node.version, info.version);
@@ -200,22 +185,21 @@ export class NodeTable {
     if (news) this.changed();
   }
 
-  /** Nodes by preference, best tier first; empty only while no node's address is known. */
-  tiers(): readonly (readonly Candidate[])[] {
-    this.tiersCache ??= this.computeTiers();
-    return this.tiersCache;
+  /** Every node that can be asked, in order of their ids. Another list than the last time = something changed. */
+  standings(): readonly (readonly [Candidate, Standing])[] {
+    this.standingsCache ??= this.all().flatMap((node): [Candidate, Standing][] => {
+      if (node.address === null) return [];
+      node.candidate ??= new Candidate(node.id, node.address);
+      node.candidate.address = node.address;
+      node.candidate.weight = weightIn(node.metadata).weight;
+      return [[node.candidate, standingOf(node)]];
+    });
+    return this.standingsCache;
   }
 
-  private computeTiers(): readonly (readonly Candidate[])[] {
-    const byRank = new Map<number, Candidate[]>();
-    for (const node of this.all()) {
-      if (node.address === null) continue;
-      const rank = rankOf(node);
-      const tier = byRank.get(rank) ?? [];
-      tier.push({ id: node.id, address: node.address });
-      byRank.set(rank, tier);
-    }
-    return [...byRank].sort(([a], [b]) => a - b).map(([, tier]) => tier);
+  /** Nodes by preference, best tier first; empty only while no node's address is known. */
+  tiers(): readonly (readonly Candidate[])[] {
+    return inTiers(this.standings());
   }
 
   private applyStatus(
@@ -229,6 +213,7 @@ export class NodeTable {
     this.becomes(node, at.incarnation);
     if (at.statusSeq < node.statusSeq) return;
     const newer = at.statusSeq > node.statusSeq || node.status === null;
+    if (newer && status === 'healthy' && node.candidate !== null) node.candidate.vouchedFor = true;
     node.statusSeq = at.statusSeq;
     node.status = status;
     node.reason = reason;
@@ -251,6 +236,7 @@ export class NodeTable {
   private becomes(node: NodeRecord, incarnation: number): void {
     if (incarnation <= node.incarnation) return;
     node.incarnation = incarnation;
+    if (node.candidate !== null) node.candidate.vouchedFor = true;
     node.heartbeatSeq = -1;
     node.status = null;
     node.reason = null;
@@ -261,50 +247,19 @@ export class NodeTable {
   private recordOf(id: string): NodeRecord {
     let node = this.nodes.get(id);
     if (node === undefined) {
-      node = {
-        id,
-        address: null,
-        role: null,
-        status: null,
-        reason: null,
-        incarnation: 0,
-        statusSeq: 0,
-        heartbeatSeq: -1,
-        version: 0,
-        term: 0,
-        lastHeartbeatAt: null,
-        metadata: {},
-        seed: false,
-        registered: false,
-        verdictSeq: 0,
-        judged: null,
-        brokenAtMs: null,
-        answers: null,
-      };
+      node = blankRecord(id);
       this.nodes.set(id, node);
     }
     return node;
   }
 
   private changed(): void {
-    this.tiersCache = undefined;
+    this.standingsCache = undefined;
   }
 }
 
-/** healthy < degraded < not yet vouched for < taken out but answering < the rest */
-function rankOf(node: NodeRecord): number {
-  const out =
-    node.judged !== null ||
-    node.brokenAtMs !== null ||
-    node.status === 'failed' ||
-    node.status === 'shutting-down';
-  if (out) return node.answers === false ? 5 : 4;
-  if (node.status === 'healthy') return 0;
-  if (node.status === 'degraded') return hasState(node) ? 1 : 2;
-  return node.answers === false ? 5 : 3;
-}
-
-/** A node that is still loading, or met another database, may know less than its clients have seen. */
-function hasState(node: NodeRecord): boolean {
-  return node.reason !== 'syncing' && node.reason !== 'recovering' && node.reason !== 'wrong-database';
+export function inTiers(standings: readonly (readonly [Candidate, Standing])[]): Candidate[][] {
+  return STANDINGS.map((wanted) =>
+    standings.filter(([, standing]) => standing === wanted).map(([candidate]) => candidate),
+  ).filter((tier) => tier.length > 0);
 }

@@ -19,6 +19,10 @@ export class BusNews {
 
   start(): void {
     const { bus, directory } = this;
+    directory.on({
+      badWeight: (nodeId, weight) =>
+        this.logger.warn({ nodeId, weight }, 'a weight is an integer of 1-100: 1 is taken'),
+    });
     this.unsubscribe.push(
       bus.subscribe('leader.elected', (election) => directory.elected(election)),
       bus.subscribe('leader.lost', (news) => directory.lost(news)),

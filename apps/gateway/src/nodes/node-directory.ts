@@ -1,7 +1,7 @@
 import type { FactPayload, NodeInfo, NodePing } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import { type LeaderNews, LeaderView } from '../domain/leader-view.js';
-import { type Candidate, NodeTable } from '../domain/node-table.js';
+import { type NodeAt, NodeTable } from '../domain/node-table.js';
 import type { Target } from '../domain/write-parking.types.js';
 
 export interface DirectoryEvents {
@@ -11,6 +11,8 @@ export interface DirectoryEvents {
   doubt?: (address: string | undefined) => void;
   /** A node gives no sign of life: nothing that was asked there will be answered. */
   out?: (address: string) => void;
+  /** A node's metadata has a weight that cannot be one; told once. */
+  badWeight?: (nodeId: string, weight: string) => void;
 }
 
 /** Everything this gateway has heard of nodes and their leader, from whatever side, in one place. */
@@ -22,10 +24,11 @@ export class NodeDirectory {
   private anyoneStands = 0;
   private electedAt: { term: number; at: string } | undefined;
   private cluster: string | null = null;
+  private readonly badWeights = new Map<string, string>();
   private busSpokeAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
-    seeds: readonly Candidate[],
+    seeds: readonly NodeAt[],
     private readonly clock: Clock,
   ) {
     this.table = new NodeTable(seeds);
@@ -66,7 +69,7 @@ export class NodeDirectory {
     return this.table.registrySilent(this.clock.monotonicMs());
   }
 
-  tiers(): readonly (readonly Candidate[])[] {
+  tiers(): readonly (readonly NodeAt[])[] {
     return this.table.tiers();
   }
 
@@ -74,12 +77,16 @@ export class NodeDirectory {
 
   listed(nodes: readonly NodeInfo[]): void {
     this.table.listed(nodes, this.clock.monotonicMs());
-    for (const node of nodes) this.nodeStands(node.id, node.role, node.term, node.version, node.address);
+    for (const node of nodes) {
+      this.nodeStands(node.id, node.role, node.term, node.version, node.address);
+      this.judgeWeight(node.id);
+    }
   }
 
   registered(node: NodeInfo): void {
     this.table.registered(node, this.clock.monotonicMs());
     if (node.address !== null) this.addressKnown(node.id, node.address);
+    this.judgeWeight(node.id);
   }
 
   heartbeat(beat: FactPayload<'node.heartbeat'>): void {
@@ -104,6 +111,7 @@ export class NodeDirectory {
 
   deregistered(nodeId: string, incarnation: number): void {
     this.table.deregistered(nodeId, incarnation);
+    this.badWeights.delete(nodeId);
   }
 
   elected(election: FactPayload<'leader.elected'>): void {
@@ -181,6 +189,15 @@ export class NodeDirectory {
   /** The leader acknowledged a write: the history stands there, whether or not the bus has said so yet. */
   committed(term: number, version: number): void {
     this.leaderSaid(term, version);
+  }
+
+  private judgeWeight(id: string): void {
+    const fault = this.table.get(id)?.weightFault ?? null;
+    if (fault === null) this.badWeights.delete(id);
+    else if (this.badWeights.get(id) !== fault) {
+      this.badWeights.set(id, fault);
+      for (const listener of this.listeners) listener.badWeight?.(id, fault);
+    }
   }
 
   private nodeStands(

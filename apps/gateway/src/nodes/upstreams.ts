@@ -5,6 +5,13 @@ import { errors, Pool } from 'undici';
  * them (it waits 72 s), so that a request does not meet a connection that is just going away.
  */
 const IDLE_MS = 20_000;
+/**
+ * Reads that wait for a version hold their connection meanwhile: the bound has to leave room for many of them beside
+ * all others. What is above it waits here.
+ */
+const MAX_CONNECTIONS = 1_024;
+/** A connection this old is closed when it is idle, so that what a burst needed does not stay for ever. */
+const CONNECTION_LIFE_MS = 600_000;
 const CONNECT_TIMEOUT_MS = 1_000;
 /** Longer than the longest wait a read may ask for. */
 const HEADERS_TIMEOUT_MS = 40_000;
@@ -24,6 +31,8 @@ export class Upstreams {
     let pool = this.pools.get(address);
     if (pool === undefined) {
       pool = new Pool(address, {
+        connections: MAX_CONNECTIONS,
+        clientTtl: CONNECTION_LIFE_MS,
         pipelining: 1,
         keepAliveTimeout: IDLE_MS,
         keepAliveMaxTimeout: IDLE_MS,
@@ -39,6 +48,12 @@ export class Upstreams {
       this.pools.set(address, pool);
     }
     return pool;
+  }
+
+  /** Of the pool of that address, without making one. */
+  connections(address: string): Record<'open' | 'free' | 'waiting', number> {
+    const stats = this.pools.get(address)?.stats;
+    return { open: stats?.connected ?? 0, free: stats?.free ?? 0, waiting: stats?.queued ?? 0 };
   }
 
   /** Closes pools of addresses at which there is no node any more, once there are many. */

@@ -1,52 +1,52 @@
-import { type Dispatcher, errors } from 'undici';
-import { type ErrorCode, HEADERS, Problem } from '#libs/contracts';
+import { errors } from 'undici';
+import { HEADERS, Problem } from '#libs/contracts';
+import type { Candidate } from '../domain/candidate.js';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
-import type { Candidate } from '../domain/node-table.js';
-import { type BalancingStrategy, chooseNode } from '../domain/rotation.js';
+import type { Hedging } from '../domain/hedging.js';
+import { type ReadVerdict, readVerdict } from '../domain/read-answer.js';
+import type { Rotation } from '../domain/rotation.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
 import { type Client, problemIn, sendProblem } from './client.js';
 import type { ProxyMetrics } from './proxy.metrics.js';
+import { type AnswerHeaders, type AttemptOwner, type HeldAnswer, ReadAttempt } from './read-attempt.js';
 
 /** What every read needs of the gateway. */
 export interface ReadContext {
   directory: NodeDirectory;
   upstreams: Upstreams;
-  strategy: BalancingStrategy;
+  rotation: Rotation;
+  hedging: Hedging;
   metrics: ProxyMetrics;
   monotonicMs: () => number;
   clusterKey: string;
 }
 
-type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
-
-/** An error body longer than this is none of ours and is passed on unread. */
-const HELD_BYTES = 64 * 1024;
-
-class LeftNode extends Error {}
-class ClientLeft extends Error {}
-
 /**
- * One read: the answer of a node is passed on as it is, byte for byte. A node that cannot be connected to, or says
- * that it is stopping, costs nothing: the next one is asked. A read that failed after it was sent is repeated once,
- * on another node, and not again: what kills two nodes shall not be given a third.
+ * One read: the answer of a node is passed on as it is, byte for byte. A node that cannot be connected to costs
+ * nothing: the next one is asked. A read that failed after it was sent is repeated once, on another node, and not
+ * again: what kills two nodes shall not be given a third. A repetition goes where there is reason to hope, or is paid
+ * for from the retry budget.
  */
-export class ProxiedRead implements Dispatcher.DispatchHandler {
+export class ProxiedRead implements AttemptOwner {
   private readonly headers: string[];
-  private readonly tried: string[] = [];
+  private readonly tried: Candidate[] = [];
   private readonly begunMs: number;
-  private controller: Dispatcher.DispatchController | undefined;
-  private sentMs: number | undefined;
+  private attempt: ReadAttempt | undefined;
+  /** The other one of two that are under way. */
+  private rival: ReadAttempt | undefined;
+  private hedgeTimer: NodeJS.Timeout | undefined;
+  /** When the node that is waited for was last doubted, or else asked. */
+  private waitingSinceMs: number | undefined;
   /** Since when the client has not read what was sent to it. */
   private stalledMs: number | undefined;
   private failedInFlight = false;
-  private answering = false;
   private storageAway = false;
+  private answering = false;
+  private status = 0;
   private done = false;
   /** Bytes of the answer that are still to come; negative when it did not say. */
   private remaining = -1;
-  /** A 503 is read before it is passed on: a node that is stopping is not the last word. */
-  private held: { status: number; headers: AnswerHeaders; chunks: Buffer[]; bytes: number } | undefined;
 
   constructor(
     private readonly client: Client,
@@ -62,15 +62,19 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
   }
 
   begin(): void {
-    this.client.res.once('close', () => this.clientClosed());
-    this.askNext();
+    this.client.res.once('close', () => this.finish()); // the client left, if it comes before the answer's end
+    this.ask(this.choose());
+    const delayMs = this.options.hedging.delayMs;
+    if (delayMs !== undefined && !this.done) this.hedgeTimer = setTimeout(() => this.hedge(), delayMs);
   }
 
   /** The node that has kept this read waiting for so long; each time only once. */
   waitingAt(nowMs: number, forMs: number): string | undefined {
-    if (this.answering || this.sentMs === undefined || nowMs - this.sentMs < forMs) return undefined;
-    this.sentMs = nowMs;
-    return this.tried.at(-1);
+    const { attempt } = this;
+    if (this.answering || attempt?.sentMs === undefined) return undefined;
+    if (nowMs - Math.max(attempt.sentMs, this.waitingSinceMs ?? 0) < forMs) return undefined;
+    this.waitingSinceMs = nowMs;
+    return attempt.node.address;
   }
 
   /** Lets go of a client that has read nothing for so long. */
@@ -80,35 +84,26 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
 
   /** Asks elsewhere, if there is a node that answers; else it waits on: a stalled node may be quicker than none. */
   leave(address: string): void {
-    if (this.answering || this.held !== undefined || this.tried.at(-1) !== address) return;
-    const other = this.choose();
-    if (other === undefined || this.options.directory.table.get(other.id)?.answers === false) return;
-    this.controller?.abort(new LeftNode());
+    if (this.answering) return;
+    if (this.rival?.node.address === address) this.dropRival(this.rival);
+    const { attempt } = this;
+    if (attempt?.node.address !== address || !attempt.underWay) return;
+    const next = this.rival === undefined ? this.choose() : undefined;
+    if (this.rival === undefined && !this.mayGoTo(next)) return;
+    attempt.abandon();
+    if (attempt.sentMs !== undefined) this.note(attempt.node, 'failing');
+    if (!this.dropRival(attempt)) this.askAgain(next);
   }
 
-  // ---- what undici tells ---------------------------------------------------------------------------------------
+  // ---- what an attempt tells -----------------------------------------------------------------------------------
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.controller = controller;
-    this.sentMs = this.options.monotonicMs();
-    if (this.done) controller.abort(new ClientLeft());
+  answerBegan(attempt: ReadAttempt, status: number, headers: AnswerHeaders): void {
+    if (this.rival !== undefined) this.decideFor(attempt);
+    this.options.hedging.answeredAfter(this.options.monotonicMs() - this.begunMs);
+    this.startAnswer(status, headers);
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
-    if (status < 200) return;
-    const term = Number(headers[HEADERS.term]);
-    if (term > this.options.directory.leader.term) this.options.directory.heardTerm(term);
-    const length = headers['content-length'];
-    this.remaining = typeof length === 'string' ? Number(length) : -1;
-    if (status === 503 && this.remaining <= HELD_BYTES) this.held = { status, headers, chunks: [], bytes: 0 };
-    else this.startAnswer(status, headers);
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.held !== undefined) {
-      this.hold(chunk);
-      return;
-    }
+  answerData(attempt: ReadAttempt, chunk: Buffer): void {
     const { res } = this.client;
     if (this.remaining === chunk.length) {
       res.end(chunk); // the end of the answer goes out with its last bytes
@@ -116,111 +111,162 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
     }
     this.remaining -= chunk.length;
     if (res.write(chunk)) return;
-    controller.pause();
+    attempt.pause();
     this.stalledMs = this.options.monotonicMs();
     res.once('drain', () => {
       this.stalledMs = undefined;
-      controller.resume();
+      attempt.resume();
     });
   }
 
-  onResponseEnd(): void {
+  answerEnded(attempt: ReadAttempt): void {
     if (this.done) return;
-    if (this.held !== undefined) {
-      this.heldEnded(this.held);
-      return;
-    }
+    this.note(attempt.node, readVerdict(this.status, undefined));
     if (!this.client.res.writableEnded) this.client.res.end();
     this.finish();
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+  answerHeld(attempt: ReadAttempt, held: HeldAnswer): void {
+    const verdict = readVerdict(held.status, problemIn(held.body)?.code);
+    this.note(attempt.node, verdict);
+    if (this.dropRival(attempt)) return;
+    const next = verdict === 'stopping' || verdict === 'elsewhere' ? this.choose() : undefined;
+    if (next !== undefined && this.mayRepeat(verdict, next)) {
+      this.askAgain(next);
+      return;
+    }
+    if (verdict === 'stopping') {
+      this.refuse(new Problem('no-available-node', 'the nodes that were asked are stopping'));
+      return;
+    }
+    this.startAnswer(held.status, held.headers);
+    this.client.res.end(held.body);
+    this.finish();
+  }
+
+  attemptBroke(attempt: ReadAttempt, error: Error): void {
     if (this.done) return;
+    if (error instanceof errors.InvalidArgumentError) {
+      this.refuse(new Problem('invalid-request', `the request cannot be passed on: ${error.message}`));
+      return;
+    }
+    const inFlight = attempt.sentMs !== undefined;
+    this.note(attempt.node, 'failing');
+    this.options.directory.broke(attempt.node.address, inFlight ? 'reset' : 'refused');
     if (this.answering) {
       this.client.res.destroy(); // half an answer must not look like a whole one
       this.finish();
-    } else if (error instanceof errors.InvalidArgumentError) {
-      this.refuse(new Problem('invalid-request', `the request cannot be passed on: ${error.message}`));
-    } else {
-      this.attemptFailed(error);
-    }
+    } else if (!this.dropRival(attempt)) this.afterFailure(inFlight);
   }
 
   // ---- what becomes of it --------------------------------------------------------------------------------------
 
-  private askNext(): void {
-    const { method = 'GET', url = '/' } = this.client.req;
-    const node = this.choose();
+  private ask(node: Candidate | undefined): void {
     if (node === undefined) {
       this.refuse(new Problem('no-available-node', 'no node answered'));
       return;
     }
-    this.tried.push(node.address);
-    this.controller = undefined;
-    this.sentMs = undefined;
-    this.options.upstreams
-      .pool(node.address)
-      // `reset: false`: undici would close the connection after every HEAD, wary of servers that answer it wrongly.
-      .dispatch({ method, path: url, headers: this.headers, reset: false }, this);
+    this.attempt = this.attemptAt(node);
+    this.send(this.attempt);
   }
 
-  private choose(): Candidate | undefined {
-    const { directory, strategy } = this.options;
-    return chooseNode(directory.tiers(), this.tried, strategy, { target: this.client.req.url ?? '/' });
+  private attemptAt(node: Candidate): ReadAttempt {
+    this.tried.push(node);
+    return new ReadAttempt(node, this, this.options.rotation, this.options.monotonicMs);
   }
 
-  private attemptFailed(error: Error): void {
-    const address = this.tried.at(-1) ?? '';
-    const left = error instanceof LeftNode;
-    const inFlight = this.sentMs !== undefined && !left;
-    this.held = undefined;
-    if (!left) this.options.directory.broke(address, inFlight ? 'reset' : 'refused');
+  /** What comes of it may come at once. */
+  private send(attempt: ReadAttempt): void {
+    const { method = 'GET', url = '/' } = this.client.req;
+    // `reset: false`: undici would close the connection after every HEAD, wary of servers that answer it wrongly.
+    const request = { method, path: url, headers: this.headers, reset: false };
+    attempt.begin(this.options.upstreams.pool(attempt.node.address), request);
+  }
+
+  private askAgain(node: Candidate | undefined): void {
+    this.options.metrics.readRetried();
+    this.ask(node);
+  }
+
+  private afterFailure(inFlight: boolean): void {
     if (inFlight && this.failedInFlight) {
       this.refuse(new Problem('no-available-node', 'two nodes failed while they had this read'));
       return;
     }
     this.failedInFlight ||= inFlight;
-    this.options.metrics.readRetried();
-    this.askNext();
+    const next = this.choose();
+    if (inFlight && next !== undefined && !this.options.rotation.mayRetry(next)) {
+      this.refuse(new Problem('no-available-node', 'all nodes fail: the read was not repeated'));
+    } else this.askAgain(next);
   }
 
-  private hold(chunk: Buffer): void {
-    const { held } = this;
-    if (held === undefined) return;
-    held.chunks.push(chunk);
-    held.bytes += chunk.length;
-    if (held.bytes > HELD_BYTES) this.release(held);
-  }
-
-  private heldEnded(held: NonNullable<ProxiedRead['held']>): void {
-    if (this.isOneNodesTrouble(problemIn(Buffer.concat(held.chunks))?.code)) {
-      this.held = undefined;
-      this.options.metrics.readRetried();
-      this.askNext();
-      return;
-    }
-    this.release(held);
-    this.client.res.end();
-    this.finish();
+  private choose(): Candidate | undefined {
+    const { rotation, monotonicMs } = this.options;
+    return rotation.choose(this.client.req.url ?? '/', this.tried, monotonicMs());
   }
 
   /** A database that one node cannot reach may be in reach of another: asked once, since usually it is not. */
-  private isOneNodesTrouble(code: ErrorCode | undefined): boolean {
-    if (code === 'shutting-down') return true;
-    if (code !== 'storage-unavailable' || this.storageAway || this.choose() === undefined) return false;
+  private mayRepeat(verdict: ReadVerdict, next: Candidate): boolean {
+    const { rotation, monotonicMs } = this.options;
+    if (verdict === 'stopping') return rotation.mayRetry(next);
+    if (this.storageAway || !rotation.hasStorage(next, monotonicMs())) return false;
     this.storageAway = true;
     return true;
   }
 
-  private release(held: NonNullable<ProxiedRead['held']>): void {
-    this.held = undefined;
-    this.remaining = -1;
-    this.startAnswer(held.status, held.headers);
-    for (const chunk of held.chunks) this.client.res.write(chunk);
+  private mayGoTo(node: Candidate | undefined): boolean {
+    if (node === undefined || !this.options.rotation.mayRetry(node)) return false;
+    return this.options.directory.table.get(node.id)?.answers !== false;
+  }
+
+  private note(node: Candidate, verdict: ReadVerdict): void {
+    const { rotation, monotonicMs } = this.options;
+    if (verdict === 'good') rotation.succeeded(node);
+    else if (verdict === 'elsewhere') rotation.storageAway(node, monotonicMs());
+    else if (verdict !== 'indifferent') rotation.failed(node, monotonicMs());
+  }
+
+  private hedge(): void {
+    const { rotation, hedging, metrics } = this.options;
+    if (this.done || this.answering || this.attempt?.sentMs === undefined) return;
+    if (!rotation.allowsExtra || !hedging.mayBegin(rotation.active)) return;
+    const node = this.choose();
+    if (!this.mayGoTo(node) || node === undefined) return;
+    hedging.began();
+    metrics.readHedged();
+    this.rival = this.attemptAt(node);
+    this.send(this.rival);
+  }
+
+  /** Of two attempts this one is the answer. */
+  private decideFor(attempt: ReadAttempt): void {
+    const { rival, attempt: first } = this;
+    if (rival === undefined) return;
+    (attempt === rival ? first : rival)?.abandon();
+    this.attempt = attempt;
+    this.rival = undefined;
+    this.options.hedging.ended();
+  }
+
+  /** One attempt came to nothing. @returns whether another is still under way */
+  private dropRival(failed: ReadAttempt): boolean {
+    if (this.rival === undefined) return false;
+    const other = failed === this.rival ? this.attempt : this.rival;
+    failed.abandon();
+    this.attempt = other;
+    this.rival = undefined;
+    this.options.hedging.ended();
+    return true;
   }
 
   private startAnswer(status: number, headers: AnswerHeaders): void {
+    const { directory } = this.options;
+    const term = Number(headers[HEADERS.term]);
+    if (term > directory.leader.term) directory.heardTerm(term);
+    const length = headers['content-length'];
+    this.remaining = typeof length === 'string' ? Number(length) : -1;
     this.answering = true;
+    this.status = status;
     const list = forClient(headers);
     for (const part of this.client.extra) list.push(part);
     this.client.res.writeHead(status, list);
@@ -231,14 +277,12 @@ export class ProxiedRead implements Dispatcher.DispatchHandler {
     this.finish();
   }
 
-  private clientClosed(): void {
-    if (this.done) return;
-    this.finish();
-    this.controller?.abort(new ClientLeft());
-  }
-
   private finish(): void {
+    if (this.done) return;
     this.done = true;
+    clearTimeout(this.hedgeTimer);
+    this.attempt?.abandon();
+    if (this.rival !== undefined) this.dropRival(this.rival);
     this.onDone();
     const seconds = (this.options.monotonicMs() - this.begunMs) / 1_000;
     this.options.metrics.readDone(this.client.res.statusCode, seconds);

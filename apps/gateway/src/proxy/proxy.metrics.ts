@@ -5,6 +5,7 @@ export class ProxyMetrics {
   private readonly readSeconds: (status: number, seconds: number) => void;
   private readonly writeSeconds: (outcome: string, seconds: number) => void;
   readonly readRetried: () => void;
+  readonly readHedged: () => void;
   readonly writeRetried: () => void;
 
   constructor(private readonly metrics: Metrics) {
@@ -24,6 +25,11 @@ export class ProxyMetrics {
       'Reads that were asked of a further node',
     );
     this.readRetried = () => readRetries.inc();
+    const hedges = metrics.counter(
+      'gateway_read_hedges_total',
+      'Reads that were asked of a second node because the first took long',
+    );
+    this.readHedged = () => hedges.inc();
     const writeRetries = metrics.counter(
       'gateway_write_retries_total',
       'Attempts of writes beyond the first',

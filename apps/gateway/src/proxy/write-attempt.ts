@@ -35,12 +35,13 @@ export class WriteAttempt implements Dispatcher.DispatchHandler {
       answered: (reply: WriteReply) => void;
       /** `sent` unless not one byte can have left. */
       broke: (sent: boolean, error: Error) => void;
+      /** Comes once, before the others, whichever way it ended. */
+      over: () => void;
     },
   ) {}
 
   abandon(): void {
-    if (this.over) return;
-    this.over = true;
+    if (!this.finish()) return;
     this.controller?.abort(new Abandoned());
   }
 
@@ -63,8 +64,7 @@ export class WriteAttempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    if (this.over) return;
-    this.over = true;
+    if (!this.finish()) return;
     const { status, headers } = this;
     const body = Buffer.concat(this.chunks);
     const problem = status >= 400 ? problemIn(body) : undefined;
@@ -72,8 +72,14 @@ export class WriteAttempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    if (this.over) return;
+    if (this.finish()) this.report.broke(this.sent, error);
+  }
+
+  /** @returns false when it was over before */
+  private finish(): boolean {
+    if (this.over) return false;
     this.over = true;
-    this.report.broke(this.sent, error);
+    this.report.over();
+    return true;
   }
 }

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
 import { HEADERS, Problem } from '#libs/contracts';
-import { invariant } from '#libs/kernel';
+import { invariant, secretMatcher } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
-import { type BalancingStrategy, chooseNode } from '../domain/rotation.js';
+import type { Rotation } from '../domain/rotation.js';
 import { readWriteAnswer } from '../domain/write-answer.js';
 import { bodyLimit } from '../domain/write-limits.js';
 import type { WriteParking } from '../domain/write-parking.js';
@@ -24,7 +24,7 @@ export interface WriteProxyOptions {
   directory: NodeDirectory;
   upstreams: Upstreams;
   parking: WriteParking;
-  strategy: BalancingStrategy;
+  rotation: Rotation;
   metrics: ProxyMetrics;
   clusterKey: string;
   monotonicMs: () => number;
@@ -51,6 +51,7 @@ export class WriteProxy {
     this.watchParked();
     this.schedule();
   });
+  private readonly isClusterKey: (given: string) => boolean;
   private nextId = 1;
   private timer: NodeJS.Timeout | undefined;
   private target: Target | null = null;
@@ -58,6 +59,7 @@ export class WriteProxy {
 
   constructor(private readonly options: WriteProxyOptions) {
     const { directory, parking, metrics } = options;
+    this.isClusterKey = secretMatcher(options.clusterKey);
     directory.on({ leader: (target) => this.retarget(target) });
     metrics.watchWrites(
       () => parking.held.writes,
@@ -92,12 +94,13 @@ export class WriteProxy {
 
   private arrived(client: Client, body: Buffer): void {
     const nowMs = this.options.monotonicMs();
-    const { list, requestId, idempotencyKey } = forNode(client.req.rawHeaders);
+    const { list, requestId, idempotencyKey, clusterKey } = forNode(client.req.rawHeaders);
     if (requestId === undefined) list.push(HEADERS.requestId, client.requestId);
     const ownKey = idempotencyKey === undefined;
     const key = idempotencyKey ?? randomUUID();
     if (ownKey) list.push(HEADERS.idempotencyKey, key);
     list.push(HEADERS.clusterKey, this.options.clusterKey);
+    if (clusterKey !== undefined && this.isClusterKey(clusterKey)) list.push(HEADERS.operator, '1');
     const id = this.nextId++;
     this.writes.set(id, {
       client,
@@ -175,10 +178,10 @@ export class WriteProxy {
   }
 
   private forward(id: number, write: HeldWrite, term: number, fresh: boolean): void {
-    const { directory, strategy } = this.options;
-    const leader = directory.target?.address;
-    const target = write.client.req.url ?? '/';
-    const node = chooseNode(directory.tiers(), leader === undefined ? [] : [leader], strategy, { target });
+    const { directory, rotation, monotonicMs } = this.options;
+    const leader = directory.table.candidateAt(directory.target?.address);
+    const tried = leader === undefined ? [] : [leader];
+    const node = rotation.choose(write.client.req.url ?? '/', tried, monotonicMs());
     if (node === undefined) {
       this.tasks.run(() => {
         if (this.writes.has(id))
@@ -190,7 +193,12 @@ export class WriteProxy {
   private attempt(id: number, write: HeldWrite, address: string, more: readonly string[]): void {
     if (write.attempts++ > 0) this.options.metrics.writeRetried();
     const { method = 'PUT', url = '/' } = write.client.req;
+    const node = this.options.directory.table.candidateAt(address);
+    if (node !== undefined) this.options.rotation.sent(node);
     const attempt = new WriteAttempt({
+      over: () => {
+        if (node !== undefined) this.options.rotation.over(node);
+      },
       answered: (reply) =>
         this.tasks.run(() => {
           if (this.isOver(write, attempt)) return;

@@ -2,8 +2,10 @@ import { type Change, Problem } from '#libs/contracts';
 import { type Clock, deferred, fullJitterMs, type Repeating, repeat, sleep, systemRng } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { ChangeSource, PresentPage, PresentQuery, SourceReset } from '#libs/watch';
+import type { Candidate } from '../domain/candidate.js';
 import { FollowedLog } from '../domain/followed-log.js';
-import { type BalancingStrategy, chooseNode } from '../domain/rotation.js';
+import type { FollowedNode } from '../domain/followed-node.js';
+import type { Rotation } from '../domain/rotation.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Prober } from '../nodes/prober.js';
 import type { Upstreams } from '../nodes/upstreams.js';
@@ -23,7 +25,8 @@ export interface LogFollowerOptions {
   directory: NodeDirectory;
   prober: Prober;
   upstreams: Upstreams;
-  strategy: BalancingStrategy;
+  rotation: Rotation;
+  choice: FollowedNode;
   nodeLog: NodeLog;
   clusterKey: string;
   clock: Clock;
@@ -40,7 +43,7 @@ export class LogFollower implements ChangeSource {
   private readonly resetListeners = new Set<(reset: SourceReset) => void>();
   private readonly waiters = new Set<() => void>();
   private stream: FollowStream | undefined;
-  private node: { id: string; address: string } | undefined;
+  private node: Candidate | undefined;
   private heardAtMs = 0;
   private levelAtMs = 0;
   private wantedAtMs = Number.NEGATIVE_INFINITY;
@@ -146,18 +149,28 @@ export class LogFollower implements ChangeSource {
     if (nowMs - this.heardAtMs > SILENT_AFTER_MS) this.leave('silent');
     else if (this.isLevel()) this.levelAtMs = nowMs;
     else if (nowMs - this.levelAtMs > BEHIND_FOR_MS && this.hasOthers()) this.leave('behind');
+    if (this.stream !== undefined && this.node !== undefined) this.moveOn(this.node, nowMs);
+  }
+
+  /** Goes to the node that this gateway would have chosen had it been there, when it has been fit for a while. */
+  private moveOn(followed: Candidate, nowMs: number): void {
+    const [best = []] = this.options.rotation.tiers(nowMs);
+    const level = best.filter(({ id }) => this.standsAt(id) >= this.log.version);
+    if (this.options.choice.shouldReturn(followed, level, nowMs))
+      this.leave('another is preferred', 'chosen');
+  }
+
+  private standsAt(id: string): number {
+    return this.options.directory.table.get(id)?.version ?? 0;
   }
 
   private follow(): void {
-    const { directory, upstreams, strategy, clock, clusterKey } = this.options;
-    const left = this.node?.address;
-    const request = { target: '/internal/follow' };
-    const node =
-      chooseNode(directory.tiers(), left === undefined ? [] : [left], strategy, request) ??
-      chooseNode(directory.tiers(), [], strategy, request);
-    if (node === undefined) return;
+    const { upstreams, rotation, choice, clock, clusterKey } = this.options;
     const nowMs = clock.monotonicMs();
+    const node = choice.choose(rotation.tiers(nowMs), nowMs);
+    if (node === undefined) return;
     this.node = node;
+    node.follows += 1;
     this.heardAtMs = nowMs;
     this.levelAtMs = nowMs;
     const stream = FollowStream.open(
@@ -187,22 +200,27 @@ export class LogFollower implements ChangeSource {
     if (this.stream !== stream) return;
     this.failures = 0;
     this.inStep = true;
+    this.options.choice.inStep();
     this.wake();
   }
 
   /** Lets go of the node that is followed; `why` undefined = nobody needs it any more. */
-  private leave(why: string | undefined): void {
-    const { clock, logger } = this.options;
+  private leave(why: string | undefined, how: 'failed' | 'chosen' = 'failed'): void {
+    const { clock, logger, choice, rotation } = this.options;
+    const nowMs = clock.monotonicMs();
     this.stream?.close();
+    if (this.stream !== undefined && this.node !== undefined) {
+      this.node.follows -= 1;
+      if (why !== undefined && how === 'failed') choice.failed(this.node, rotation.tiers(nowMs), nowMs);
+    }
     this.stream = undefined;
     this.inStep = false;
     if (why === undefined) return;
     logger.info({ followed: this.node?.id, why, version: this.log.version }, 'following the log elsewhere');
-    this.retryAtMs =
-      clock.monotonicMs() + (this.failures === 0 ? 0 : fullJitterMs(RETRY, this.failures, systemRng));
+    this.retryAtMs = nowMs + (this.failures === 0 ? 0 : fullJitterMs(RETRY, this.failures, systemRng));
     this.failures += 1;
     this.wake();
-    if (clock.monotonicMs() >= this.retryAtMs) this.follow();
+    if (nowMs >= this.retryAtMs) this.follow();
   }
 
   private tellReset(reset: SourceReset): void {

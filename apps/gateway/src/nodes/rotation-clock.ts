@@ -1,0 +1,34 @@
+import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import type { Rotation } from '../domain/rotation.js';
+
+const TICK_MS = 100;
+
+/** Lets time pass for the rotation, and tells whom it ejected and took back. */
+export class RotationClock {
+  private timer: Repeating | undefined;
+
+  constructor(
+    private readonly rotation: Rotation,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    this.timer = repeat(() => this.tick(), {
+      everyMs: TICK_MS,
+      onError: (error) => this.logger.error({ error }, 'the rotation could not be kept'),
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.timer?.stop();
+  }
+
+  private tick(): void {
+    for (const { id, ejectedForMs } of this.rotation.tick(this.clock.monotonicMs())) {
+      if (ejectedForMs > 0) this.logger.warn({ ejected: id, ejectedForMs }, 'a node fails its requests');
+      else this.logger.info({ id }, 'a node that was ejected may try again');
+    }
+  }
+}
