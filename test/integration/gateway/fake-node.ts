@@ -29,7 +29,7 @@ export class FakeCluster {
   }
 
   /** A change of one key, known to every node that is not held back. */
-  publish(key: string, text: string): Change {
+  publish(key: string, text: string, namespace = 'app'): Change {
     const value = Buffer.from(text);
     const content = {
       version: this.changes.length + 1,
@@ -41,7 +41,7 @@ export class FakeCluster {
       operations: [
         {
           op: 'put' as const,
-          namespace: 'app',
+          namespace,
           key,
           value,
           contentType: 'text/plain',
@@ -54,6 +54,15 @@ export class FakeCluster {
     this.version = change.version;
     for (const listener of this.listeners) listener();
     return change;
+  }
+
+  /** A key of Holdfast's own; an empty text takes it away. */
+  publishSystem(key: string, text: string): void {
+    this.publish(text === '' ? `${key}-no-more` : key, text, 'system');
+    if (text !== '') return;
+    for (const change of this.changes) {
+      change.operations = change.operations.filter((one) => one.namespace !== 'system' || one.key !== key);
+    }
   }
 
   onChange(listener: () => void): () => void {

@@ -141,13 +141,11 @@ export class Rotation {
     const known = this.table.standings();
     this.forgetAllBut(known);
     this.standings = known;
-    const usable = known.filter(
-      ([candidate, standing]) => isFit(standing) && !this.isEjected(candidate, nowMs),
-    );
+    const usable = known.filter(([node, standing]) => isIn(standing) && !this.isEjected(node, nowMs));
     const panic = isPanic(usable.length, known.length);
-    const judged = known.map(([candidate, standing]): [Candidate, Standing] => {
-      const ejected = !panic && isFit(standing) && this.isEjected(candidate, nowMs);
-      return [candidate, ejected ? 'ejected' : standing];
+    const judged = known.map(([node, standing]): [Candidate, Standing] => {
+      if (panic || !isIn(standing) || !this.isEjected(node, nowMs)) return [node, standing];
+      return [node, isFit(standing) ? 'ejected' : 'out'];
     });
     for (const [candidate, standing] of judged) {
       candidate.standing = standing;
@@ -181,6 +179,10 @@ export class Rotation {
       if (!known.some(([candidate]) => candidate.id === id)) this.ejection.forget(id);
     }
   }
+}
+
+function isIn(standing: Standing): boolean {
+  return standing !== 'out' && standing !== 'unreachable';
 }
 
 function isFit(standing: Standing): boolean {
