@@ -29,9 +29,12 @@ export class CandidatePoll {
     private readonly logger: BusLogger,
   ) {}
 
-  /** Sends the questions now. Those left out are not asked at all, nor those drained or quarantined: they could only be waited for. */
-  start(about: PollAbout, leaveOut: (node: KnownNode) => boolean): RunningPoll {
-    const mayLead = this.nodes.directory.voters().filter(({ nodeId }) => !this.holds.isHeld(nodeId));
+  /**
+   * Sends the questions now. Those left out are not asked at all: they could only be waited for. `held` = asks those
+   * that are drained or quarantined, and nobody else.
+   */
+  start(about: PollAbout, leaveOut: (node: KnownNode) => boolean, held = false): RunningPoll {
+    const mayLead = this.nodes.directory.voters().filter(({ nodeId }) => this.holds.isHeld(nodeId) === held);
     const asked = mayLead.filter((node) => !leaveOut(node));
     return new RunningPoll(asked.map((node) => this.ask(node, about)));
   }

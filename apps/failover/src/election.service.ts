@@ -9,7 +9,6 @@ import type { FailoverSettings } from './failover.config.js';
 import { FailoverMetrics } from './failover.metrics.js';
 import { type Claim, HeadLocked, type HeadRow, HeadStore } from './head.store.js';
 import { HeadWatch } from './head-watch.js';
-import { HoldsView } from './holds-view.js';
 
 /** The leader to be replaced; null = there is none yet. */
 export type Suspect = { nodeId: string; incarnation: number } | null;
@@ -25,6 +24,8 @@ export interface Grounds {
 /** A poll sent on an alarm is used if the verdict follows within this time. */
 const PREPARED_FOR_MS = 300;
 const SAY_NOBODY_EVERY_MS = 5_000;
+/** Others may be about to answer again. */
+const LAST_RESORT_AFTER_MS = 1_000;
 
 /**
  * Replaces a leader: asks the voters, chooses, claims, announces. Any number of instances may do this at once: the
@@ -44,7 +45,6 @@ export class ElectionService {
     private readonly polls: CandidatePoll,
     private readonly outbox: FactOutbox,
     private readonly detector: FailureDetector,
-    private readonly holds: HoldsView,
     private readonly metrics: FailoverMetrics,
     private readonly settings: FailoverSettings,
     private readonly clock: Clock,
@@ -122,6 +122,9 @@ export class ElectionService {
     if (!stillLeads(head, suspect)) return 'done';
     const graceMs = suspect === null ? this.settings.firstPollGraceMs : this.settings.pollGraceMs;
     const replies = await poll.settle(head, graceMs, () => this.clock.monotonicMs());
+    if (this.clock.monotonicMs() - grounds.judgedMs >= LAST_RESORT_AFTER_MS && !replies.some(isEligible)) {
+      replies.push(...(await this.askHeld(suspect, head)));
+    }
     for (const reply of replies) this.head.noteTerm(reply.term);
     const winner = chooseLeader({ head, replies, excluded: (reply) => this.isExcluded(reply, suspect) });
     if (!winner) {
@@ -139,6 +142,12 @@ export class ElectionService {
       electMs: Math.max(0, round(this.clock.monotonicMs() - grounds.judgedMs)),
     });
     return elected ? 'done' : 'again';
+  }
+
+  /** A node that is drained or quarantined is better than no leader. */
+  private askHeld(suspect: Suspect, head: HeadRow): Promise<PollReply[]> {
+    const poll = this.polls.start(this.about(suspect), (node) => this.isOut(node.nodeId), true);
+    return poll.settle(head, this.settings.pollGraceMs, () => this.clock.monotonicMs());
   }
 
   /** Attempts follow each other quickly; what there is to say stays the same. */
@@ -159,7 +168,6 @@ export class ElectionService {
 
   private isExcluded(reply: PollReply, suspect: Suspect): boolean {
     if (reply.nodeId === suspect?.nodeId && reply.incarnation <= suspect.incarnation) return true;
-    if (this.holds.isHeld(reply.nodeId)) return true;
     return reply.incarnation <= (this.detector.incarnationOf(reply.nodeId) ?? 0) && this.isOut(reply.nodeId);
   }
 
@@ -197,6 +205,10 @@ export class ElectionService {
       'did not succeed',
     );
   }
+}
+
+function isEligible({ eligible }: PollReply): boolean {
+  return eligible;
 }
 
 function stillLeads(head: HeadRow, suspect: Suspect): boolean {

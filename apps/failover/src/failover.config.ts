@@ -123,6 +123,7 @@ function recoverySettings(loaded: LoadedFailoverSettings, instanceId: string): R
     healthPasses: 3,
     flaps: {
       perFlap: 1_000,
+      steadyMs: 4_000,
       halfLifeMs,
       suppressAt: loaded.flapSuppress,
       reuseAt: 750,

@@ -70,7 +70,6 @@ export function failoverModule({
     polls,
     outbox,
     core,
-    holds,
     failoverMetrics,
     settings,
     clock,

@@ -14,13 +14,14 @@ import {
 const MINUTE = 60_000;
 const BGP: FlapSettings = {
   perFlap: 1_000,
+  steadyMs: 4_000,
   halfLifeMs: 15 * MINUTE,
   suppressAt: 2_000,
   reuseAt: 750,
   maxQuarantineMs: 60 * MINUTE,
 };
 const flaps = (...minutes: number[]): FlapScore =>
-  minutes.reduce((score, minute) => charge(score, minute * MINUTE, BGP), NO_FLAPS);
+  minutes.reduce((score, minute) => charge(score, minute * MINUTE, 0, BGP), NO_FLAPS);
 
 describe('the flap score', () => {
   it.each([
@@ -48,6 +49,15 @@ describe('the flap score', () => {
     expect(flaps(0, 0.1, 0.2).value).toBeGreaterThan(BGP.suppressAt);
   });
 
+  it('hardly rises for a node that had been well for a while', () => {
+    const after = (wellForMs: number) => charge(NO_FLAPS, 0, wellForMs, BGP).value;
+    expect([0, 4_000, 4_001, Number.POSITIVE_INFINITY].map(after)).toEqual([1_000, 1_000, 100, 100]);
+    // A leader that is killed every ten seconds, as chaos tests do, and is well in between.
+    let score = NO_FLAPS;
+    for (let n = 0; n < 20; n++) score = charge(score, n * 10_000, 6_000, BGP);
+    expect(score.value).toBeLessThan(BGP.suppressAt);
+  });
+
   it('is forgotten under half of the reuse limit', () => {
     const score = flaps(0);
     expect(isForgotten(score, 21 * MINUTE, BGP)).toBe(false);
@@ -69,7 +79,7 @@ describe('the flap score', () => {
         for (const gapMs of gapsMs) {
           nowMs += gapMs;
           const before = scoreAt(score, nowMs, BGP);
-          score = charge(score, nowMs, BGP);
+          score = charge(score, nowMs, 0, BGP);
           expect(score.value).toBeGreaterThanOrEqual(Math.min(before, 12_000) - 1e-6);
         }
         expect(reuseAfterMs(score.value, BGP)).toBeLessThanOrEqual(BGP.maxQuarantineMs);

@@ -1,10 +1,13 @@
 /**
  * How unsteady a node has been: route flap damping as BGP does it (RFC 2439). Every failure adds to the score, which
- * halves with every half-life; at `suppressAt` the node is kept out, and taken back when its score has fallen to
+ * halves with every half-life, little when the node had been well for a while: what dies again at once is unsteady,
+ * what dies now and then is brought back. At `suppressAt` the node is kept out, and taken back when its score has fallen to
  * `reuseAt`. The score is bounded, so that no quarantine outlasts `maxQuarantineMs`.
  */
 export interface FlapSettings {
+  /** For a failure before the node was well for longer than `steadyMs`; one after that is charged a tenth. */
   perFlap: number;
+  steadyMs: number;
   halfLifeMs: number;
   /** 0 = nobody is ever quarantined. */
   suppressAt: number;
@@ -23,10 +26,17 @@ export function scoreAt(score: FlapScore, nowMs: number, { halfLifeMs }: FlapSet
   return score.value * 2 ** (-Math.max(0, nowMs - score.atMs) / halfLifeMs);
 }
 
-export function charge(score: FlapScore, nowMs: number, settings: FlapSettings): FlapScore {
-  const { perFlap, reuseAt, maxQuarantineMs, halfLifeMs } = settings;
+/** `wellForMs` = how long the node had been well before it failed; infinite when it was never seen failing. */
+export function charge(
+  score: FlapScore,
+  nowMs: number,
+  wellForMs: number,
+  settings: FlapSettings,
+): FlapScore {
+  const { perFlap, steadyMs, reuseAt, maxQuarantineMs, halfLifeMs } = settings;
   const ceiling = Math.max(perFlap, reuseAt * 2 ** (maxQuarantineMs / halfLifeMs));
-  return { value: Math.min(ceiling, scoreAt(score, nowMs, settings) + perFlap), atMs: nowMs };
+  const penalty = wellForMs > steadyMs ? perFlap / 10 : perFlap;
+  return { value: Math.min(ceiling, scoreAt(score, nowMs, settings) + penalty), atMs: nowMs };
 }
 
 /** How long until a score has fallen to where the node is used again. */

@@ -29,6 +29,7 @@ const SETTINGS: RecoverySettings = {
   healthPasses: 3,
   flaps: {
     perFlap: 1_000,
+    steadyMs: Number.POSITIVE_INFINITY, // every failure counts in full
     halfLifeMs: 15 * MINUTE,
     suppressAt: 2_000,
     reuseAt: 750,
@@ -287,6 +288,24 @@ describe('a node that fails again and again', () => {
     expect(world.alerts.map(({ name }) => name)).toEqual(['NodeQuarantined']);
     expect(world.state('node-1')).toBe('quarantined');
     expect(isQuarantined(world.holds.get('node-1'), world.nowMs)).toBe(true);
+  });
+
+  it('is not quarantined when it was well in between, however often it is killed', () => {
+    const world = new World(4, { ...SETTINGS, flaps: { ...SETTINGS.flaps, steadyMs: 4_000 } });
+    for (let n = 0; n < 15; n++) {
+      world.fail('node-1');
+      world.run(2_000);
+      world.comeBack('node-1');
+      world.run(6_000);
+      expect(world.state('node-1')).toBe('healthy');
+    }
+    for (let n = 0; n < 3; n++) {
+      world.fail('node-1');
+      world.run(2_000);
+      world.comeBack('node-1');
+      world.run(3_000);
+    }
+    expect(world.state('node-1')).toBe('quarantined');
   });
 
   it('is not restarted in quarantine, and taken back when it ends', () => {

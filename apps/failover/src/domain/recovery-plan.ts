@@ -81,7 +81,9 @@ export class PlanDraft {
       return;
     }
     const before = row?.flaps ?? NO_FLAPS;
-    const flaps = this.isItsOwnFault(verdict) ? charge(before, fleet.nowMs, this.settings.flaps) : before;
+    const flaps = this.isItsOwnFault(verdict)
+      ? charge(before, fleet.nowMs, wellForMs(row, fleet.nowMs), this.settings.flaps)
+      : before;
     const { incarnation, seq: verdictSeq } = verdict;
     const noted = { ...(row ?? this.fresh(node, verdictSeq)), flaps, verdictSeq, incarnation };
     if (flaps !== before && this.quarantine(node, noted, before)) return;
@@ -179,6 +181,12 @@ export class PlanDraft {
       flaps: NO_FLAPS,
     };
   }
+}
+
+/** A node whose recovery is over has been well since then. */
+function wellForMs(row: RecoveryRow | undefined, nowMs: number): number {
+  if (row === undefined || row.seq === 0) return Number.POSITIVE_INFINITY;
+  return row.state === 'healthy' ? nowMs - row.dueAtMs : 0;
 }
 
 export function noHold(nodeId: string): HoldRow {
