@@ -3,6 +3,7 @@ import { benchFailover } from './failover.js';
 import { benchIdle } from './idle.js';
 import { benchKeys } from './keys.js';
 import type { BenchOptions } from './options.js';
+import { benchProbing } from './probing.js';
 import { benchPublish } from './publish.js';
 import { benchRead } from './read.js';
 import { printMachine } from './report.js';
@@ -16,6 +17,7 @@ const BENCHES: Record<string, (options: BenchOptions) => Promise<void>> = {
   idle: benchIdle,
   keys: benchKeys,
   digest: benchDigest,
+  probing: benchProbing,
 };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
