@@ -33,6 +33,8 @@ export interface HealthSettings {
   lifeMs: number;
   rowsEveryMs: { withBus: number; withoutBus: number };
   rowLifeMs: number;
+  /** Evidence against a node counts for so long after it was last said. */
+  evidenceLifeMs: number;
   registryEveryMs: number;
   flushEveryMs: number;
   pruneEveryMs: number;
@@ -48,7 +50,7 @@ export function loadHealthSettings(input?: SettingsInput) {
 }
 
 export function healthSettings(preset: Parameters<typeof timingsOf>[0], instanceId: string): HealthSettings {
-  const { probeEveryMs: everyMs, ownPauseMs } = timingsOf(preset);
+  const { probeEveryMs: everyMs, ownPauseMs, evidenceLifeMs } = timingsOf(preset);
   return {
     instanceId,
     pace: {
@@ -63,12 +65,14 @@ export function healthSettings(preset: Parameters<typeof timingsOf>[0], instance
     },
     check: { observer: instanceId, rise: 2, fall: 3, recentKept: 30, transitionsKept: 20 },
     ownPauseMs,
-    tickEveryMs: 100,
-    standingEveryMs: everyMs / 2,
-    // A node is probed by somebody else at the latest two intervals after its prober has died.
-    lifeMs: 1.25 * everyMs,
+    tickEveryMs: 200,
+    standingEveryMs: everyMs / 4,
+    // A node is probed by somebody else at the latest two intervals after its prober has died; most of the second one
+    // is left for a machine that is busy. One that is taken for dead too soon only does work twice.
+    lifeMs: 0.9 * everyMs,
     rowsEveryMs: { withBus: 2 * everyMs, withoutBus: everyMs / 2 },
     rowLifeMs: 1.25 * everyMs,
+    evidenceLifeMs,
     registryEveryMs: 5_000,
     flushEveryMs: 5_000,
     pruneEveryMs: 600_000,

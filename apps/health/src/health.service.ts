@@ -19,10 +19,12 @@ import { HealthStore, type MoveEntry } from './health.store.js';
 import { NodeProbes } from './node-probes.js';
 import { Peers } from './peers.js';
 
+const MAX_SEQS = 1_000;
+
 /** The shell: knows the nodes and who shares the work, has its share probed, and tells what the probes have found. */
 @Injectable()
 export class HealthService {
-  readonly evidence = new HeardEvidence();
+  private readonly evidence: HeardEvidence;
   private readonly targets = new Targets();
   private readonly loops: Repeating[] = [];
   private readonly seqs = new Map<string, number>();
@@ -42,6 +44,7 @@ export class HealthService {
     private readonly clock: Clock,
     private readonly logger: BusLogger,
   ) {
+    this.evidence = new HeardEvidence(settings.evidenceLifeMs);
     probes.whenMoved((move) => this.moved(move));
     metrics.watch(() => ({ states: probes.states(), instances: this.instances.length }));
   }
@@ -54,7 +57,7 @@ export class HealthService {
       );
     const { settings } = this;
     every('sharing the work', settings.tickEveryMs, () => this.share());
-    every('a sign of life', settings.standingEveryMs, () => this.peers.say(this.down(), false));
+    every('a sign of life', settings.standingEveryMs, () => this.say());
     every('a sign of life in a row', settings.rowsEveryMs.withoutBus, () => this.renewRow());
     every('making the tables', settings.retryEveryMs, () => this.prepare());
     every('reading members from the registry', settings.registryEveryMs, () => this.askRegistry());
@@ -99,7 +102,7 @@ export class HealthService {
     if (observer === this.settings.instanceId) return;
     this.peers.heard({ instanceId: observer, leaving: false });
     this.noteSeq(nodeId, change.seq);
-    if (this.evidence.take(change) === 'old') return;
+    if (this.evidence.take(change, this.clock.monotonicMs()) === 'old') return;
     const check = this.probes.check(nodeId);
     const mine = check?.standing;
     // It is this instance's node to judge: what another says of it (before it heard of us) does not stay.
@@ -113,21 +116,23 @@ export class HealthService {
     this.peers.heard(standing);
     for (const change of standing.down) {
       this.noteSeq(change.nodeId, change.seq);
-      this.evidence.take(change);
+      this.evidence.take(change, this.clock.monotonicMs());
     }
   }
 
   list(): HealthListReply {
-    return { nodes: this.evidence.all() };
+    return { nodes: this.evidence.standing(this.clock.monotonicMs()) };
   }
 
   private learn(heard: Parameters<Targets['learn']>[0]): void {
     const known = this.targets.get(heard.nodeId);
     const change = this.targets.learn(heard);
-    if (change !== 'same' || known?.incarnation !== heard.incarnation) this.changed = true;
+    const now = this.targets.get(heard.nodeId);
+    if (change !== 'same' || known?.incarnation !== now?.incarnation) this.changed = true;
   }
 
   private noteSeq(nodeId: string, seq: number): void {
+    if (!this.seqs.has(nodeId) && this.seqs.size >= MAX_SEQS) return;
     this.seqs.set(nodeId, Math.max(seq, this.seqs.get(nodeId) ?? 0));
     this.probes.check(nodeId)?.noteSeq(seq);
   }
@@ -157,19 +162,20 @@ export class HealthService {
     this.seqs.set(nodeId, seq);
     this.metrics.transitions.inc({ to, reason: reason ?? 'none' });
     this.logger[to === 'down' ? 'warn' : 'info']({ ...move }, 'the checks of a node changed');
-    if (change) this.evidence.take(change);
+    if (change) this.evidence.take(change, this.clock.monotonicMs());
     const id = `health.changed/${nodeId}/${incarnation}/${seq}`;
     const facts = change ? [{ id, subject: 'health.changed', payload: change }] : [];
     this.journal.add({ move, facts });
   }
 
-  /** What this instance holds against nodes; each of these is renewed with every sign of life. */
-  private down(): HealthChanged[] {
-    return this.probes
+  /** A sign of life renews what this instance holds against nodes. */
+  private say(): void {
+    const down = this.probes
       .checks()
-      .map(({ standing }) => standing)
-      .map((move) => (move?.to === 'down' ? changeOf(move) : undefined))
+      .map(({ standing }) => (standing?.to === 'down' ? changeOf(standing) : undefined))
       .filter((change) => change !== undefined);
+    for (const change of down) this.evidence.take(change, this.clock.monotonicMs());
+    this.peers.say(down, false);
   }
 
   private async prepare(): Promise<void> {
