@@ -102,7 +102,7 @@ export class HealthService {
     if (observer === this.settings.instanceId) return;
     this.peers.heard({ instanceId: observer, leaving: false });
     this.noteSeq(nodeId, change.seq);
-    if (this.evidence.take(change, this.clock.monotonicMs()) === 'old') return;
+    if (this.evidence.take(change, this.clock.monotonicMs()) !== 'newer') return;
     const check = this.probes.check(nodeId);
     const mine = check?.standing;
     // It is this instance's node to judge: what another says of it (before it heard of us) does not stay.

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { HealthListReply, HealthStanding } from '#libs/contracts';
+import { HealthStore } from '../../../apps/health/src/health.store.js';
 import { HealthLab, until } from './health-lab.js';
 
 let lab: HealthLab;
@@ -139,6 +140,21 @@ describe('what is told', () => {
     await until('another tells it from the rows', async () => (await lab.report('node-1')).state === 'up');
     expect((await lab.report('node-1')).observer).toBe('health-1');
   });
+});
+
+it('keeps a bounded number of transitions, and none for ever', async () => {
+  await lab.health('health-1', []);
+  const made = async () => (await lab.admin.query("select to_regclass('health.transitions') as t")).rows[0].t;
+  await until('the tables are there', async () => (await made()) !== null);
+  const insert = `insert into health.transitions (node_id, seq, incarnation, from_state, to_state, observer, at)
+    select $1, n, 1, 'up', 'down', 'health-1', now() - $2::interval from generate_series(1, $3::int) as n`;
+  await lab.admin.query(insert, ['node-1', '1 minute', 500]);
+  await lab.admin.query(insert, ['node-2', '91 days', 5]);
+  await new HealthStore(lab.storage.pool({ role: 'holdfast_health' })).prune();
+  const { rows } = await lab.admin.query(
+    'select node_id, count(*)::int as n, min(seq)::int as first from health.transitions group by node_id',
+  );
+  expect(rows).toEqual([{ node_id: 'node-1', n: 200, first: 301 }]);
 });
 
 describe('without its servers', () => {

@@ -33,6 +33,20 @@ function start(instanceId: string, nodes: readonly ProbedNode[]): ChildProcess {
   return child;
 }
 
+it('an instance that was stalled itself accuses nobody', async () => {
+  const nodes = await Promise.all(['node-1', 'node-2', 'node-3'].map((id) => lab.node(id)));
+  const child = start('health-1', nodes);
+  for (const { id } of nodes) await lab.untilTold(id, 'up null', 20_000);
+  for (let stalls = 0; stalls < 4; stalls++) {
+    child.kill('SIGSTOP');
+    await wait(2_000);
+    child.kill('SIGCONT');
+    const before = nodes.map(({ probes }) => probes.length);
+    await until('it asks again', () => nodes.every(({ probes }, i) => probes.length > (before[i] ?? 0) + 1));
+  }
+  for (const { id } of nodes) expect(lab.told(id)).toEqual(['up null']);
+}, 60_000);
+
 const ownerAmong = (instances: string[]) => (node: ProbedNode) => rendezvousOwner(node.id, instances);
 
 function observers(node: ProbedNode, sinceMs: number): string[] {
