@@ -114,10 +114,13 @@ async function replicaCheck(node: LabNode): Promise<Record<string, unknown>> {
 const valueAt = (node: LabNode, key: string) => node.replica.get('app', key)?.value.toString();
 
 describe('a node that begins', () => {
-  it('is ok only when another one has the same digest, an observer too', async () => {
+  it('is ok only when another one has the same digest, an observer too, while writes go on', async () => {
     const [leader, follower] = (await cluster(50, 'node-2')) as [LabNode, LabNode];
     await follower.stop();
-    await publish(leader, 50, 'later');
+    let writing = true;
+    const written = (async () => {
+      while (writing) await publish(leader, 5, `at ${performance.now()}`);
+    })();
     for (const options of [{}, { mayLead: false }]) {
       const restarted = await lab.node('node-2', options);
       const seen = new Set<string>();
@@ -128,9 +131,12 @@ describe('a node that begins', () => {
       }, 'ok');
       expect(seen).toContain('ok by-peer');
       expect(seen).not.toContain('ok pending');
-      expect(restarted.replica.digest).toEqual(leader.replica.digest);
+      const known = leader.replica.digestAt(restarted.replica.version);
+      expect(known).toEqual(restarted.replica.digest);
       await restarted.stop();
     }
+    writing = false;
+    await written;
   });
 
   it('alone, counts on the chain after a while, and may lead before', async () => {
@@ -248,6 +254,7 @@ describe('the doors of the digest', () => {
       format: 1,
       ...leader.replica.digest,
       verified: verified(leader),
+      damagedBuckets: [],
     });
     await publish(leader, 10, 'later');
     await until(() => isLevel(leader, follower), 'level');
@@ -355,5 +362,11 @@ describe('the scrub', () => {
     expect(alerts).toMatchObject([{ name: 'replica.damaged-at-rest', severity: 'critical' }]);
     expect(alerts[0]?.summary).toContain(`app/${damaged} `);
     expect(await mismatches()).toEqual([['value', 1]]);
+    const bucket = bucketOf('app', damaged ?? '');
+    expect((await digestOf(leader)).damagedBuckets).toEqual([bucket]);
+    const keys = DigestKeysReply.parse(await (await ask(leader, `/keys?bucket=${bucket}`)).json());
+    const told = keys.entries.find(({ key }) => key === damaged);
+    expect(told?.checksum).toBe(checksumOf(entry?.value ?? Buffer.alloc(0)));
+    expect(told?.checksum).not.toBe(entry?.checksum);
   }, 90_000);
 });

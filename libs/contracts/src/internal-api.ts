@@ -60,6 +60,8 @@ export const DigestReply = z.object({
   chain: ChainHex,
   hash: DigestHex,
   verified: z.enum(VERIFICATIONS),
+  /** Buckets of which the node itself found something altered at rest: the digest does not show that. */
+  damagedBuckets: z.array(z.number().int()).max(1_024),
 });
 export type DigestReply = z.infer<typeof DigestReply>;
 
@@ -70,7 +72,10 @@ export type DigestReply = z.infer<typeof DigestReply>;
  */
 export const DIGEST_BUCKETS_BYTES = 8_192;
 
-/** `GET /internal/digest/keys?bucket=B&version=N`: what stands in one bucket, by namespace and key. Problems as above. */
+/**
+ * `GET /internal/digest/keys?bucket=B&version=N`: what stands in one bucket, by namespace and key. The
+ * checksums are computed anew from the bytes, so that damage at rest shows. Problems as above.
+ */
 export const DigestKeysReply = z.object({
   format: z.number().int(),
   version: z.number().int().nonnegative(),

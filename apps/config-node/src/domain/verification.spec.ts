@@ -15,7 +15,7 @@ const OTHER = 'b'.repeat(64);
 const own = { format: 1, version: 7, chain: CHAIN, hash: SAME };
 
 function says(nodeId: string, hash: string, part: Partial<DigestReply> = {}): DigestReply {
-  return { ...own, nodeId, hash, verified: 'by-peer', ...part };
+  return { ...own, nodeId, hash, verified: 'by-peer', damagedBuckets: [], ...part };
 }
 const pending = { verified: 'pending' } as const;
 

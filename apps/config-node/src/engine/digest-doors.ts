@@ -1,13 +1,15 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { type DigestKeysReply, type DigestReply, HEADERS, Problem } from '#libs/contracts';
-import { DIGEST_BUCKETS, DIGEST_FORMAT, type UnknownDigest } from '#libs/replica';
+import { checksumOf, DIGEST_BUCKETS, DIGEST_FORMAT, type Entry, type UnknownDigest } from '#libs/replica';
 import { queryOf } from './door-input.js';
+import type { Integrity } from './integrity.js';
 import type { ReplicaHost } from './replica-host.js';
-import type { Verification } from './verification.js';
 
 const MAX_WAIT_MS = 1_000;
 const MAX_KEYS = 10_000;
+const HASHED_AT_ONCE_BYTES = 256 * 1024;
 
 const PointQuery = z.object({
   version: z.coerce.number().int().nonnegative().optional(),
@@ -21,8 +23,8 @@ const KeysQuery = PointQuery.extend({
     .max(DIGEST_BUCKETS - 1),
 });
 
-/** What this node's state comes to, as a whole, by bucket and by key. All of it is answered from memory, in one moment. */
-export function registerDigest(doors: FastifyInstance, host: ReplicaHost, verification: Verification): void {
+/** What this node's state comes to, as a whole, by bucket and by key: all of one moment, from memory alone. */
+export function registerDigest(doors: FastifyInstance, host: ReplicaHost, integrity: Integrity): void {
   const { nodeId, replica } = host;
   const atVersion = async ({ version = replica.version, waitMs }: z.infer<typeof PointQuery>) => {
     if (waitMs > 0) await host.waitForVersion(version, waitMs);
@@ -36,7 +38,9 @@ export function registerDigest(doors: FastifyInstance, host: ReplicaHost, verifi
   doors.get('/internal/digest', async (request): Promise<DigestReply> => {
     const version = await atVersion(queryOf(request, PointQuery));
     const point = known(replica.digestAt(version), version);
-    return { nodeId, format: DIGEST_FORMAT, ...point, verified: verification.verified };
+    const { verified } = integrity.verification;
+    const { damagedBuckets } = integrity.scrubber;
+    return { nodeId, format: DIGEST_FORMAT, ...point, verified, damagedBuckets };
   });
   doors.get('/internal/digest/buckets', async (request, reply) => {
     const version = await atVersion(queryOf(request, PointQuery));
@@ -54,20 +58,24 @@ export function registerDigest(doors: FastifyInstance, host: ReplicaHost, verifi
     const { bucket, ...point } = queryOf(request, KeysQuery);
     const version = await atVersion(point);
     const entries = known(replica.entriesOfBucket(bucket, version), version);
-    return {
-      format: DIGEST_FORMAT,
-      version,
-      bucket,
-      entries: entries.slice(0, MAX_KEYS).map((entry) => ({
-        namespace: entry.namespace,
-        key: entry.key,
-        version: entry.version,
-        contentType: entry.contentType,
-        checksum: entry.checksum,
-      })),
-      truncated: entries.length > MAX_KEYS,
-    };
+    const truncated = entries.length > MAX_KEYS;
+    const told = await described(entries.slice(0, MAX_KEYS));
+    return { format: DIGEST_FORMAT, version, bucket, entries: told, truncated };
   });
+}
+
+/** With checksums of what the bytes are now; gives way, since a bucket may hold any amount of them. */
+async function described(entries: readonly Entry[]): Promise<DigestKeysReply['entries']> {
+  const told: DigestKeysReply['entries'] = [];
+  let bytes = 0;
+  for (const { namespace, key, version, contentType, value } of entries) {
+    told.push({ namespace, key, version, contentType, checksum: checksumOf(value) });
+    bytes += value.length;
+    if (bytes < HASHED_AT_ONCE_BYTES) continue;
+    bytes = 0;
+    await nextTurn();
+  }
+  return told;
 }
 
 function unknown(reason: UnknownDigest, asked: number, version: number): Problem {

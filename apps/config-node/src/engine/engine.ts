@@ -198,7 +198,7 @@ export class Engine {
       publisher: this.publisher,
       replication: this.replication,
       poll: this.poll,
-      verification: this.integrity.verification,
+      integrity: this.integrity,
       store: this.parts.store,
       logger: this.parts.logger,
     });

@@ -11,7 +11,7 @@ import { Verification, type VerificationDuties } from './verification.js';
 /** Whether the node's state is the right one: before it counts as healthy, and ever after. */
 export class Integrity {
   readonly verification: Verification;
-  private readonly scrubber: Scrubber;
+  readonly scrubber: Scrubber;
 
   constructor(
     host: ReplicaHost,

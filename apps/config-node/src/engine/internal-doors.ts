@@ -20,12 +20,12 @@ import type { ConfigStore } from '../store/config.store.js';
 import { registerDigest } from './digest-doors.js';
 import { bodyOf, queryOf } from './door-input.js';
 import { FollowStream } from './follow-stream.js';
+import type { Integrity } from './integrity.js';
 import type { Leadership } from './leadership.js';
 import type { PollDoor } from './poll-door.js';
 import type { Publisher } from './publisher.js';
 import type { ReplicaHost } from './replica-host.js';
 import type { Replication } from './replication.js';
-import type { Verification } from './verification.js';
 
 export interface DoorParts {
   host: ReplicaHost;
@@ -33,7 +33,7 @@ export interface DoorParts {
   publisher: Publisher;
   replication: Replication;
   poll: PollDoor;
-  verification: Verification;
+  integrity: Integrity;
   store: ConfigStore;
   logger: Logger;
 }
@@ -59,7 +59,7 @@ export async function registerInternalDoors(fastify: FastifyInstance, parts: Doo
     registerLog(doors, parts);
     registerStreams(doors, parts);
     registerQuestions(doors, parts);
-    registerDigest(doors, parts.host, parts.verification);
+    registerDigest(doors, parts.host, parts.integrity);
   });
 }
 

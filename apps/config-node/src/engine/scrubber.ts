@@ -1,15 +1,17 @@
-import { type Clock, sleep } from '#libs/kernel';
+import type { Clock } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { DIGEST_BUCKETS, Scrub, type ScrubFinding } from '#libs/replica';
 import type { Alerts } from './alerts.js';
 import type { DigestMetrics } from './digest.metrics.js';
 import type { ReplicaHost } from './replica-host.js';
+import { rest } from './rest.js';
 
 /** One bucket at a time: a round of all 1,024 takes 51 s, unless they are large. */
 const EVERY_MS = 50;
 /** What is hashed at once must not be felt by a read that waits: about half a millisecond. */
 const STEP_BYTES = 256 * 1024;
 const REST_WITHIN_BUCKET_MS = 5;
+const FAILED_REST_MS = 1_000;
 /** Rests 49 times as long as it worked: 2 % of a core at most, however large the state. */
 const REST_FACTOR = 49;
 
@@ -42,12 +44,20 @@ export class Scrubber {
     await this.running;
   }
 
+  /** Buckets of which something was found altered, in the round that ended or since. */
+  get damagedBuckets(): number[] {
+    return [...this.told].sort((a, b) => a - b);
+  }
+
   private async run(): Promise<void> {
     const { signal } = this.aborted;
-    try {
-      for (let restMs = EVERY_MS; ; restMs = this.step()) await sleep(restMs, signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
+    for (let restMs = EVERY_MS; await rest(restMs, signal); ) {
+      try {
+        restMs = this.step();
+      } catch (error) {
+        this.logger.error({ error }, 'the digest could not be computed anew; it is tried again');
+        restMs = FAILED_REST_MS;
+      }
     }
   }
 

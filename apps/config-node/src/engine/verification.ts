@@ -1,5 +1,5 @@
 import type { DigestReply, Verified } from '#libs/contracts';
-import { type Clock, sleep, withTimeout } from '#libs/kernel';
+import { type Clock, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { DIGEST_FORMAT } from '#libs/replica';
 import { type Comparison, compareDigests, nextStep, type OwnDigest } from '../domain/verification.js';
@@ -9,6 +9,7 @@ import type { DigestMetrics } from './digest.metrics.js';
 import type { PeerClient } from './peer-client.js';
 import type { Peers } from './peers.js';
 import type { ReplicaHost } from './replica-host.js';
+import { rest } from './rest.js';
 import type { ReloadResult } from './state-reload.js';
 
 /** What verification asks of the rest of the node. */
@@ -226,13 +227,5 @@ export class Verification {
     this.told = false;
     this.reloads = 0;
     this.logger.info({ verified: how, ...found }, 'the state is verified');
-  }
-}
-
-async function rest(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(ms, signal);
-  } catch (error) {
-    if (!signal.aborted) throw error;
   }
 }
