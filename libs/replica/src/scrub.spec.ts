@@ -51,7 +51,7 @@ function round(replica: Replica, maxBytes: number, between: () => void = () => {
 const entryAt = (replica: Replica, i: number) => replica.get('app', keyOf(i)) as Entry;
 
 describe('the scrub', () => {
-  it('finds any single bit of any value that was altered since, and says where', () => {
+  it('finds any single bit of any value that was altered since, and says where', { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(fc.nat(KEYS - 1), fc.nat(), (i, bit) => {
         const replica = filled();
