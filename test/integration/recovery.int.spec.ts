@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { QuestionReply } from '#libs/contracts';
+import { FaultProxy } from '#libs/testing';
 import { FailoverLab, type FakeSupervisor } from './failover-lab.js';
 
 let lab: FailoverLab;
@@ -119,6 +120,30 @@ describe('most nodes at once', () => {
       30_000,
     );
     expect(supervisor.asked.toSorted()).toEqual(dead.slice(1).map(({ id }) => id));
+  });
+});
+
+describe('without the database', () => {
+  it('nobody is restarted; what is still to be done is done when it is back', async () => {
+    const { port } = lab.storage.server;
+    const proxy = await FaultProxy.start({ host: '127.0.0.1', port });
+    try {
+      await lab.startVoters(4);
+      await startTwo({ HOLDFAST_POSTGRES_HOSTS: `127.0.0.1:${proxy.port}` });
+      await lab.settled();
+      const { id } = follower();
+      await follower().crash();
+      await lab.until('it is waited for', () => state(id) === 'waiting');
+      proxy.pause();
+      await wait(3_500);
+      expect([supervisor.asked, lab.heard.trail(id)]).toEqual([[], ['waiting']]);
+      proxy.resume();
+      await lab.until('it is healthy', () => state(id) === 'healthy', 30_000);
+      expect(supervisor.asked).toEqual([id]);
+    } finally {
+      await lab.end();
+      await proxy.close();
+    }
   });
 });
 
