@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { HealthReport } from '#libs/contracts';
 import { Cluster, freePort, isAlive, processesOf, ROOT, until } from '#libs/testing';
 
 const CHILDREN = [
@@ -46,6 +47,23 @@ describe('a cluster on one machine', { timeout: 120_000 }, () => {
     const logs = CHILDREN.map((name) => `log/${name}.log`);
     for (const file of [...secrets, 'run/node-1.env', ...logs]) {
       expect(statSync(join(home, file)).mode & 0o777, file).toBe(0o600);
+    }
+  });
+
+  it('shows of every node what its health checks have found', async () => {
+    for (const id of ['node-1', 'node-2', 'node-3', 'node-4']) {
+      const health = await until(
+        `${id} is up`,
+        async () => {
+          const answer = await fetch(`${cluster.gateway}/v1/nodes/${id}`);
+          const node = (await answer.json()) as { health: HealthReport | null };
+          return node.health?.state === 'up' && node.health;
+        },
+        30_000,
+      );
+      expect(health).toMatchObject({ reason: null, observer: 'health', consecutive: { outcome: 'pass' } });
+      expect(health.recent[0]).toMatchObject({ result: 'ok' });
+      expect(health.transitions[0]).toMatchObject({ from: 'unknown', to: 'up' });
     }
   });
 
