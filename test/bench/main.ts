@@ -1,3 +1,4 @@
+import { benchBalance } from './balance.js';
 import { benchDigest } from './digest.js';
 import { benchFailover } from './failover.js';
 import { benchIdle } from './idle.js';
@@ -16,6 +17,7 @@ const BENCHES: Record<string, (options: BenchOptions) => Promise<void>> = {
   watch: benchWatch,
   idle: benchIdle,
   keys: benchKeys,
+  balance: benchBalance,
   digest: benchDigest,
   probing: benchProbing,
 };

@@ -23,11 +23,15 @@ export class ConsistentHash implements Strategy {
   ) {}
 
   pick<U extends Upstream>(candidates: readonly U[], target: string): U | undefined {
+    const first = candidates[0] === undefined ? 0 : shareOf(candidates[0]);
     let active = 0;
     let all = 0;
+    let equal = true;
     for (const candidate of candidates) {
+      const share = shareOf(candidate);
       active += candidate.active;
-      all += shareOf(candidate);
+      all += share;
+      equal &&= share === first;
     }
     const slots = Math.ceil(((active + 1) * this.loadPercent) / 100);
     const key = hashOf(this.keyOf(target));
@@ -36,13 +40,12 @@ export class ConsistentHash implements Strategy {
     let before = 0;
     for (const candidate of candidates) {
       const share = shareOf(candidate);
-      const hasRoom = candidate.active < slotsBetween(slots, before, share, all);
+      const score = scoreOf(candidate, key, equal);
+      if (score > bestScore && candidate.active < slotsBetween(slots, before, share, all)) {
+        best = candidate;
+        bestScore = score;
+      }
       before += share;
-      if (!hasRoom) continue;
-      const score = scoreOf(candidate, key);
-      if (best !== undefined && score <= bestScore) continue;
-      best = candidate;
-      bestScore = score;
     }
     return best;
   }
@@ -52,12 +55,18 @@ export class ConsistentHash implements Strategy {
 export function rendezvous<U extends Upstream>(candidates: readonly U[], key: string): U | undefined {
   const hash = hashOf(key);
   let best: U | undefined;
+  let bestScore = 0;
   for (const candidate of candidates) {
-    if (best === undefined || scoreOf(candidate, hash) > scoreOf(best, hash)) best = candidate;
+    const score = scoreOf(candidate, hash, false);
+    if (score <= bestScore) continue;
+    best = candidate;
+    bestScore = score;
   }
   return best;
 }
 
-function scoreOf(upstream: Upstream, key: Hash): number {
-  return -shareOf(upstream) / Math.log(lotOf(upstream.hash, key));
+/** Above zero. Where all shares are equal the lot itself is in the same order, without the logarithm. */
+function scoreOf(upstream: Upstream, key: Hash, equal: boolean): number {
+  const lot = lotOf(upstream.hash, key);
+  return equal ? lot : -shareOf(upstream) / Math.log(lot);
 }
