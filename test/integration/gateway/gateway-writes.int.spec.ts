@@ -153,6 +153,32 @@ describe('writes through the gateway', () => {
     expect((await put()).status).toBe(504);
   });
 
+  it("are called an operator's when the client gave the cluster's secret, and by nobody else", async () => {
+    const seen: unknown[] = [];
+    for (const it of nodes) {
+      it.answerWrite = (req, res) => {
+        seen.push([req.headers['holdfast-operator'], req.headers['holdfast-cluster-key']]);
+        it.json(res, 200, { version: 1, term: 1 });
+      };
+    }
+    const secret = 'k'.repeat(32);
+    const claims: Record<string, string>[] = [
+      {},
+      { 'holdfast-operator': '1' },
+      { 'holdfast-operator': '1', 'holdfast-cluster-key': 'guess' },
+      { 'holdfast-cluster-key': secret },
+    ];
+    for (const headers of claims) {
+      await ask(gateway.base, 'PUT', '/v1/namespaces/app/configs/a', { body: 'v', headers });
+    }
+    expect(seen).toEqual([
+      [undefined, secret],
+      [undefined, secret],
+      [undefined, secret],
+      ['1', secret],
+    ]);
+  });
+
   it('pass on refusals as they are', async () => {
     node(A).answerWrite = (_req, res) => {
       res.setHeader('etag', '"9"');
