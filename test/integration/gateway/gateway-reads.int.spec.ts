@@ -232,6 +232,6 @@ describe('the gateway keeps foreign pages out', () => {
   it('knows the methods of each path', async () => {
     const answer = await ask(gateway.base, 'PATCH', '/v1/namespaces/app/configs/a');
     expect([answer.status, answer.headers.allow]).toEqual([405, 'DELETE, GET, HEAD, PUT']);
-    expect((await ask(gateway.base, 'POST', '/v1/nodes/node-1/drain', { body: '{}' })).status).toBe(404);
+    expect((await ask(gateway.base, 'POST', '/v1/nodes/node-1/paint', { body: '{}' })).status).toBe(404);
   });
 });
