@@ -18,7 +18,7 @@ export class ReadGate {
 
   constructor(
     private readonly host: ReplicaHost,
-    private readonly store: ConfigStore,
+    private readonly store: Pick<ConfigStore, 'barrier' | 'readHead'>,
   ) {
     this.linearizable = new LinearizableReads(store);
   }
@@ -29,8 +29,12 @@ export class ReadGate {
     const seen = versionHeader('Holdfast-Min-Version', headers[HEADERS.minVersion]);
     await this.reach(Math.max(seen, demands.minVersion ?? 0), timeoutMs);
     if (demands.consistency !== 'linearizable') return;
+    const held = this.host.replica.version;
     const head = await this.linearizable.head();
-    if (!(await this.host.waitForHead(head, timeoutMs))) throw this.notReached(head.version);
+    // Head below what this node held before it was asked for: the database has lost what would be shown.
+    if (head.version < held || !(await this.host.waitForHead(head, timeoutMs))) {
+      throw this.notReached(head.version);
+    }
   }
 
   /** For a read of the past: 404 when no such version exists yet anywhere, else waits until this node has it. */
