@@ -39,12 +39,13 @@ export class BusListener {
         this.peers.heard(leaderId, { address: leaderAddress });
         if (leaderId === host.nodeId || this.leadership.heard(term, leaderId)) this.readHead();
       }),
-      bus.subscribe('node.heartbeat', ({ nodeId, kind, address, version, condition, clusterId }) => {
+      bus.subscribe('node.heartbeat', ({ nodeId, kind, address, term, version, condition, clusterId }) => {
         if (kind !== 'config-node' || nodeId === host.nodeId) return;
         const own = host.replica.clusterId;
         const isOurs = clusterId == null || own === null || clusterId === own;
         const counts = isOurs && condition !== 'wrong-database';
         this.peers.heard(nodeId, counts ? { address, version } : { address });
+        if (counts && term !== undefined && this.leadership.heardTerm(term)) this.readHead();
       }),
       bus.handle('sync.pull', ({ after, limit }) => this.answerPull(after, limit), { queue: 'nodes' }),
       bus.handle('election.poll', (request) => this.poll.answer(request), { token: host.nodeId }),

@@ -2,6 +2,7 @@ import type { NodeRole } from '#libs/contracts';
 import { type Clock, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { Fence, HeadState, StepDownReason } from '../domain/committer.types.js';
+import { type Office, officeOf } from '../domain/office.js';
 import type { HeadRow } from '../store/store.types.js';
 import type { Peers } from './peers.js';
 import type { Publisher } from './publisher.js';
@@ -92,6 +93,13 @@ export class Leadership {
     return isNews;
   }
 
+  /** Somebody knows of a term. True when it is worth reading head for. */
+  heardTerm(term: number): boolean {
+    const isNews = term > this.host.term;
+    this.host.noteTerm(term);
+    return isNews;
+  }
+
   /** A failover instance asked whether this node could lead. */
   polled(): void {
     this.candidateUntilMs = this.clock.monotonicMs() + CANDIDATE_SHOWN_MS;
@@ -105,16 +113,15 @@ export class Leadership {
   headRead(head: HeadRow): void {
     this.host.noteTerm(head.term);
     if (head.leaderId !== null) this.known = { id: head.leaderId, term: head.term };
-    const isMine = this.isMine(head);
-    if (this.publisher.isLeading) {
-      const isThisTerm = isMine && head.term === this.ownTerm;
-      if (!isThisTerm && head.term > (this.ownTerm ?? 0)) this.publisher.stepDown('deposed');
-      return;
-    }
-    if (isMine && this.options.mayLead && !this.stopping) {
-      this.taking ??= this.take(head).finally(() => {
-        this.taking = undefined;
-      });
+    switch (this.officeFor(head)) {
+      case 'leave':
+        this.publisher.stepDown('deposed');
+        break;
+      case 'take':
+        this.taking ??= this.take(head).finally(() => {
+          this.taking = undefined;
+        });
+        break;
     }
   }
 
@@ -137,14 +144,21 @@ export class Leadership {
     this.publisher.stepDown('stopping');
   }
 
-  private isMine(head: Pick<HeadRow, 'leaderId' | 'incarnation'>): boolean {
-    return head.leaderId === this.options.nodeId && head.incarnation === this.duties.incarnation();
+  private officeFor(head: Pick<HeadRow, 'term' | 'leaderId' | 'incarnation'>): Office {
+    const { nodeId } = this.options;
+    const mayLead = this.options.mayLead && !this.stopping;
+    return officeOf({
+      head,
+      self: { nodeId, incarnation: this.duties.incarnation(), mayLead },
+      ownTerm: this.publisher.isLeading ? this.ownTerm : undefined,
+      highestTerm: this.host.term,
+    });
   }
 
   /** Head names this node. It leads as soon as its history is head's, and not before. */
   private async take(head: HeadRow): Promise<void> {
     try {
-      for (let seen = head; this.isMine(seen) && !this.stopping; seen = await this.duties.readHead()) {
+      for (let seen = head; this.officeFor(seen) === 'take'; seen = await this.duties.readHead()) {
         if (this.host.isDistrusted) return; // its state is being replaced: the next read of head tries again
         const { version, chain } = this.host.replica;
         if (this.publisher.isIdle && seen.version === version && seen.chain === chain) {
