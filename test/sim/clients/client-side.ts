@@ -1,0 +1,38 @@
+import type { Rng } from '#libs/kernel';
+import type { Cluster } from '../cluster/cluster.js';
+import { type Answer, CallFailed } from '../world/network.js';
+import { SimProcess } from '../world/process.js';
+import type { World } from '../world/world.js';
+
+/** Where clients run: a process that no fault befalls, and that finds another gateway when one does not answer. */
+export class ClientSide {
+  readonly process: SimProcess;
+  stopped = false;
+
+  constructor(
+    readonly world: World,
+    readonly cluster: Cluster,
+  ) {
+    this.process = new SimProcess(world, 'c1', 60, 1, 0);
+  }
+
+  call(
+    rng: Rng,
+    asked: { path: string; headers?: Record<string, string>; body: unknown },
+    withinMs: number,
+    done: (result: Answer | CallFailed | 'late') => void,
+  ): void {
+    const gateways = this.cluster.namesOf('gateway');
+    const living = gateways.filter((name) => this.cluster.network.isListening(name));
+    const choice = living.length > 0 ? living : gateways;
+    const to = choice[rng.int(choice.length)] ?? '';
+    const timer = this.process.timer(withinMs, () => {
+      call.abandon();
+      done('late');
+    });
+    const call = this.cluster.network.call(this.process, to, asked, (result) => {
+      timer.run = undefined;
+      done(result);
+    });
+  }
+}

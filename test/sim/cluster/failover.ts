@@ -1,0 +1,55 @@
+import type { Bus } from '#libs/messaging';
+import { DetectorService } from '../../../apps/failover/src/detector.service.js';
+import { failoverSettings } from '../../../apps/failover/src/failover.config.js';
+import { FailoverController } from '../../../apps/failover/src/failover.controller.js';
+import { failoverModule } from '../../../apps/failover/src/failover.module.js';
+import { FailoverService } from '../../../apps/failover/src/failover.service.js';
+import { FailoverStore } from '../../../apps/failover/src/failover.store.js';
+import { HandoverService } from '../../../apps/failover/src/handover.service.js';
+import { HeadWatch } from '../../../apps/failover/src/head-watch.js';
+import { NodeWatch } from '../../../apps/failover/src/node-watch.js';
+import { WitnessService } from '../../../apps/failover/src/witness.service.js';
+import { asPrimaryPool, SimPool } from '../database/sim-pool.js';
+import type { SimProcess } from '../world/process.js';
+import type { Platform } from './platform.js';
+import { noMetrics, traceLogger } from './silent.js';
+import { asBus, SimBus } from './sim-bus.js';
+
+type Class<T> = abstract new (...values: never[]) => T;
+
+/** A failover instance: its real services, wired as its module wires them, listening as its controller does. */
+export function startFailover(platform: Platform, process: SimProcess): void {
+  const bus = asBus(new SimBus(process, platform.broker));
+  const pool = asPrimaryPool(new SimPool(process, platform.network, platform.database));
+  const settings = failoverSettings('local', { instanceId: process.name, clusterKey: 'key' });
+  const logger = traceLogger(process);
+  const { clock } = process;
+  const { providers = [] } = failoverModule({ bus, pool, metrics: noMetrics, logger, clock, settings });
+  const part = <T>(token: Class<T>): T => {
+    const found = providers.find((provider) => 'provide' in provider && provider.provide === token);
+    if (found === undefined || !('useValue' in found)) throw new Error(`failover has no ${token.name}`);
+    return found.useValue as T;
+  };
+  const controller = new FailoverController(
+    part(NodeWatch),
+    part(DetectorService),
+    part(WitnessService),
+    part(HeadWatch),
+    part(HandoverService),
+    part(FailoverStore),
+  );
+  listen(bus, controller);
+  part(FailoverService).start(platform.nodeSeeds);
+}
+
+function listen(bus: Bus, controller: FailoverController): void {
+  bus.handle('failover.witness', (request) => controller.witness(request));
+  bus.handle('failover.handover', (request) => controller.handover(request), { queue: 'failover' });
+  bus.subscribe('node.heartbeat', (beat) => controller.heartbeat(beat));
+  bus.subscribe('node.registered', (fact) => controller.registered(fact));
+  bus.subscribe('node.deregistered', (fact) => controller.deregistered(fact));
+  bus.subscribe('node.failed', (verdict) => controller.failed(verdict));
+  bus.subscribe('node.recovered', (verdict) => controller.recovered(verdict));
+  bus.subscribe('leader.lost', (lost) => controller.lost(lost));
+  bus.subscribe('leader.elected', (elected) => controller.elected(elected));
+}

@@ -1,0 +1,15 @@
+import type { NodePing, SyncReply, WireChange } from '#libs/contracts';
+import { askDoor } from './http.js';
+
+/** What the sync service asks of nodes, over the simulated network. */
+export class NodeCalls {
+  ping(address: string, timeoutMs: number): Promise<NodePing> {
+    return askDoor(`${address}/ping`, undefined, timeoutMs);
+  }
+
+  push(address: string, changes: readonly WireChange[], timeoutMs: number): Promise<SyncReply> {
+    return askDoor(`${address}/sync`, { changes }, timeoutMs);
+  }
+
+  async close(): Promise<void> {}
+}
