@@ -20,7 +20,7 @@ export default defineConfig({
           name: 'sim',
           include: ['test/sim/**/*.sim.spec.ts'],
           fileParallelism: false,
-          testTimeout: 300_000,
+          testTimeout: 900_000,
           hookTimeout: 60_000,
         },
       },

@@ -47,9 +47,9 @@ export class Oracle implements DatabaseWatcher {
   private readonly refused = new Map<string, string>();
   private readonly leaderOfTerm = new Map<number, string>();
   private readonly positions = new Map<string, string>();
-  /** The highest version that a node had lately, the latest first. */
+  /** The highest version that was acknowledged, as it was lately, the latest first. */
   private readonly versionsBefore: { atMs: number; version: number }[] = [];
-  private highestApplied = 0;
+  private acknowledged = 0;
   private highestTerm = 0;
   private commits = 0;
 
@@ -95,6 +95,7 @@ export class Oracle implements DatabaseWatcher {
       last.lost = true;
       for (const id of last.effects.keys()) this.ofKey.get(id)?.pop();
     }
+    this.acknowledged = Math.min(this.acknowledged, this.version);
     if (from <= to) this.losses.push({ from, to, atMs: this.world.nowMs, holders });
   }
 
@@ -178,7 +179,6 @@ export class Oracle implements DatabaseWatcher {
         return;
       }
       this.positions.set(node, change.chain);
-      this.highestApplied = Math.max(this.highestApplied, change.version);
     }
     const last = changes.at(-1);
     if (last === undefined || replica.version !== last.version) return;
@@ -217,7 +217,7 @@ export class Oracle implements DatabaseWatcher {
     for (const id of this.ofKey.keys()) this.compareKey(node, replica, id);
   }
 
-  /** What a node that says that it is well must have: everything that some node had some time ago. */
+  /** What a node that says that it is well must have: everything that was acknowledged some time ago. */
   vouchedFor(node: string, replica: Replica, condition: string): void {
     const due = this.versionsBefore.find(({ atMs }) => atMs <= this.world.nowMs - FRESH_WITHIN_MS);
     if (condition !== 'ok' || due === undefined || this.lostSince(due.atMs)) return;
@@ -231,7 +231,7 @@ export class Oracle implements DatabaseWatcher {
 
   /** Called every few seconds. */
   noteVersion(): void {
-    this.versionsBefore.unshift({ atMs: this.world.nowMs, version: this.highestApplied });
+    this.versionsBefore.unshift({ atMs: this.world.nowMs, version: this.acknowledged });
     this.versionsBefore.length = Math.min(this.versionsBefore.length, VERSIONS_NOTED);
   }
 
@@ -292,6 +292,10 @@ export class Oracle implements DatabaseWatcher {
   /** Every commit of a write, those lost included. */
   changesOf(writeId: string): readonly Committed[] {
     return this.byWrite.get(writeId) ?? [];
+  }
+
+  acknowledgedAt(version: number): void {
+    this.acknowledged = Math.max(this.acknowledged, version);
   }
 
   refusedWrite(writeId: string, code: string): void {

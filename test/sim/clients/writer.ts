@@ -100,6 +100,7 @@ export class Writer {
       );
       return;
     }
+    if (!change.lost) this.oracle.acknowledgedAt(version);
     for (const operation of write.body.operations) {
       if (!this.holds(operation, change.previous)) {
         this.oracle.fail('conditions hold', `${write.id} was done at ${version} against its condition`);

@@ -14,6 +14,9 @@ import type { Platform } from './platform.js';
 import { type RegistryRows, startRegistry } from './registry.js';
 import { startSync } from './sync.js';
 
+/** From the end of a process to its next beginning. */
+const RESTART_MS = 300;
+
 export type Kind = 'node' | 'observer' | 'failover' | 'gateway' | 'registry' | 'sync';
 
 export interface Shape {
@@ -42,6 +45,7 @@ export class Cluster implements Platform {
   readonly nodeSeeds: { id: string; address: string }[];
   private readonly places: Place[] = [];
   private readonly registryRows: RegistryRows = new Map();
+  private readonly down = new Set<string>();
   private readonly rng: Rng;
 
   constructor(
@@ -101,12 +105,33 @@ export class Cluster implements Platform {
 
   start(name: string): void {
     const place = this.places.find((other) => other.name === name);
-    if (place === undefined || place.process?.alive) return;
+    if (place === undefined || place.process?.alive || this.isDown(name)) return;
     const skewMs = place.process?.skewMs ?? (this.rng.next() - 0.5) * 2_000;
     const process = new SimProcess(this.world, name, place.index, ++place.lives, skewMs);
     place.process = process;
     this.broker.tidy();
     process.deliver(() => this.boot(place, process));
+  }
+
+  restart(name: string): void {
+    if (this.isDown(name)) return; // its machine is down: nobody can start it there
+    this.kill(name);
+    this.world.in(RESTART_MS, () => this.start(name));
+  }
+
+  /** As long as that, nobody starts it. */
+  keepDown(name: string): void {
+    this.down.add(name);
+    this.kill(name);
+  }
+
+  bringUp(name: string): void {
+    this.down.delete(name);
+    this.start(name);
+  }
+
+  private isDown(name: string): boolean {
+    return this.down.has(name);
   }
 
   /** The process ends without a word. */

@@ -1,5 +1,6 @@
 import { timingsOf } from '#libs/config';
 import { Problem } from '#libs/contracts';
+import { Readiness } from '#libs/observability';
 import { encodeSnapshot, pinState } from '#libs/replica';
 import { WatchHub } from '#libs/watch';
 import { Engine } from '../../../apps/config-node/src/engine/engine.js';
@@ -16,6 +17,7 @@ import { asBus, SimBus } from './sim-bus.js';
 import { WriteDoor } from './write-door.js';
 
 const MAX_LOST_TAIL = 1_000;
+const RESTART_WITHIN_MS = 15_000;
 
 /** A config node: the real engine, on a simulated machine. */
 export class SimNode {
@@ -24,7 +26,9 @@ export class SimNode {
   private readonly doors = new Doors();
   private readonly gate: ReadGate;
   private readonly writes: WriteDoor;
+  private readonly readiness = new Readiness();
   isReady = false;
+  private stopping = false;
 
   constructor(
     private readonly platform: Platform,
@@ -65,6 +69,7 @@ export class SimNode {
   async start(): Promise<void> {
     const { process, platform, engine } = this;
     await engine.restore();
+    engine.addReadiness(this.readiness);
     await engine.registerDoors(this.doors.asFastify());
     platform.network.listen(process, (asked, reply) => {
       this.answer(asked).then(reply, (error: unknown) => reply(failed(error)));
@@ -81,6 +86,17 @@ export class SimNode {
     await this.engine.stop();
   }
 
+  private restartSoon(): void {
+    const { process, platform } = this;
+    if (this.stopping) return;
+    this.stopping = true;
+    const gone = () => {
+      if (process.alive) platform.restart(process.name);
+    };
+    process.timer(RESTART_WITHIN_MS, gone);
+    this.stop().then(gone, (error: unknown) => process.world.fail('a node did not stop', String(error)));
+  }
+
   private async answer(asked: Asked): Promise<Answer> {
     const { engine } = this;
     switch (asked.path) {
@@ -91,6 +107,11 @@ export class SimNode {
         if (pinned === undefined) throw new Problem('cluster-busy', 'changes come too fast');
         return { status: 200, headers: {}, body: Buffer.concat([...encodeSnapshot(pinned)]) };
       }
+      case '/health':
+        return { status: 200, headers: {}, body: this.readiness.report() };
+      case '/restart':
+        this.restartSoon();
+        return { status: 202, headers: {}, body: {} };
       case '/read':
         return this.read(asked.body as ReadRequest);
       case '/write':

@@ -1,30 +1,41 @@
 import type { Bus } from '#libs/messaging';
 import { DetectorService } from '../../../apps/failover/src/detector.service.js';
-import { failoverSettings } from '../../../apps/failover/src/failover.config.js';
+import { failoverSettings, loadFailoverSettings } from '../../../apps/failover/src/failover.config.js';
 import { FailoverController } from '../../../apps/failover/src/failover.controller.js';
 import { failoverModule } from '../../../apps/failover/src/failover.module.js';
 import { FailoverService } from '../../../apps/failover/src/failover.service.js';
 import { FailoverStore } from '../../../apps/failover/src/failover.store.js';
 import { HandoverService } from '../../../apps/failover/src/handover.service.js';
 import { HeadWatch } from '../../../apps/failover/src/head-watch.js';
+import { HoldsView } from '../../../apps/failover/src/holds-view.js';
 import { NodeWatch } from '../../../apps/failover/src/node-watch.js';
+import { OperatorService } from '../../../apps/failover/src/operator.service.js';
+import { RecoveryStore } from '../../../apps/failover/src/recovery.store.js';
 import { WitnessService } from '../../../apps/failover/src/witness.service.js';
 import { asPrimaryPool, SimPool } from '../database/sim-pool.js';
+import { askDoor } from '../stand-ins/http.js';
 import type { SimProcess } from '../world/process.js';
 import type { Platform } from './platform.js';
 import { noMetrics, traceLogger } from './silent.js';
 import { asBus, SimBus } from './sim-bus.js';
 
 type Class<T> = abstract new (...values: never[]) => T;
+type Driver = NonNullable<Parameters<typeof failoverModule>[0]['drivers']['driver']>;
+
+const RESTART_MS = 2_000;
+const SETTINGS = { HOLDFAST_CLUSTER_KEY: 'key-of-the-simulated-cluster', HOLDFAST_RECOVERY_DRIVER: 'docker' };
 
 /** A failover instance: its real services, wired as its module wires them, listening as its controller does. */
 export function startFailover(platform: Platform, process: SimProcess): void {
   const bus = asBus(new SimBus(process, platform.broker));
   const pool = asPrimaryPool(new SimPool(process, platform.network, platform.database));
-  const settings = failoverSettings('local', { instanceId: process.name, clusterKey: 'key' });
+  const loaded = loadFailoverSettings({ argv: [], env: SETTINGS, readFile: () => '' });
+  const settings = failoverSettings(loaded, process.name);
   const logger = traceLogger(process);
   const { clock } = process;
-  const { providers = [] } = failoverModule({ bus, pool, metrics: noMetrics, logger, clock, settings });
+  const drivers = driversOf(platform, process);
+  const parts = { bus, pool, metrics: noMetrics, logger, clock, settings, drivers };
+  const { providers = [] } = failoverModule(parts);
   const part = <T>(token: Class<T>): T => {
     const found = providers.find((provider) => 'provide' in provider && provider.provide === token);
     if (found === undefined || !('useValue' in found)) throw new Error(`failover has no ${token.name}`);
@@ -37,9 +48,39 @@ export function startFailover(platform: Platform, process: SimProcess): void {
     part(HeadWatch),
     part(HandoverService),
     part(FailoverStore),
+    part(RecoveryStore),
+    part(OperatorService),
+    part(HoldsView),
   );
   listen(bus, controller);
   part(FailoverService).start(platform.nodeSeeds);
+}
+
+/** A node that answers restarts itself; whoever runs the processes starts one that does not. */
+function driversOf(platform: Platform, process: SimProcess): { http: Driver; driver: Driver } {
+  const close = async () => undefined;
+  return {
+    http: {
+      name: 'http',
+      close,
+      restart: async ({ address = '' }) => {
+        try {
+          await askDoor(`${address}/restart`, {}, RESTART_MS);
+          return { outcome: 'done' };
+        } catch (error) {
+          return { outcome: 'unreachable', detail: String(error) };
+        }
+      },
+    },
+    driver: {
+      name: 'docker',
+      close,
+      restart: async ({ nodeId }) => {
+        process.world.in(1, () => platform.restart(nodeId));
+        return { outcome: 'done' };
+      },
+    },
+  };
 }
 
 function listen(bus: Bus, controller: FailoverController): void {
@@ -52,4 +93,5 @@ function listen(bus: Bus, controller: FailoverController): void {
   bus.subscribe('node.recovered', (verdict) => controller.recovered(verdict));
   bus.subscribe('leader.lost', (lost) => controller.lost(lost));
   bus.subscribe('leader.elected', (elected) => controller.elected(elected));
+  bus.subscribe('node.hold', (hold) => controller.held(hold));
 }

@@ -9,6 +9,8 @@ export interface Platform {
   readonly broker: Broker;
   readonly database: SimDatabase;
   readonly oracle: Oracle;
+  /** Ends a node's process, if it runs, and starts it anew: what whoever runs the processes does. */
+  restart(name: string): void;
   /** The nodes, as settings name them. */
   readonly nodeSeeds: readonly { id: string; address: string }[];
 }

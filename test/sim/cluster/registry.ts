@@ -48,8 +48,9 @@ export function startRegistry(platform: Platform, process: SimProcess, rows: Reg
     const result = members.heartbeat(beat, now(), nowMs());
     if (result.outcome === 'applied' || result.outcome === 'adopted') tell(result.transition);
   });
-  bus.subscribe('node.failed', (verdict) => tell(members.verdict(verdict)));
-  bus.subscribe('node.recovered', (verdict) => tell(members.verdict(verdict)));
+  bus.subscribe('node.failed', (verdict) => tell(members.verdict(verdict, nowMs())));
+  bus.subscribe('node.recovered', (verdict) => tell(members.verdict(verdict, nowMs())));
+  bus.subscribe('node.hold', (hold) => tell(members.hold(hold, nowMs(), process.clock.wallMs()).transition));
   bus.subscribe('sync.head', ({ version }) => members.noteVersion(version));
   const tick = () => {
     if (hearing.step(nowMs(), bus.responsive) !== 'hears') members.forgiveSilence(nowMs());

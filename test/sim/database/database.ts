@@ -33,6 +33,7 @@ const READS: ReadonlySet<string> = new Set([
   'failover.questions',
   'failover.verdicts',
   'failover.unpublished',
+  'failover.recovery-read',
   'state',
 ]);
 const LOCK_TIMEOUT_MS = 1_000;

@@ -7,6 +7,12 @@ interface Verdict {
   seq: number;
   verdict: string;
   reason: string | null;
+  confirmed: boolean;
+  announced: boolean;
+}
+
+interface Kept {
+  nodeId: string;
 }
 
 interface View {
@@ -30,12 +36,16 @@ interface Fact {
 
 const WITNESS_LIVES_MS = 2_000;
 const LATELY_MS = 1_000;
+const JUST_TOLD_MS = 250;
 
 /** Schema `failover` as a model: what the statements of FailoverStore and HeadStore read and write. */
 export class FailoverTables {
   private readonly witnesses = new Map<string, number>();
   private readonly views = new Map<string, View>();
   private readonly verdicts = new Map<string, Verdict>();
+  private readonly recoveries = new Map<string, Kept>();
+  private readonly holds = new Map<string, Kept>();
+  private planSeq = 0;
   private facts: Fact[] = [];
 
   execute(config: ConfigTables, name: string, values: readonly unknown[], nowMs: number): Effect | undefined {
@@ -57,6 +67,10 @@ export class FailoverTables {
         return this.saveVerdict(values, nowMs);
       case 'failover.verdicts':
         return rows([...this.verdicts.values()]);
+      case 'failover.recovery-read':
+        return this.readRecovery(nowMs);
+      case 'failover.recovery-write':
+        return this.writeRecovery(values, nowMs);
       case 'failover.unpublished':
         return rows(
           this.facts
@@ -195,19 +209,51 @@ export class FailoverTables {
 
   private saveVerdict(values: readonly unknown[], nowMs: number): Effect {
     const [nodeId, incarnation, verdict, reason] = values as [string, number, string, string | null];
+    const confirmedBy: unknown[] = JSON.parse(values[5] as string);
+    const evidence: { announcedStop?: boolean } = JSON.parse(values[6] as string);
     const subject = values[8] as string;
+    const payload: object = JSON.parse(values[9] as string);
     const before = this.verdicts.get(nodeId);
-    const isNews =
-      before === undefined ||
-      before.incarnation < incarnation ||
-      (before.incarnation === incarnation && (before.verdict !== verdict || before.reason !== reason));
-    if (!isNews) return rows([]);
-    const seq = (before?.seq ?? 0) + 1;
-    this.verdicts.set(nodeId, { nodeId, incarnation, seq, verdict, reason });
-    const payload: unknown = JSON.parse(values[9] as string);
-    const fact = { id: `${subject}/${nodeId}/${seq}`, subject, payload, published: false, atMs: nowMs };
-    this.facts.push(fact);
-    return rows([{ id: fact.id, subject, payload }]);
+    if (before !== undefined && before.incarnation > incarnation) return rows([]);
+    const isSame =
+      before?.incarnation === incarnation && before.verdict === verdict && before.reason === reason;
+    const seq = isSame ? before.seq : (before?.seq ?? 0) + 1;
+    const id = `${subject}/${nodeId}/${seq}`;
+    if (isSame) {
+      const told = this.facts.some((fact) => fact.id === id && nowMs - fact.atMs < JUST_TOLD_MS);
+      return rows(told ? [] : [{ id, subject, payload: { ...payload, seq } }]);
+    }
+    const confirmed = confirmedBy.length > 0;
+    const announced = evidence.announcedStop ?? false;
+    this.verdicts.set(nodeId, { nodeId, incarnation, seq, verdict, reason, confirmed, announced });
+    this.tell(id, subject, { ...payload, seq }, nowMs);
+    return rows([{ id, subject, payload: { ...payload, seq } }]);
+  }
+
+  private readRecovery(nowMs: number): Effect {
+    const witnesses = [...this.witnesses.values()].filter((atMs) => nowMs - atMs < WITNESS_LIVES_MS).length;
+    const verdicts = [...this.verdicts.values()].map(({ verdict, ...row }) => ({
+      ...row,
+      failed: verdict === 'failed',
+    }));
+    const recoveries = [...this.recoveries.values()];
+    const holds = [...this.holds.values()];
+    return rows([{ planSeq: this.planSeq, nowMs, witnesses, recoveries, holds, verdicts }]);
+  }
+
+  private writeRecovery(values: readonly unknown[], nowMs: number): Effect {
+    const [seen, recoveries, , holds, facts] = values as [number, string, string, string, string];
+    if (seen !== this.planSeq) return rows([]);
+    this.planSeq++;
+    for (const row of JSON.parse(recoveries) as Kept[]) this.recoveries.set(row.nodeId, row);
+    for (const row of JSON.parse(holds) as Kept[]) this.holds.set(row.nodeId, row);
+    for (const { id, subject, payload } of JSON.parse(facts) as Fact[])
+      this.tell(id, subject, payload, nowMs);
+    return rows([{ seq: this.planSeq }]);
+  }
+
+  private tell(id: string, subject: string, payload: unknown, nowMs: number): void {
+    this.facts.push({ id, subject, payload, published: false, atMs: nowMs });
   }
 }
 

@@ -103,11 +103,11 @@ export class Injector {
   }
 
   private crash({ who, disk: what }: Extract<Fault, { kind: 'crash' }>): () => void {
-    this.cluster.kill(who);
+    this.cluster.keepDown(who);
     const disk = this.cluster.disk(who);
     if (what === 'lost') disk.wipe();
     else if (what !== 'kept') disk.damage('snapshot', what, this.world.rng(who).next());
-    return () => this.cluster.start(who);
+    return () => this.cluster.bringUp(who);
   }
 
   /** As on SIGTERM; what does not end by itself is ended. */

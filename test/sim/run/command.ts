@@ -24,7 +24,6 @@ const OPTIONS = {
   'no-shrink': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   worker: { type: 'boolean', default: false },
-  ms: { type: 'string', default: '0' },
 } as const;
 
 const PROGRESS_EVERY_MS = 10_000;
@@ -35,7 +34,7 @@ export function runMain(args: string[]): void {
   const simulatedMs = Number(values.minutes) * 60_000;
   const patience = values['keep-going'] ? Number.POSITIVE_INFINITY : 1;
   // Outside of any promise: see run/drain.
-  if (values.worker) serve(Number(values.ms));
+  if (values.worker) serve(simulatedMs);
   else if (values.seed !== undefined) {
     const seed = Number(values.seed);
     realSetImmediate(() => replay(seed, simulatedMs, !values['no-shrink']));
@@ -62,16 +61,13 @@ export function runMain(args: string[]): void {
   } else console.log(USAGE);
 }
 
-/** A worker: is given seeds, and tells of each run. */
+/** A worker: is given one seed after the other, and tells of each run. */
 function serve(simulatedMs: number): void {
-  process.on('message', ({ first, count }: { first: number; count: number }) => {
+  process.on('message', (seed: number) => {
     realSetImmediate(() => {
-      for (let seed = first; seed < first + count; seed++) {
-        const { violation, ...rest } = simulate({ seed, simulatedMs });
-        const told: Told = { ...rest, tail: [], broken: violation?.message };
-        process.send?.(told);
-      }
-      process.send?.('chunk-done');
+      const { violation, ...rest } = simulate({ seed, simulatedMs });
+      const told: Told = { ...rest, tail: [], broken: violation?.message };
+      process.send?.(told);
     });
   });
 }

@@ -29,9 +29,6 @@ export interface ManyOptions {
   onProgress: (totals: Totals) => void;
 }
 
-/** Seeds that a worker is given at a time. */
-const CHUNK = 5;
-
 /** Runs many seeds in processes of their own, one for each core. */
 export async function runMany(options: ManyOptions): Promise<Totals> {
   const {
@@ -56,11 +53,9 @@ export async function runMany(options: ManyOptions): Promise<Totals> {
     losses: 0,
   };
   let next = first;
-  const chunk = () => {
+  const seed = () => {
     if (next >= first + count || totals.failed.length >= stopAfterFailures) return undefined;
-    const seeds = { first: next, count: Math.min(CHUNK, first + count - next) };
-    next += seeds.count;
-    return seeds;
+    return next++;
   };
   const take = (told: Told) => {
     totals.runs++;
@@ -80,34 +75,31 @@ export async function runMany(options: ManyOptions): Promise<Totals> {
     }
     onProgress(totals);
   };
-  const living = Array.from({ length: Math.min(workers, Math.ceil(count / CHUNK)) }, () =>
-    runWorker(simulatedMs, chunk, take),
-  );
+  const living = Array.from({ length: Math.min(workers, count) }, () => runWorker(simulatedMs, seed, take));
   await Promise.all(living);
   return totals;
 }
 
-type Seeds = { first: number; count: number };
-
 function runWorker(
   simulatedMs: number,
-  chunk: () => Seeds | undefined,
+  seed: () => number | undefined,
   take: (told: Told) => void,
 ): Promise<void> {
-  const child = fork(process.argv[1] ?? '', ['--worker', '--ms', String(simulatedMs)], { stdio: 'inherit' });
+  const args = ['--worker', '--minutes', String(simulatedMs / 60_000)];
+  const child = fork(process.argv[1] ?? '', args, { stdio: 'inherit' });
   return new Promise((resolve, reject) => {
-    const give = () => {
-      const seeds = chunk();
-      if (seeds === undefined) child.disconnect();
-      else child.send(seeds);
-    };
     let isOver = false;
-    child.on('message', (message: Told | 'chunk-done') => {
-      if (message === 'chunk-done') give();
-      else take(message);
-    });
-    child.on('disconnect', () => {
-      isOver = true;
+    const give = () => {
+      const next = seed();
+      if (next !== undefined) child.send(next);
+      else {
+        isOver = true;
+        child.disconnect();
+      }
+    };
+    child.on('message', (told: Told) => {
+      take(told);
+      give();
     });
     child.on('error', reject);
     child.on('exit', (code) =>

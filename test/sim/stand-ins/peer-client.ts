@@ -1,4 +1,10 @@
-import { type Change, changeFromWire, type NodePing, type WireChange } from '#libs/contracts';
+import {
+  type Change,
+  changeFromWire,
+  type DigestReply,
+  type NodePing,
+  type WireChange,
+} from '#libs/contracts';
 import { SnapshotDecoder, type SnapshotHeader, type StateBuilder } from '#libs/replica';
 import { askDoor } from './http.js';
 
@@ -11,6 +17,10 @@ export class PeerClient {
   async log(address: string, after: number, limit: number): Promise<Change[]> {
     const wires = await askDoor<WireChange[]>(`${address}/internal/log`, { after, limit }, 3_000);
     return wires.map(changeFromWire);
+  }
+
+  digest(address: string, version: number, waitMs: number): Promise<DigestReply> {
+    return askDoor(`${address}/internal/digest`, { version, waitMs }, 500 + waitMs);
   }
 
   async snapshot(address: string): Promise<{ header: SnapshotHeader; state: StateBuilder }> {
