@@ -1,10 +1,14 @@
 import { EventEmitter } from 'node:events';
+import { DEFAULT_LOAD_PERCENT } from '#libs/balancer';
 import { Problem } from '#libs/contracts';
-import { chooseNode, RoundRobin } from '../../../apps/gateway/src/domain/rotation.js';
+import { SLOW_START_MS, strategyOf } from '../../../apps/gateway/src/domain/balancing.js';
+import type { Candidate } from '../../../apps/gateway/src/domain/candidate.js';
+import { Rotation } from '../../../apps/gateway/src/domain/rotation.js';
 import { WriteParking } from '../../../apps/gateway/src/domain/write-parking.js';
 import { BusNews } from '../../../apps/gateway/src/nodes/bus-news.js';
 import { NodeDirectory } from '../../../apps/gateway/src/nodes/node-directory.js';
 import { Prober } from '../../../apps/gateway/src/nodes/prober.js';
+import { RotationClock } from '../../../apps/gateway/src/nodes/rotation-clock.js';
 import { Upstreams } from '../../../apps/gateway/src/nodes/upstreams.js';
 import type { Client } from '../../../apps/gateway/src/proxy/client.js';
 import { ProxyMetrics } from '../../../apps/gateway/src/proxy/proxy.metrics.js';
@@ -19,12 +23,14 @@ import { asBus, SimBus } from './sim-bus.js';
 
 const READ_MS = 6_000;
 const READ_TRIES = 3;
+const STRATEGIES = ['round-robin', 'weighted-round-robin', 'least-connections', 'consistent-hash'] as const;
 
 /** A gateway: its real view of the nodes, its real parking and sending of writes; reads by its rotation. */
 export class SimGateway {
   readonly directory: NodeDirectory;
   private readonly writes: WriteProxy;
-  private readonly strategy: RoundRobin;
+  private readonly rotation: Rotation;
+  private readonly nowMs: () => number;
 
   constructor(platform: Platform, process: SimProcess) {
     const { clock } = process;
@@ -34,15 +40,27 @@ export class SimGateway {
     const directory = new NodeDirectory(platform.nodeSeeds, clock);
     upstreams.onConnectionLost((address) => directory.doubt(address));
     this.directory = directory;
-    this.strategy = new RoundRobin(process.rng.int(1_000));
+    this.nowMs = () => clock.monotonicMs();
+    const strategy = STRATEGIES[process.rng.int(STRATEGIES.length)] ?? STRATEGIES[0];
+    const balancing = {
+      strategy,
+      hedge: false,
+      slowStartMs: SLOW_START_MS,
+      loadPercent: DEFAULT_LOAD_PERCENT,
+    };
+    this.rotation = new Rotation(directory.table, {
+      strategy: strategyOf(balancing, process.rng.int(1_000)),
+      slowStartMs: SLOW_START_MS,
+    });
+    new RotationClock(this.rotation, clock, logger).start();
     this.writes = new WriteProxy({
       directory,
       upstreams,
       parking: new WriteParking(),
-      strategy: this.strategy,
+      rotation: this.rotation,
       metrics: new ProxyMetrics(noMetrics),
       clusterKey: 'key',
-      monotonicMs: () => clock.monotonicMs(),
+      monotonicMs: this.nowMs,
       logger,
     });
     const prober = new Prober({ directory, upstreams, clock, logger, urgent: () => this.writes.parked > 0 });
@@ -59,18 +77,26 @@ export class SimGateway {
 
   /** As ReadProxy does it: a node that cannot answer costs another try elsewhere. */
   private async read(asked: Asked): Promise<Answer> {
-    const tried: string[] = [];
+    const { directory, rotation } = this;
+    const tried: Candidate[] = [];
     let last: Answer | undefined;
     while (tried.length < READ_TRIES) {
-      const node = chooseNode(this.directory.tiers(), tried, this.strategy, { target: asked.path });
+      const node = rotation.choose(asked.path, tried, this.nowMs());
       if (node === undefined) break;
-      tried.push(node.address);
+      tried.push(node);
+      rotation.sent(node);
       try {
         last = await callDoor(`${node.address}${asked.path}`, asked.body, READ_MS);
-        this.directory.answered(node.address);
-        if (last.status < 500) return last;
+        directory.answered(node.address);
+        if (last.status < 500) {
+          rotation.succeeded(node);
+          return last;
+        }
       } catch (error) {
-        if (error instanceof CallFailed) this.directory.broke(node.address, error.how);
+        rotation.failed(node, this.nowMs());
+        if (error instanceof CallFailed) directory.broke(node.address, error.how);
+      } finally {
+        rotation.over(node);
       }
     }
     if (last !== undefined) return last;

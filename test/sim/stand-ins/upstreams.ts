@@ -38,6 +38,10 @@ export class Upstreams {
     };
   }
 
+  connections(): Record<'open' | 'free' | 'waiting', number> {
+    return { open: 0, free: 0, waiting: 0 };
+  }
+
   tidy(): void {}
 
   async close(): Promise<void> {}
