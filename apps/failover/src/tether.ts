@@ -11,6 +11,8 @@ const OPEN_TIMEOUT_MS = 1_000;
 const SILENT_AFTER_MS = 15_000;
 const DIAL_TIMEOUT_MS = 250;
 const DIALS_APART_MS = 21;
+/** The process is just being ended: a moment later its port is closed too. */
+const DROPPED_PAUSE_MS = 2;
 const DIALS_AFTER_CLOSE = 12;
 const RETRY = { baseMs: 100, capMs: 1_000 };
 
@@ -103,7 +105,7 @@ export class Tether {
         return;
       }
       if (outcome === 'refused') this.tell('dial-refused');
-      await this.pause(DIALS_APART_MS);
+      await this.pause(outcome === 'dropped' ? DROPPED_PAUSE_MS : DIALS_APART_MS);
     }
   }
 

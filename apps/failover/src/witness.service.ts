@@ -96,7 +96,12 @@ export class WitnessService {
     if (reason === 'process-down' && (view === 'connected' || view === 'unknown')) {
       // The asker may be a little ahead of us: see for ourselves before we contradict.
       const outcome = await this.nodes.dialNow(nodeId, ANSWER_DIAL_MS);
-      const seen = { accepted: 'connected', refused: 'lost', unclear: 'unknown' } as const;
+      const seen = {
+        accepted: 'connected',
+        refused: 'lost',
+        dropped: 'unknown',
+        unclear: 'unknown',
+      } as const;
       return { instanceId, view: seen[outcome] };
     }
     const agrees =
