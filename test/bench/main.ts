@@ -1,4 +1,5 @@
 import { benchBalance } from './balance.js';
+import { benchDetect } from './detect.js';
 import { benchDigest } from './digest.js';
 import { benchFailover } from './failover.js';
 import { benchIdle } from './idle.js';
@@ -18,6 +19,7 @@ const BENCHES: Record<string, (options: BenchOptions) => Promise<void>> = {
   idle: benchIdle,
   keys: benchKeys,
   balance: benchBalance,
+  detect: benchDetect,
   digest: benchDigest,
   probing: benchProbing,
 };

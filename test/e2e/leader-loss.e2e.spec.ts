@@ -39,6 +39,7 @@ describe('loss of the leader', () => {
     await pause(2_000);
     expect(await cluster.leader()).not.toBe(deposed);
     await expectSoundHistory(workload);
+    expectNoGatewayFailures(workload);
   });
 
   it('handed over: no write fails', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster, ProxiedNode, pause, until, Workload } from '#libs/testing';
 import { expectNoGatewayFailures, expectSoundHistory } from './expectations.js';
+import { gatewayCounter } from './metrics.js';
 
 /** A follower is troubled in every way there is: the trouble is named, and no client of the gateway notices. */
 describe('a node in trouble', () => {
@@ -54,7 +55,49 @@ describe('a node in trouble', () => {
     expect(after.nodes.map(({ status }) => status)).toEqual(after.nodes.map(() => 'healthy'));
     await expectSoundHistory(workload);
     expectNoGatewayFailures(workload);
+    await expectNoEarlyRequests();
   }
+
+  /** While others are well no request goes to a node that has not caught up or not been found equal. */
+  async function expectNoEarlyRequests(): Promise<void> {
+    const byStanding = await gatewayCounter(
+      cluster,
+      `holdfast_gateway_upstream_requests_total`,
+      'status_at_pick',
+    );
+    expect(byStanding.get('syncing') ?? 0).toBe(0);
+    expect(byStanding.get('healthy')).toBeGreaterThan(100);
+  }
+
+  it('slowed to 200 ms a round trip: no failure, and the others are asked instead', async () => {
+    await becomes('healthy', 60_000);
+    const { term } = await cluster.view();
+    const share = async () => {
+      const byNode = await gatewayCounter(cluster, 'holdfast_gateway_upstream_requests_total', 'node');
+      const all = [...byNode.values()].reduce((sum, one) => sum + one, 0);
+      return { all, slow: byNode.get(node.id) ?? 0 };
+    };
+    const { nodes } = await cluster.view();
+    const workload = await Workload.start({
+      name: 'slowed',
+      seed: 22,
+      gateway: cluster.gateway,
+      nodes: nodes.filter(({ id }) => id !== node.id).flatMap(({ address }) => address ?? []),
+      pauseMs: 5,
+    });
+    node.http.delay(100);
+    await pause(1_000);
+    const before = await share();
+    await pause(5_000);
+    const after = await share();
+    expect(await seen()).toBe('healthy');
+    node.heal();
+    expect((await cluster.view()).term).toBe(term);
+    await expectSoundHistory(workload);
+    expectNoGatewayFailures(workload);
+    // One of five equals would get a fifth.
+    expect((after.slow - before.slow) / (after.all - before.all)).toBeLessThan(0.1);
+  });
 
   it('cut off from NATS only: degraded, bus-partitioned', () =>
     trouble(() => node.bus.drop(), 'degraded bus-partitioned', 5_000));
