@@ -52,6 +52,22 @@ export class StateDigest {
     this.fold(bucket, entry, -1);
   }
 
+  /** Computes a bucket anew from what is in it, and the whole from all buckets. */
+  rebuild(bucket: number, entries: readonly DigestedEntry[]): void {
+    this.words.fill(0, bucket * WORDS, (bucket + 1) * WORDS);
+    for (const entry of entries) foldInto(this.words, bucket * WORDS, elementOf(entry), 1);
+    const whole = DIGEST_BUCKETS * WORDS;
+    this.words.fill(0, whole);
+    for (let each = 0; each < DIGEST_BUCKETS; each++) {
+      let carry = 0;
+      for (let i = 0; i < WORDS; i++) {
+        const sum = (this.words[whole + i] as number) + (this.words[each * WORDS + i] as number) + carry;
+        this.words[whole + i] = sum;
+        carry = Math.floor(sum / TWO_TO_32);
+      }
+    }
+  }
+
   /** Of the whole state. */
   get root(): string {
     return this.hexOf(DIGEST_BUCKETS);

@@ -10,6 +10,7 @@ export {
 } from './digest.js';
 export type { DigestPoint, UnknownDigest } from './digest-history.js';
 export type { Entry, Position } from './entry.js';
+export type { FoundEntry, KeyTruth, NotRepaired, RepairedKey } from './repair.js';
 export {
   type ApplyResult,
   type BucketDigests,

@@ -53,6 +53,25 @@ export class KeySpace {
     return replaced;
   }
 
+  /** Whether a change after `version`, which undo records reach back to, touched the key. */
+  changedAfter(namespace: string, key: string, version: number): boolean {
+    const past = this.namespaces.get(namespace)?.slots.get(key)?.past;
+    return past !== undefined && (past.at(past.length - 1)?.replacedAt ?? 0) > version;
+  }
+
+  /** Sets right what stands at a key: no undo record, no change. The bucket's digest is to be computed anew. */
+  repair(namespace: string, key: string, entry: Entry | undefined): void {
+    const space = this.namespace(namespace);
+    const slot = this.slot(space, namespace, key);
+    this.set(space, slot, entry);
+    this.dropEmpty(space, namespace, key, slot);
+  }
+
+  /** From the entries themselves: one that was altered cannot be taken out of a sum that it is not in. */
+  rebuildDigest(bucket: number): void {
+    this.digest.rebuild(bucket, this.entriesOfBucket(bucket));
+  }
+
   /** Change `version` left the window: drops its undo record, and the slot when nothing is left in it. */
   forget(namespace: string, key: string, version: number): void {
     const space = this.namespaces.get(namespace);
@@ -60,11 +79,7 @@ export class KeySpace {
     if (space === undefined || slot === undefined) return;
     if (slot.past?.at(0)?.replacedAt === version) slot.past.shift();
     if (slot.past?.length === 0) slot.past = undefined;
-    if (slot.past !== undefined || slot.current !== undefined) return;
-    space.slots.delete(key);
-    space.order.delete(key);
-    this.leaveBucket(slot);
-    if (space.slots.size === 0) this.namespaces.delete(namespace);
+    this.dropEmpty(space, namespace, key, slot);
   }
 
   /** Entries of a namespace in key order from `from` on, as they stood at `version` (undefined = now). */
@@ -126,6 +141,14 @@ export class KeySpace {
       space.order.add(key);
     }
     return slot;
+  }
+
+  private dropEmpty(space: Namespace, namespace: string, key: string, slot: Slot): void {
+    if (slot.past !== undefined || slot.current !== undefined) return;
+    space.slots.delete(key);
+    space.order.delete(key);
+    this.leaveBucket(slot);
+    if (space.slots.size === 0) this.namespaces.delete(namespace);
   }
 
   /** The last one of the bucket takes its place. */

@@ -1,10 +1,12 @@
-import { type Change, CONTENT_TYPES, LIMITS, type Operation } from '#libs/contracts';
+import { type Change, LIMITS, type Operation } from '#libs/contracts';
 import { compareUtf8, invariant } from '#libs/kernel';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
 import { ChangeWindow, type WindowBounds } from './change-window.js';
 import { DigestHistory, type DigestPoint, type UnknownDigest } from './digest-history.js';
 import type { Entry, Position } from './entry.js';
 import { KeySpace } from './key-space.js';
+import { changeWithOwnMemory, entryWithOwnMemory } from './own-memory.js';
+import { type KeyTruth, type NotRepaired, type RepairedKey, repairKeys } from './repair.js';
 
 /**
  * `gap`: changes between are missing. `diverged`: this history is not the one that the change belongs to.
@@ -175,11 +177,35 @@ export class Replica {
     return { entries: this.space.entriesOfBucket(bucket), digest: this.space.digest.ofBucket(bucket) };
   }
 
+  /**
+   * Sets keys right by what they are at `version` of the history `chain`, and computes the digests of the given buckets
+   * anew. The digests of past versions are forgotten: they were those of a state that was wrong.
+   */
+  repair(
+    version: number,
+    chain: string,
+    truths: readonly KeyTruth[],
+    digests: readonly number[] = [],
+  ): RepairedKey[] | NotRepaired {
+    if (version > this.version) return 'not-reached';
+    const known = this.chainAt(version);
+    if (known === undefined || version < this.windowFloor) return 'forgotten';
+    if (known !== chain) return 'other-chain';
+    const done = repairKeys(this.space, version, truths);
+    for (const bucket of digests) this.space.rebuildDigest(bucket);
+    if (digests.length > 0 || done.some(({ outcome }) => outcome === 'repaired')) this.forgetDigests();
+    return done;
+  }
+
   /** Replaces everything; the window begins anew. */
   load(position: Position, state: StateBuilder): void {
     this.space = state.space;
     this.window = new ChangeWindow(this.bounds, position.version);
     this.position = { ...position };
+    this.forgetDigests();
+  }
+
+  private forgetDigests(): void {
     this.digests = new DigestHistory();
     this.digests.note(this.digest);
   }
@@ -198,19 +224,15 @@ export class Replica {
   }
 
   private advance(arrived: Change): void {
-    const change = withOwnMemory(arrived);
+    const change = changeWithOwnMemory(arrived);
     let replacedBytes = 0;
     for (const operation of change.operations) {
       const { namespace, key } = operation;
-      const replaced = this.space.change(namespace, key, toEntry(operation, change), change.version);
-      replacedBytes += replaced?.value.length ?? 0;
+      const entry = toEntry(operation, change);
+      replacedBytes += this.space.change(namespace, key, entry, change.version)?.value.length ?? 0;
     }
-    this.position = {
-      clusterId: this.clusterId,
-      version: change.version,
-      chain: change.chain,
-      term: change.term,
-    };
+    const { version, chain, term } = change;
+    this.position = { clusterId: this.clusterId, version, chain, term };
     this.digests.note(this.digest);
     for (const left of this.window.push(change, replacedBytes)) {
       for (const { namespace, key } of left.operations) this.space.forget(namespace, key, left.version);
@@ -229,8 +251,7 @@ export class StateBuilder {
   }
 
   add(entry: Entry): void {
-    const value = ownMemory(entry.value);
-    this.space.restore(value === entry.value ? entry : { ...entry, value });
+    this.space.restore(entryWithOwnMemory(entry));
     this.entries++;
   }
 }
@@ -243,30 +264,6 @@ function isConsistent(change: Change): boolean {
 function hasItsChecksum(operation: Operation): boolean {
   return operation.op === 'delete' || checksumOf(operation.value) === operation.checksum;
 }
-
-/**
- * A value that is a slice of something larger (a pooled buffer, a network message) would keep all of it alive, so
- * such a value is copied.
- */
-function ownMemory(value: Buffer): Buffer {
-  if (value.buffer.byteLength === value.length) return value;
-  const copy = Buffer.allocUnsafeSlow(value.length);
-  value.copy(copy);
-  return copy;
-}
-
-function withOwnMemory(change: Change): Change {
-  const operations = change.operations.map((operation): Operation => {
-    if (operation.op === 'delete') return operation;
-    const { op, namespace, key, value, contentType, checksum } = operation;
-    const type = SHARED_TYPES.get(contentType) ?? contentType;
-    return { op, namespace, key, value: ownMemory(value), contentType: type, checksum };
-  });
-  return { ...change, operations };
-}
-
-/** One string for each type, not one for each entry. */
-const SHARED_TYPES: ReadonlyMap<string, string> = new Map(CONTENT_TYPES.map((type) => [type, type]));
 
 function toEntry(operation: Operation, change: Change): Entry | undefined {
   if (operation.op === 'delete') return undefined;

@@ -24,12 +24,15 @@ const ENTRY_BYTES = 1_024;
  * on, in this bucket too, and nothing is found that is not there.
  */
 export class Scrub {
-  private bucket = 0;
   private pinned: PinnedBucket | undefined;
   private next = 0;
   private sum = new DigestSum();
 
-  constructor(private readonly replica: Replica) {}
+  /** Begins with `bucket`. */
+  constructor(
+    private readonly replica: Replica,
+    private bucket = 0,
+  ) {}
 
   /** Goes on to the end of a bucket, or by about so many bytes of values; at least by one entry. */
   step(maxBytes: number): ScrubStep {
