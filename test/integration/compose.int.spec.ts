@@ -67,7 +67,7 @@ describe('docker-compose.yml', () => {
       [
         ...['postgres', 'nats', 'redis', 'database'],
         ...['node-1', 'node-2', 'node-3', 'node-4', 'gateway-1', 'gateway-2'],
-        ...['registry', 'health', 'failover-1', 'failover-2', 'sync'],
+        ...['registry', 'health', 'failover-1', 'failover-2', 'sync', 'consistency'],
       ].sort(),
     );
     const started = ours.map(([name, service]) => {

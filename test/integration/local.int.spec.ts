@@ -7,7 +7,7 @@ import type { HealthReport } from '#libs/contracts';
 import { Cluster, freePort, isAlive, processesOf, ROOT, until } from '#libs/testing';
 
 const CHILDREN = [
-  ...['failover-1', 'failover-2', 'gateway-1', 'gateway-2', 'health', 'nats'],
+  ...['consistency', 'failover-1', 'failover-2', 'gateway-1', 'gateway-2', 'health', 'nats'],
   ...['node-1', 'node-2', 'node-3', 'node-4', 'postgres', 'redis', 'registry', 'sync'],
 ];
 

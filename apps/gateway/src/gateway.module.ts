@@ -2,6 +2,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { Bus } from '#libs/messaging';
 import { ClusterController } from './cluster/cluster.controller.js';
 import { ClusterService } from './cluster/cluster.service.js';
+import { ConsistencyController } from './cluster/consistency.controller.js';
+import { ConsistencyQuestions } from './cluster/consistency-questions.js';
 import { OperatorController } from './cluster/operator.controller.js';
 import { OperatorService } from './cluster/operator.service.js';
 import { NodeDirectory } from './nodes/node-directory.js';
@@ -13,10 +15,11 @@ export class GatewayModule {}
 export function gatewayModule(parts: { bus: Bus; directory: NodeDirectory }): DynamicModule {
   return {
     module: GatewayModule,
-    controllers: [ClusterController, OperatorController],
+    controllers: [ClusterController, OperatorController, ConsistencyController],
     providers: [
       { provide: Bus, useValue: parts.bus },
       { provide: NodeDirectory, useValue: parts.directory },
+      ConsistencyQuestions,
       OperatorService,
       ClusterService,
     ],

@@ -20,6 +20,7 @@ export async function prepareDatabase(
     holdfast_health: passwords.health,
     holdfast_failover: passwords.failover,
     holdfast_sync: passwords.sync,
+    holdfast_consistency: passwords.consistency,
   } satisfies Record<`holdfast_${(typeof DATABASE_ROLES)[number]}`, string>;
   await asSuperuser(server, DATABASE, (client) => client.query(bootstrapSql({ passwords: byRole })));
 }

@@ -17,6 +17,9 @@ if (!primary || !superuserPassword || password === '') {
 const superuser = { superuser: 'postgres', password: superuserPassword, database: 'postgres' };
 await prepareDatabase(
   { ...primary, ...superuser },
-  { node: password, registry: password, health: password, failover: password, sync: password },
+  {
+    ...{ node: password, registry: password, health: password, failover: password },
+    ...{ sync: password, consistency: password },
+  },
 );
 process.stdout.write(`the database at ${primary.host}:${primary.port} is ready for Holdfast\n`);

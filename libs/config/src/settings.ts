@@ -177,6 +177,14 @@ export const SETTINGS = {
     schema: z.coerce.number().int().min(100).max(86_400_000).default(900_000),
     meaning: 'Time in which half of that score is forgotten; a quarantine lasts at most 4 times as long.',
   },
+  consistencyRepair: {
+    schema: z.enum(['0', '1']).default('1'),
+    meaning: '1: what the regular checks find wrong is set right; 0: it is only told.',
+  },
+  maxInconsistencies: {
+    schema: z.coerce.number().int().min(1).max(10_000).default(100),
+    meaning: 'Wrong keys of one node (at most 1 % of all) above which its whole state is loaded anew.',
+  },
   supervisorAddress: {
     schema: z.url({ protocol: /^http$/ }).optional(),
     meaning: 'URL of the supervisor of a local cluster, for the recovery driver `local`.',

@@ -13,6 +13,31 @@ export {
   WireChange,
   WireOperation,
 } from './change.js';
+export {
+  CONFIG_ENTRIES,
+  CONSISTENCY_REASONS,
+  CONSISTENCY_RESULTS,
+  ConsistencyChecked,
+  ConsistencyCheckReply,
+  ConsistencyCheckRequest,
+  ConsistencyReason,
+  ConsistencyRepaired,
+  ConsistencyReport,
+  ConsistencyResult,
+  ConsistencyRound,
+  DIFFERENCE_CLASSES,
+  Difference,
+  DifferenceClass,
+  FoundDifferences,
+  KeyState,
+  NodeConsistency,
+  REPAIR_OUTCOMES,
+  RepairOutcome,
+  RepairReply,
+  RepairRequest,
+  ResyncReply,
+  ResyncRequest,
+} from './consistency.js';
 export { CONTENT_TYPES, type ContentType, parseContentType } from './content-type.js';
 export { ERRORS, type ErrorCode, errorKind, isErrorCode } from './errors.js';
 export { HEADERS } from './headers.js';

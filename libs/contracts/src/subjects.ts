@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { ChainHex, WireChange } from './change.js';
 import {
+  ConsistencyChecked,
+  ConsistencyCheckReply,
+  ConsistencyCheckRequest,
+  ConsistencyRepaired,
+  ConsistencyReport,
+} from './consistency.js';
+import {
   HealthChanged,
   HealthListReply,
   HealthReport,
@@ -226,6 +233,16 @@ export const FACTS = {
   },
   'sync.changes': { schema: SyncChanges, durable: false, meaning: 'Changes were committed.' },
   'sync.head': { schema: SyncHead, durable: false, meaning: 'Where the leader stands; repeated.' },
+  'consistency.checked': {
+    schema: ConsistencyChecked,
+    durable: true,
+    meaning: 'A node began to match, to mismatch, or to be unknown.',
+  },
+  'consistency.repaired': {
+    schema: ConsistencyRepaired,
+    durable: true,
+    meaning: 'What a node or the state in the database held was set right, or could not be.',
+  },
   'sync.lagging': { schema: SyncLagging, durable: false, meaning: 'A node stays behind the head.' },
 } as const;
 
@@ -402,6 +419,16 @@ export const QUESTIONS = {
     request: z.object({}),
     reply: HealthListReply,
     meaning: 'The latest change of every node that is known to the health service.',
+  },
+  'consistency.check': {
+    request: ConsistencyCheckRequest,
+    reply: ConsistencyCheckReply,
+    meaning: 'Compare all nodes now, at one version; with `repair` set right what is wrong.',
+  },
+  'consistency.report': {
+    request: z.object({}),
+    reply: ConsistencyReport,
+    meaning: 'What the last checks found and repaired.',
   },
   'sync.pull': { request: PullRequest, reply: PullReply, meaning: 'Changes after a version, from any node.' },
 } as const;

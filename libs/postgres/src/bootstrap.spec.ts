@@ -7,6 +7,7 @@ const passwords = {
   holdfast_failover: 'f',
   holdfast_health: 'h',
   holdfast_sync: 's',
+  holdfast_consistency: 'c',
 };
 
 describe('bootstrapSql', () => {

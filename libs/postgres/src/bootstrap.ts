@@ -7,6 +7,7 @@ export const SERVICE_ROLES = {
   holdfast_failover: 'failover',
   holdfast_health: 'health',
   holdfast_sync: 'sync',
+  holdfast_consistency: 'consistency',
 } as const;
 
 export type ServiceRole = keyof typeof SERVICE_ROLES;
@@ -46,7 +47,7 @@ revoke all on schema ${schema} from public;
 ${roles.join('\n')}
 -- An election ends the backend of a deposed leader that holds the head row.
 grant pg_signal_backend to holdfast_failover;
-grant usage on schema config to holdfast_registry, holdfast_failover, holdfast_sync;
+grant usage on schema config to holdfast_registry, holdfast_failover, holdfast_sync, holdfast_consistency;
 revoke create on schema public from public;
 reset client_min_messages;
 `;

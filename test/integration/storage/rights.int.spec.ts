@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SERVICE_ROLES, type ServiceRole } from '#libs/postgres';
 import { type LeaderLab, openMigratedLab } from './storage-lab.js';
@@ -11,8 +12,12 @@ afterAll(() => lab.close());
 
 const INSUFFICIENT_PRIVILEGE = '42501';
 
+/** One for each role: the server has room for a few dozen. */
+const clients = new Map<ServiceRole, Client>();
+
 async function allowed(role: ServiceRole, text: string): Promise<boolean> {
-  const client = await lab.client(role);
+  const client = clients.get(role) ?? (await lab.client(role));
+  clients.set(role, client);
   try {
     await client.query(`begin; ${text}; rollback`);
     return true;
@@ -55,9 +60,9 @@ describe('the rights of the services', () => {
     }
   });
 
-  it('only failover may claim, sync and failover read the log, and health nothing of it', async () => {
+  it('only failover may claim, sync, failover and consistency read the log, and health nothing of it', async () => {
     const claim = "select config.claim(0, null, 'node-1', 1, 0)";
-    const readers = ['holdfast_failover', 'holdfast_sync'];
+    const readers = ['holdfast_failover', 'holdfast_sync', 'holdfast_consistency'];
     for (const role of others) {
       expect(await allowed(role, claim)).toBe(role === 'holdfast_failover');
       for (const table of ['changes', 'change_ops', 'entries']) {

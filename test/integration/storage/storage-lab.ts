@@ -15,6 +15,7 @@ const PASSWORDS: Record<ServiceRole, string> = {
   holdfast_failover: 'failover-pass',
   holdfast_health: 'health-pass',
   holdfast_sync: 'sync-pass',
+  holdfast_consistency: 'consistency-pass',
 };
 
 /** A real Postgres with Holdfast's roles and schemas, and the means to look at it from outside. */

@@ -30,6 +30,8 @@ export const CONFIG_STATEMENTS: Readonly<
   'look-up-requests': (tables, [ids]) => rowsOf(lookUp(tables, ids as readonly string[])),
   'changes-after': (tables, [after, limit, maxBytes]) =>
     rowsOf(tables.changesAfter(after as number, limit as number, maxBytes as number).flatMap(logRows)),
+  // The model has one place for the state and the log of a key: they cannot differ.
+  'scrub-slice': () => NO_ROW,
   'entries-page': (tables, values) => entriesPage(tables, values as [string, string, number, number]),
 };
 

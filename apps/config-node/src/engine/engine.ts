@@ -13,6 +13,7 @@ import { Broadcaster } from './broadcaster.js';
 import { BusListener } from './bus-listener.js';
 import { Divergence } from './divergence.js';
 import { EngineMetrics } from './engine.metrics.js';
+import { EntriesScrubber } from './entries-scrubber.js';
 import { FactCursor } from './fact-cursor.js';
 import { HeadWatch } from './head-watch.js';
 import { Integrity } from './integrity.js';
@@ -67,8 +68,10 @@ export class Engine {
   readonly divergence: Divergence;
   readonly integrity: Integrity;
   private readonly snapshotter: Snapshotter;
+  private readonly reload: StateReload;
   private readonly broadcaster: Broadcaster;
   private readonly facts: FactCursor;
+  private readonly entriesScrubber: EntriesScrubber;
   private readonly headWatch: HeadWatch;
   private readonly poll: PollDoor;
   private readonly listener: BusListener;
@@ -121,6 +124,8 @@ export class Engine {
         leader: () => this.leadership.leader,
       },
     );
+    const { entriesScrub } = store;
+    this.entriesScrubber = new EntriesScrubber(entriesScrub, this.publisher, metrics, clock, logger);
     this.divergence = new Divergence(options, host, store, this.snapshotter, alerts, readHead, clock, logger);
     this.replication = new Replication(
       host,
@@ -151,6 +156,7 @@ export class Engine {
     );
     const { publisher, snapshotter } = this;
     const reload = new StateReload(host, store, client, publisher, snapshotter, readHead, clock, logger);
+    this.reload = reload;
     const duties = {
       leaderId: () => this.leadership.leaderId,
       lag: () => this.replication.lag,
@@ -199,6 +205,7 @@ export class Engine {
       replication: this.replication,
       poll: this.poll,
       integrity: this.integrity,
+      repair: { snapshotter: this.snapshotter, reload: this.reload },
       store: this.parts.store,
       logger: this.parts.logger,
     });
@@ -240,6 +247,7 @@ export class Engine {
     await this.membership.stop();
     await this.broadcaster.stop();
     await this.facts.stop();
+    await this.entriesScrubber.stop();
     await this.migrating;
     this.publisher.stop();
     this.eventLoop.stop();
@@ -265,6 +273,8 @@ export class Engine {
     this.listener.unfollow();
     this.broadcaster.begin(term);
     this.facts.begin();
+    const { incarnation } = this.membership;
+    this.entriesScrubber.begin({ term, leaderId: this.host.nodeId, incarnation });
   }
 
   private termEnded(term: number, why: StepDownReason): void {
@@ -272,6 +282,7 @@ export class Engine {
     this.engineMetrics.stepDowns.inc({ why });
     this.broadcaster.end();
     this.facts.end();
+    this.entriesScrubber.end();
     this.listener.follow();
     const at = new Date(clock.wallMs()).toISOString();
     const { nodeId } = this.host;

@@ -24,6 +24,7 @@ import type { Integrity } from './integrity.js';
 import type { Leadership } from './leadership.js';
 import type { PollDoor } from './poll-door.js';
 import type { Publisher } from './publisher.js';
+import { type RepairParts, registerRepair } from './repair-doors.js';
 import type { ReplicaHost } from './replica-host.js';
 import type { Replication } from './replication.js';
 
@@ -34,6 +35,7 @@ export interface DoorParts {
   replication: Replication;
   poll: PollDoor;
   integrity: Integrity;
+  repair: Omit<RepairParts, 'host' | 'logger' | 'scrubber'>;
   store: ConfigStore;
   logger: Logger;
 }
@@ -59,7 +61,9 @@ export async function registerInternalDoors(fastify: FastifyInstance, parts: Doo
     registerLog(doors, parts);
     registerStreams(doors, parts);
     registerQuestions(doors, parts);
-    registerDigest(doors, parts.host, parts.integrity);
+    const { host, integrity, logger } = parts;
+    registerDigest(doors, host, integrity);
+    registerRepair(doors, { ...parts.repair, host, logger, scrubber: integrity.scrubber });
   });
 }
 

@@ -33,6 +33,7 @@ export class Publisher {
   private readonly waiting = new Map<number, Deferred<WriteOutcome>>();
   private readonly drained: Deferred<void>[] = [];
   private tickets = 0;
+  private turn: Promise<unknown> = Promise.resolve();
   private readonly timer: NodeJS.Timeout;
 
   constructor(
@@ -85,6 +86,13 @@ export class Publisher {
     this.drained.push(done);
     this.step({ type: 'pause', untilMs: this.clock.monotonicMs() + pauseMs });
     await done.promise;
+  }
+
+  /** Runs the task while no batch is under way; the next batch waits for it, so it must be short. */
+  betweenBatches<T>(task: () => Promise<T>): Promise<T> {
+    const mine = this.turn.then(task);
+    this.turn = mine.catch(() => undefined); // whoever asked for it is told
+    return mine;
   }
 
   stop(): void {
@@ -147,7 +155,8 @@ export class Publisher {
   private commit({ fence, batch }: Extract<CommitterAction, { type: 'commit' }>): void {
     this.metrics.batchSize.observe(batch.length);
     const stopTimer = this.metrics.commitSeconds.startTimer();
-    this.ask(this.store.commit(fence, batch), (result) => {
+    const committed = this.betweenBatches(() => this.store.commit(fence, batch));
+    this.ask(committed, (result) => {
       stopTimer();
       return result === 'fenced' ? { type: 'fenced' } : { type: 'committed', createdAt: result.createdAt };
     });

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { DIGEST_BUCKETS, Scrub, type ScrubFinding } from '#libs/replica';
@@ -26,7 +27,7 @@ export class Scrubber {
   private running: Promise<void> = Promise.resolve();
 
   constructor(
-    host: ReplicaHost,
+    private readonly host: ReplicaHost,
     private readonly alerts: Alerts,
     private readonly metrics: DigestMetrics,
     private readonly clock: Clock,
@@ -48,6 +49,18 @@ export class Scrubber {
   /** Buckets of which something was found altered, in the round that ended or since. */
   get damagedBuckets(): number[] {
     return [...this.told].sort((a, b) => a - b);
+  }
+
+  /** Looks at a bucket that was set right out of its turn, so that it does not count as damaged for another round. */
+  async lookAgain(bucket: number): Promise<void> {
+    const scrub = new Scrub(this.host.replica, bucket);
+    for (let clean = true; !this.aborted.signal.aborted; await nextTurn()) {
+      const { findings, finished } = scrub.step(STEP_BYTES);
+      clean &&= findings.length === 0;
+      if (finished === undefined) continue;
+      if (clean) this.told.delete(bucket);
+      return;
+    }
   }
 
   private async run(): Promise<void> {

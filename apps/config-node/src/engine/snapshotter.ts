@@ -64,6 +64,12 @@ export class Snapshotter {
     this.savedChain = undefined;
   }
 
+  /** The state was set right without a change: what is on disk is not it any more. */
+  outdated(): void {
+    this.savedChain = undefined;
+    this.rests = 0;
+  }
+
   resume(): void {
     this.withheld = false;
   }

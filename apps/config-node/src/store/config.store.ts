@@ -3,12 +3,14 @@ import { invariant } from '#libs/kernel';
 import { migrate, type PostgresSettings, PrimaryPool, type Queryable } from '#libs/postgres';
 import { COMMIT, CONFIRM_FENCE } from './commit.sql.js';
 import { commitParameters, fenceParameters } from './commit-parameters.js';
+import { EntriesScrub } from './entries-scrub.js';
 import {
   CHANGE_COLUMNS,
   type ChangeRow,
   changeHeader,
   changesOf,
   checksumText,
+  type HistoryRow,
   OPERATION_COLUMNS,
   type OperationRow,
   operationHeader,
@@ -42,11 +44,14 @@ const PAGE_BYTES = 4 * 1024 * 1024;
 export class ConfigStore {
   readonly #pool: PrimaryPool;
   readonly #reads: PrimaryPool;
+  /** The state in the database against the log. */
+  readonly entriesScrub: EntriesScrub;
 
   /** `reads` serves what people ask for (history, log, values): it must not take connections that the leader needs. */
   constructor(pool: PrimaryPool, reads: PrimaryPool = pool) {
     this.#pool = pool;
     this.#reads = reads;
+    this.entriesScrub = new EntriesScrub(pool, reads);
   }
 
   /** A store with pools of its own; `end` closes them. */
@@ -254,18 +259,6 @@ interface RequestRow extends ChangeRow, OperationRow {
 }
 
 type LogRow = ChangeRow & OperationRow & { value: Buffer | null };
-
-interface HistoryRow {
-  version: number;
-  term: number;
-  op: 'put' | 'delete';
-  content_type: string | null;
-  checksum: Buffer | null;
-  size: number;
-  author: string | null;
-  comment: string | null;
-  created_at: Date;
-}
 
 /** $1 after, $2 limit, $3 bytes, $4 namespace. The first change is always there, so that every page makes progress. */
 function logPage({ inNamespace }: { inNamespace: boolean }): string {

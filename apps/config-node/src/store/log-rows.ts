@@ -14,6 +14,19 @@ export interface ChangeRow {
   created_at: Date;
 }
 
+/** One version of one key. */
+export interface HistoryRow {
+  version: number;
+  term: number;
+  op: 'put' | 'delete';
+  content_type: string | null;
+  checksum: Buffer | null;
+  size: number;
+  author: string | null;
+  comment: string | null;
+  created_at: Date;
+}
+
 /** Columns of an operation in `config.change_ops as o`; all null for a change that has none. */
 export interface OperationRow {
   ordinal: number | null;

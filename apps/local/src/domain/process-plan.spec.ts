@@ -8,7 +8,14 @@ const input: PlanInput = {
   gatewayPort: 8080,
   ports: Object.fromEntries(PORT_OWNERS.map((owner, index) => [owner, 20_000 + index])),
   clusterKey: 'cluster-key',
-  databasePasswords: { node: 'pn', registry: 'pr', health: 'ph', failover: 'pf', sync: 'ps' },
+  databasePasswords: {
+    node: 'pn',
+    registry: 'pr',
+    health: 'ph',
+    failover: 'pf',
+    sync: 'ps',
+    consistency: 'pc',
+  },
   nats: { user: 'holdfast', password: 'nats-secret' },
   redis: { password: 'redis-secret' },
   passedOn: { HOLDFAST_LOG_LEVEL: 'debug' },
@@ -20,7 +27,8 @@ describe('planProcesses', () => {
   it('names every process of the system once', () => {
     expect(plan.map((it) => it.name)).toEqual([
       ...['node-1', 'node-2', 'node-3', 'node-4'],
-      ...['registry', 'health', 'failover-1', 'failover-2', 'sync', 'gateway-1', 'gateway-2'],
+      ...['registry', 'health', 'failover-1', 'failover-2', 'sync', 'consistency'],
+      ...['gateway-1', 'gateway-2'],
     ]);
   });
 

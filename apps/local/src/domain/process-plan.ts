@@ -23,7 +23,7 @@ const NODES = [...VOTERS, ...OBSERVERS];
 const GATEWAYS = ['gateway-1', 'gateway-2'] as const;
 
 /** Whoever keeps rows has a database role of its own. */
-export const DATABASE_ROLES = ['node', 'registry', 'health', 'failover', 'sync'] as const;
+export const DATABASE_ROLES = ['node', 'registry', 'health', 'failover', 'sync', 'consistency'] as const;
 export type DatabaseRole = (typeof DATABASE_ROLES)[number];
 
 const CONTROL: readonly { name: string; app: DatabaseRole }[] = [
@@ -32,10 +32,15 @@ const CONTROL: readonly { name: string; app: DatabaseRole }[] = [
   { name: 'failover-1', app: 'failover' },
   { name: 'failover-2', app: 'failover' },
   { name: 'sync', app: 'sync' },
+  { name: 'consistency', app: 'consistency' },
 ];
 
 /** Folders below apps/ that the plan starts programs of. */
-export const PLANNED_APPS = ['config-node', 'registry', 'health', 'failover', 'sync', 'gateway'] as const;
+export const PLANNED_APPS: readonly string[] = [
+  'config-node',
+  ...new Set(CONTROL.map(({ app }) => app)),
+  'gateway',
+];
 
 /** The process that starts all the others: it can be asked to restart one. */
 export const SUPERVISOR = 'supervisor';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { WireOperation } from '../change.js';
+import { ConsistencyCheckReply, ConsistencyReport } from '../consistency.js';
 import { CONTENT_TYPES } from '../content-type.js';
 import { HealthReport } from '../health.js';
 import { NODE_ROLES, NODE_STATUSES, NodeId, STATUS_REASONS } from '../node.js';
@@ -151,6 +152,8 @@ export const HandoverAnswer = HandoverReply;
 export const HoldAnswer = HoldReply;
 export const RestartAnswer = RestartReply;
 export const RecoveriesAnswer = RecoveriesReply;
+export const ConsistencyAnswer = ConsistencyReport;
+export const ConsistencyCheckAnswer = ConsistencyCheckReply;
 
 export const ProblemAnswer = z.object({
   type: z.string(),

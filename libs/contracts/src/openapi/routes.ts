@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { ConsistencyCheckRequest } from '../consistency.js';
 import type { ErrorCode } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { ChangeSetRequest, RollbackRequest } from '../public-api.js';
@@ -10,6 +11,8 @@ import {
   ChangeSetAnswer,
   ChangesAnswer,
   ClusterAnswer,
+  ConsistencyAnswer,
+  ConsistencyCheckAnswer,
   DeleteAnswer,
   ElectionsAnswer,
   HandoverAnswer,
@@ -392,6 +395,37 @@ export const ROUTES: readonly Route[] = [
     query: QUERIES.recoveries,
     answers: { 200: { means: 'Newest first.', content: json(RecoveriesAnswer) } },
     errors: ['no-available-node', 'storage-unavailable'],
+  },
+  {
+    id: 'getConsistency',
+    tag: 'Cluster',
+    method: 'get',
+    path: '/v1/consistency',
+    summary: 'Whether all nodes hold the same: the last checks, open differences, repairs',
+    servedBy: GATEWAY,
+    query: QUERIES.none,
+    answers: { 200: { means: 'What the last checks found.', content: json(ConsistencyAnswer) } },
+    errors: ['no-available-node', 'storage-unavailable'],
+  },
+  {
+    id: 'postConsistencyCheck',
+    tag: 'Cluster',
+    method: 'post',
+    path: '/v1/consistency/check',
+    summary: 'Compare all nodes now, at one version',
+    description: 'Nothing is changed unless `repair` says so.',
+    servedBy: GATEWAY,
+    query: QUERIES.none,
+    body: ConsistencyCheckRequest,
+    answers: { 200: { means: 'What was found, and done.', content: json(ConsistencyCheckAnswer) } },
+    errors: [
+      'invalid-field',
+      'unsupported-content-type',
+      'cluster-busy',
+      'storage-unavailable',
+      'no-available-node',
+      'outcome-unknown',
+    ],
   },
   {
     id: 'getEvents',

@@ -1,0 +1,87 @@
+import { loadSettings, type SettingsInput } from '#libs/config';
+import { DIGEST_FORMAT } from '#libs/replica';
+import type { RepairLimits } from './domain/repair-plan.js';
+import type { RoundSettings } from './domain/round.js';
+
+const NAMES = [
+  'instanceId',
+  'port',
+  'bind',
+  'postgresHosts',
+  'postgresDatabase',
+  'postgresUser',
+  'postgresPassword',
+  'natsServers',
+  'natsUser',
+  'natsPassword',
+  'clusterKey',
+  'nodes',
+  'consistencyRepair',
+  'maxInconsistencies',
+  'logLevel',
+  'publicHosts',
+  'corsOrigins',
+] as const;
+
+export interface ConsistencySettings {
+  instanceId: string;
+  clusterKey: string;
+  round: RoundSettings;
+  limits: RepairLimits;
+  /** Whether the regular rounds set right what they find. */
+  repairs: boolean;
+  roundEveryMs: number;
+  /** How long a node may take to reach the pinned version, and to answer beyond that. */
+  waitMs: number;
+  answerMs: number;
+  keysMs: number;
+  repairMs: number;
+  resyncMs: number;
+  repairsPerSecond: number;
+  repairsPerRound: number;
+  unknownAlertMs: number;
+  /** An instance whose row is older than this does not count. */
+  instanceLifeMs: number;
+  registryEveryMs: number;
+  findingsEveryMs: number;
+  outboxEveryMs: number;
+  pruneEveryMs: number;
+}
+
+/** Without an input: of this process. */
+export function loadConsistencySettings(input?: SettingsInput) {
+  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_consistency' }, input);
+}
+
+export function consistencySettings(
+  loaded: ReturnType<typeof loadConsistencySettings>,
+  instanceId: string,
+): ConsistencySettings {
+  const roundEveryMs = 5_000;
+  return {
+    instanceId,
+    clusterKey: loaded.clusterKey,
+    round: { format: DIGEST_FORMAT, maxBuckets: loaded.maxInconsistencies + 1 },
+    limits: {
+      maxInconsistencies: loaded.maxInconsistencies,
+      maxShare: 0.01,
+      minInconsistencies: Math.min(10, loaded.maxInconsistencies),
+      resyncRestMs: 300_000,
+    },
+    repairs: loaded.consistencyRepair === '1',
+    roundEveryMs,
+    waitMs: 500,
+    answerMs: 1_000,
+    keysMs: 3_000,
+    repairMs: 5_000,
+    resyncMs: 60_000,
+    repairsPerSecond: 20,
+    repairsPerRound: 100,
+    unknownAlertMs: 300_000,
+    instanceLifeMs: 3 * roundEveryMs,
+    registryEveryMs: 5_000,
+    findingsEveryMs: 2_000,
+    outboxEveryMs: 2_000,
+    pruneEveryMs: 600_000,
+  };
+}

@@ -1,0 +1,38 @@
+import { Injectable } from '@nestjs/common';
+import { CONSISTENCY_RESULTS, type ConsistencyResult } from '#libs/contracts';
+import { Metrics } from '#libs/observability';
+
+@Injectable()
+export class ConsistencyMetrics {
+  readonly rounds;
+  readonly roundSeconds;
+  readonly differences;
+  readonly repairs;
+  readonly troubles;
+
+  constructor(private readonly metrics: Metrics) {
+    this.rounds = metrics.counter('consistency_rounds_total', 'Rounds of checks, by outcome', ['outcome']);
+    this.roundSeconds = metrics.histogram('consistency_round_seconds', 'Time that a round took', []);
+    this.differences = metrics.counter('consistency_differences_total', 'Differences found', ['class']);
+    this.repairs = metrics.counter('consistency_repairs_total', 'What became of repairs', [
+      'place',
+      'outcome',
+    ]);
+    this.troubles = metrics.counter('consistency_troubles_total', 'What it went on without', ['what']);
+  }
+
+  watch(read: () => { counts: Record<ConsistencyResult, number>; bytes: number }): void {
+    this.metrics.gauge(
+      'consistency_nodes',
+      'Nodes of this instance, by what the last round found',
+      ['result'],
+      (gauge) => {
+        const { counts } = read();
+        for (const result of CONSISTENCY_RESULTS) gauge.set({ result }, counts[result]);
+      },
+    );
+    this.metrics.gauge('consistency_received_bytes', 'Bytes of the answers of nodes', [], (gauge) => {
+      gauge.set(read().bytes);
+    });
+  }
+}

@@ -1,0 +1,60 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Clock } from '#libs/kernel';
+import type { Bus, BusLogger } from '#libs/messaging';
+import { FactJournal, FactOutbox, FactStream } from '#libs/messaging';
+import type { Metrics } from '#libs/observability';
+import type { PrimaryPool } from '#libs/postgres';
+import { Checks } from './checks.js';
+import type { ConsistencySettings } from './consistency.config.js';
+import { ConsistencyController } from './consistency.controller.js';
+import { ConsistencyMetrics } from './consistency.metrics.js';
+import { ConsistencyService } from './consistency.service.js';
+import { ConsistencyStore } from './consistency.store.js';
+import { Members } from './domain/members.js';
+import { NodeCalls } from './node-calls.js';
+import { Repairer } from './repairer.js';
+import { RoundRunner } from './round-runner.js';
+import { TruthStore } from './truth.store.js';
+
+export interface ConsistencyParts {
+  bus: Bus;
+  pool: PrimaryPool;
+  metrics: Metrics;
+  logger: BusLogger;
+  clock: Clock;
+  settings: ConsistencySettings;
+}
+
+@Module({})
+export class ConsistencyModule {}
+
+/** Wiring only, in the order in which the parts need each other. */
+export function consistencyModule(parts: ConsistencyParts): DynamicModule {
+  const { bus, pool, logger, clock, settings } = parts;
+  const store = new ConsistencyStore(pool);
+  const truth = new TruthStore(pool);
+  const metrics = new ConsistencyMetrics(parts.metrics);
+  const outbox = new FactOutbox(new FactStream(bus, logger), store, logger, {
+    everyMs: settings.outboxEveryMs,
+  });
+  const journal = new FactJournal(store, outbox, logger);
+  const members = new Members();
+  const calls = new NodeCalls(settings.clusterKey);
+  const runner = new RoundRunner(truth, calls, settings);
+  const repairer = new Repairer(store, truth, calls, settings, clock, logger);
+  const checks = new Checks(
+    ...([members, store, truth, runner, repairer, journal, metrics, settings, clock, logger] as const),
+  );
+  const service = new ConsistencyService(
+    ...([bus, members, store, truth, checks, journal, calls, metrics, settings, clock, logger] as const),
+  );
+  return {
+    module: ConsistencyModule,
+    controllers: [ConsistencyController],
+    providers: [
+      { provide: FactOutbox, useValue: outbox },
+      { provide: NodeCalls, useValue: calls },
+      { provide: ConsistencyService, useValue: service },
+    ],
+  };
+}

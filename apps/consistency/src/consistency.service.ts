@@ -1,0 +1,175 @@
+import { Injectable } from '@nestjs/common';
+import {
+  CONFIG_ENTRIES,
+  type ConsistencyCheckReply,
+  type ConsistencyRepaired,
+  type ConsistencyReport,
+  type FactPayload,
+  type NodeHeartbeat,
+  type NodeInfo,
+  Problem,
+} from '#libs/contracts';
+import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { Bus, type BusLogger, FactJournal } from '#libs/messaging';
+import { StorageUnavailable } from '#libs/postgres';
+import { Checks } from './checks.js';
+import type { ConsistencySettings } from './consistency.config.js';
+import { ConsistencyMetrics } from './consistency.metrics.js';
+import { ConsistencyStore, type Happened } from './consistency.store.js';
+import type { Members } from './domain/members.js';
+import { entriesNews } from './domain/news.js';
+import type { NodeCalls } from './node-calls.js';
+import { type EntryFinding, TruthStore } from './truth.store.js';
+
+const FINDINGS_AT_ONCE = 100;
+/** Checks that wait for their turn: each may take seconds. */
+const MAX_ASKED = 3;
+
+/** The shell: knows the nodes, and has them checked on time and when somebody asks. */
+@Injectable()
+export class ConsistencyService {
+  private readonly loops: Repeating[] = [];
+  private rounds: Repeating | undefined;
+  private migrated = false;
+  private lastFindingId: number | undefined;
+  private asked = 0;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly members: Members,
+    private readonly store: ConsistencyStore,
+    private readonly truth: TruthStore,
+    private readonly checks: Checks,
+    private readonly journal: FactJournal<Happened>,
+    calls: NodeCalls,
+    private readonly metrics: ConsistencyMetrics,
+    private readonly settings: ConsistencySettings,
+    private readonly clock: Clock,
+    private readonly logger: BusLogger,
+  ) {
+    metrics.watch(() => ({ counts: checks.counts, bytes: calls.receivedBytes }));
+  }
+
+  start(seeds: readonly { id: string; address: string }[]): void {
+    for (const { id, address } of seeds) this.members.learn({ nodeId: id, incarnation: 0, address });
+    const every = (what: string, everyMs: number, task: () => Promise<void>, firstAfterMs = 0) => {
+      const loop = repeat(task, { everyMs, firstAfterMs, onError: (error) => this.complain(what, error) });
+      this.loops.push(loop);
+      return loop;
+    };
+    const { settings } = this;
+    every('reading members from the registry', settings.registryEveryMs, () => this.askRegistry());
+    this.rounds = every('a round', settings.roundEveryMs, () => this.round());
+    every('what the leader found in the database', settings.findingsEveryMs, () => this.takeFindings());
+    every('pruning', settings.pruneEveryMs, () => this.store.prune(), settings.pruneEveryMs);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.loops.map((loop) => loop.stop()));
+    await this.journal.stop();
+    await this.store
+      .resign(this.settings.instanceId)
+      .catch((error: unknown) => this.complain('taking leave', error));
+  }
+
+  get nodes(): number {
+    return this.members.ids().length;
+  }
+
+  heartbeat(beat: NodeHeartbeat): void {
+    if (beat.kind === 'config-node') this.members.learn(beat);
+  }
+
+  registered(node: NodeInfo): void {
+    const { id: nodeId, incarnation, address } = node;
+    if (node.kind === 'config-node') this.members.learn({ nodeId, incarnation, address });
+  }
+
+  async deregistered({ nodeId, incarnation }: FactPayload<'node.deregistered'>): Promise<void> {
+    if (this.members.forget(nodeId, incarnation)) await this.checks.forget(nodeId);
+  }
+
+  async check(repair: boolean): Promise<ConsistencyCheckReply> {
+    if (this.asked >= MAX_ASKED) throw new Problem('cluster-busy', 'other checks are under way');
+    this.asked++;
+    try {
+      await this.prepare();
+      const reply = await this.checks.asked(repair);
+      if (reply.repairs.length > 0) this.rounds?.poke();
+      return reply;
+    } catch (error) {
+      throw stored(error);
+    } finally {
+      this.asked--;
+    }
+  }
+
+  async report(): Promise<ConsistencyReport> {
+    try {
+      await this.prepare();
+      return await this.store.report();
+    } catch (error) {
+      throw stored(error);
+    }
+  }
+
+  private async round(): Promise<void> {
+    await this.prepare();
+    // What was set right is compared again at a new version, at once.
+    if (await this.checks.regular()) await this.checks.regular();
+  }
+
+  private async prepare(): Promise<void> {
+    if (this.migrated) return;
+    await this.store.migrate();
+    await this.checks.recall();
+    this.migrated = true;
+  }
+
+  private async takeFindings(): Promise<void> {
+    if (!this.migrated) return;
+    this.lastFindingId ??= await this.store.lastFindingId();
+    for (const finding of await this.truth.entryFindings(this.lastFindingId, FINDINGS_AT_ONCE)) {
+      const wallMs = this.clock.wallMs();
+      const teller = { observer: finding.leaderId, wallMs, at: new Date(wallMs).toISOString() };
+      const repaired = repairedOf(finding);
+      const facts = entriesNews(repaired, finding.id, teller);
+      this.metrics.repairs.inc({ place: CONFIG_ENTRIES, outcome: repaired.outcome });
+      // Several instances write the same rows: the first one counts.
+      this.journal.add({ repairs: [{ id: facts[0]?.id ?? '', findingId: finding.id, repaired }], facts });
+      this.lastFindingId = finding.id;
+    }
+  }
+
+  private async askRegistry(): Promise<void> {
+    if (!this.bus.connected) return;
+    const { nodes } = await this.bus.request('registry.list', { kind: 'config-node' }, { timeoutMs: 1_000 });
+    for (const node of nodes) this.registered(node);
+  }
+
+  private complain(what: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.metrics.troubles.inc({ what });
+    this.logger.debug({ reason, what }, 'goes on without');
+  }
+}
+
+function repairedOf(finding: EntryFinding): ConsistencyRepaired {
+  const { namespace, key, class: kind, expected, found, repaired, why, version, leaderId, at } = finding;
+  return {
+    place: CONFIG_ENTRIES,
+    difference: { namespace, key, class: kind, expected, found },
+    outcome: repaired ? 'repaired' : 'failed',
+    ...{ why, version, observer: leaderId, at: at.toISOString() },
+  };
+}
+
+function stored(error: unknown): unknown {
+  if (!(error instanceof StorageUnavailable)) return error;
+  return new Problem(
+    'storage-unavailable',
+    'what nodes are compared with is in the database',
+    {},
+    { cause: error },
+  );
+}

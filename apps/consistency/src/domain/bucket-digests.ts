@@ -1,0 +1,33 @@
+import { bucketOf, CUT_BYTES, DIGEST_BUCKETS, StateDigest } from '#libs/replica';
+import type { KeyName } from './pin.js';
+import type { Truth } from './truth.js';
+
+/** The cut digest of one bucket, in hex. */
+export function cutOf(buckets: Buffer, bucket: number): string {
+  return buckets.toString('hex', bucket * CUT_BYTES, (bucket + 1) * CUT_BYTES);
+}
+
+/** Buckets of which not all have the same digest. */
+export function differingBuckets(answers: readonly Buffer[]): number[] {
+  const [first, ...others] = answers;
+  if (first === undefined) return [];
+  const differing: number[] = [];
+  for (let bucket = 0; bucket < DIGEST_BUCKETS; bucket++) {
+    const from = bucket * CUT_BYTES;
+    const to = from + CUT_BYTES;
+    if (others.some((other) => first.compare(other, from, to, from, to) !== 0)) differing.push(bucket);
+  }
+  return differing;
+}
+
+/** What a bucket's digest should be; undefined while the truth of a key is not known. */
+export function trueCut(truths: Iterable<KeyName & { truth: Truth }>): string | undefined {
+  const digest = new StateDigest();
+  let bucket = 0;
+  for (const { namespace, key, truth } of truths) {
+    if (truth.state === 'unknown') return undefined;
+    bucket = bucketOf(namespace, key);
+    if (truth.state === 'present') digest.add(bucket, { namespace, key, ...truth.expected });
+  }
+  return digest.ofBucket(bucket).slice(0, CUT_BYTES * 2);
+}

@@ -1,0 +1,245 @@
+import type { ConsistencyReason, ConsistencyResult, Difference } from '#libs/contracts';
+import { invariant } from '#libs/kernel';
+import { cutOf, differingBuckets, trueCut } from './bucket-digests.js';
+import { classify, type ListedKey } from './classification.js';
+import { type KeyName, nameOf, type Pin } from './pin.js';
+import { compareRoots, type RootAnswer, type RootComparison } from './root-comparison.js';
+import type { Truth } from './truth.js';
+
+/*
+ * One round, at one pinned version. Mostly it ends with the roots: one small question per node.
+ *
+ *   roots -> over                          all that can be compared hold the same, and found nothing altered
+ *         -> buckets -> keys <-> truth -> over      digests differ: one node of each group is asked where
+ *         ->            keys <-> truth -> over      a node found something altered in its own memory
+ *
+ * Bucket after bucket, the keys that anybody lists are compared with the truth of that version; so what is held in
+ * memory at a time is one bucket. What could not be had leaves a node undecided, which is never agreement.
+ */
+export type Step =
+  | { ask: 'roots'; of: readonly string[] }
+  | { ask: 'buckets'; of: readonly string[] }
+  | { ask: 'keys'; of: readonly string[]; bucket: number }
+  | { ask: 'truth'; of: readonly KeyName[]; bucket: number }
+  | { ask: 'nothing' };
+
+/** Undefined = not to be had. */
+export type Answers<T> = ReadonlyMap<string, T | undefined>;
+export type Truths = ReadonlyMap<string, KeyName & { truth: Truth }>;
+
+export interface NodeOutcome {
+  nodeId: string;
+  result: ConsistencyResult;
+  reason: ConsistencyReason | null;
+  differences: Difference[];
+  /** Buckets that differ, or are damaged, and were not looked at: each has at least one difference. */
+  more: number;
+  /** Keys listed in the buckets looked at, for a guess of how many there are in all. */
+  keys: { listed: number; buckets: number };
+}
+
+export interface RoundSettings {
+  /** Of the digests that this service knows. */
+  format: number;
+  maxBuckets: number;
+}
+
+/** So many different digests of one state are looked into; nodes of others wait for the next round. */
+const MAX_GROUPS = 8;
+
+class Findings {
+  readonly differences: Difference[] = [];
+  undecided = false;
+  more = 0;
+  readonly keys = { listed: 0, buckets: 0 };
+}
+
+export class Round {
+  private current: Step;
+  private roots: RootComparison | undefined;
+  /** Bucket digests, by the node that stands for its group. */
+  private cuts = new Map<string, Buffer>();
+  private waiting: number[] = [];
+  private differing = new Set<number>();
+  private listed: Answers<ListedKey[]> = new Map();
+  /** Of all nodes of a group, by the one that stands for it. */
+  private readonly shared = new Map<string, Findings>();
+  /** Of single nodes, which found something altered at rest. */
+  private readonly own = new Map<string, Findings>();
+
+  constructor(
+    readonly pin: Pin,
+    nodeIds: readonly string[],
+    private readonly settings: RoundSettings,
+  ) {
+    this.current = { ask: 'roots', of: nodeIds };
+  }
+
+  get step(): Step {
+    return this.current;
+  }
+
+  takeRoots(answers: ReadonlyMap<string, RootAnswer>): void {
+    invariant(this.current.ask === 'roots', 'roots were asked for');
+    const roots = compareRoots(this.pin, this.settings.format, answers);
+    this.roots = roots;
+    // What is altered at rest in one node is not the group's.
+    for (const { nodeIds } of roots.groups)
+      nodeIds.sort((a, b) => Number(roots.damaged.has(a)) - Number(roots.damaged.has(b)));
+    const asked = roots.groups.slice(0, MAX_GROUPS).flatMap(({ nodeIds }) => nodeIds[0] ?? []);
+    if (asked.length > 1) this.current = { ask: 'buckets', of: asked };
+    else this.lookInto([]);
+  }
+
+  takeBuckets(answers: Answers<Buffer>): void {
+    invariant(this.current.ask === 'buckets', 'buckets were asked for');
+    for (const [nodeId, buckets] of answers) if (buckets) this.cuts.set(nodeId, buckets);
+    // One alone differs from nothing that is known.
+    if (this.cuts.size < 2) this.cuts.clear();
+    const missing = this.current.of.filter((nodeId) => !this.cuts.has(nodeId));
+    for (const nodeId of missing) findingsIn(this.shared, nodeId).undecided = true;
+    this.lookInto(differingBuckets([...this.cuts.values()]));
+  }
+
+  takeKeys(answers: Answers<ListedKey[]>): void {
+    const { current } = this;
+    invariant(current.ask === 'keys', 'keys were asked for');
+    this.listed = answers;
+    const keys = new Map<string, KeyName>();
+    for (const list of answers.values()) {
+      for (const { namespace, key } of list ?? []) keys.set(nameOf({ namespace, key }), { namespace, key });
+    }
+    this.current = { ask: 'truth', of: [...keys.values()], bucket: current.bucket };
+  }
+
+  takeTruth(truths: Truths | undefined): void {
+    invariant(this.current.ask === 'truth', 'the truth was asked for');
+    const { bucket } = this.current;
+    for (const [nodeId, list] of this.listed) {
+      const findings = this.findingsOf(nodeId, bucket);
+      if (list === undefined || truths === undefined) findings.undecided = true;
+      else this.compare(nodeId, findings, bucket, list, truths);
+    }
+    this.listed = new Map();
+    this.next();
+  }
+
+  outcomes(): NodeOutcome[] {
+    invariant(this.current.ask === 'nothing' && this.roots, 'the round is over');
+    const { unknown, groups } = this.roots;
+    const outcomes = [...unknown].map(([nodeId, reason]) => outcome(nodeId, 'unknown', reason));
+    const soundGroups = groups.filter(({ nodeIds }) => this.isSound(nodeIds[0]));
+    const alone = groups.length === 1 && groups[0]?.nodeIds.length === 1;
+    for (const { nodeIds } of groups) {
+      // Of two that differ one at least is wrong, even when that could not be shown.
+      const isUnclear = groups.length > 1 && soundGroups.length > 1 && this.isSound(nodeIds[0]);
+      const reason = isUnclear ? 'undecided' : alone ? 'alone' : null;
+      const shared = this.shared.get(nodeIds[0] ?? '');
+      for (const nodeId of nodeIds) outcomes.push(this.outcomeOf(nodeId, shared, reason));
+    }
+    return outcomes.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+  }
+
+  private isSound(representative: string | undefined): boolean {
+    const shared = this.shared.get(representative ?? '');
+    return shared === undefined || (shared.differences.length === 0 && !shared.undecided);
+  }
+
+  private outcomeOf(
+    nodeId: string,
+    shared: Findings | undefined,
+    unless: ConsistencyReason | null,
+  ): NodeOutcome {
+    const own = this.own.get(nodeId);
+    const all = [shared, own].filter((each) => each !== undefined);
+    const differences = distinct(all.flatMap((each) => each.differences));
+    const more = all.reduce((sum, each) => sum + each.more, 0);
+    const keys = shared?.keys ?? own?.keys ?? { listed: 0, buckets: 0 };
+    const found = { nodeId, differences, more, keys };
+    if (differences.length > 0) {
+      const reason = (shared?.differences.length ?? 0) > 0 ? 'root' : 'at-rest';
+      return { ...found, result: 'mismatch', reason };
+    }
+    if (all.some((each) => each.undecided)) return { ...found, result: 'unknown', reason: 'undecided' };
+    return { ...found, result: unless === null ? 'match' : 'unknown', reason: unless };
+  }
+
+  /** `differing`, and what nodes found damaged by themselves: as many as a round may look into. */
+  private lookInto(differing: readonly number[]): void {
+    const damaged = [...(this.roots?.damaged.values() ?? [])].flat();
+    const suspects = [...new Set([...differing, ...damaged])];
+    const { maxBuckets } = this.settings;
+    this.differing = new Set(differing);
+    this.waiting = suspects.slice(0, maxBuckets);
+    const left = suspects.slice(maxBuckets);
+    const leftOf = (buckets: readonly number[]) => buckets.filter((bucket) => left.includes(bucket)).length;
+    for (const nodeId of this.cuts.keys()) findingsIn(this.shared, nodeId).more = leftOf(differing);
+    for (const [nodeId, buckets] of this.roots?.damaged ?? [])
+      findingsIn(this.own, nodeId).more = leftOf(buckets);
+    this.next();
+  }
+
+  private next(): void {
+    const bucket = this.waiting.shift();
+    this.current =
+      bucket === undefined ? { ask: 'nothing' } : { ask: 'keys', of: this.askedFor(bucket), bucket };
+  }
+
+  /** Those that differ, those that are damaged, and one that is not, which may know of keys that those have lost. */
+  private askedFor(bucket: number): string[] {
+    const { groups = [], damaged = new Map<string, readonly number[]>() } = this.roots ?? {};
+    const isDamaged = (nodeId: string) => damaged.get(nodeId)?.includes(bucket) ?? false;
+    const all = groups.flatMap(({ nodeIds }) => nodeIds);
+    const asked = new Set(all.filter(isDamaged));
+    if (this.differing.has(bucket)) for (const nodeId of this.cuts.keys()) asked.add(nodeId);
+    const sound = all.find((nodeId) => !isDamaged(nodeId));
+    if (sound !== undefined && [...asked].every(isDamaged)) asked.add(sound);
+    return [...asked];
+  }
+
+  private compare(
+    nodeId: string,
+    findings: Findings,
+    bucket: number,
+    list: readonly ListedKey[],
+    truths: Truths,
+  ): void {
+    const { differences, undecided } = classify(list, truths);
+    findings.keys.listed += list.length;
+    findings.keys.buckets += 1;
+    findings.differences.push(...differences);
+    if (undecided > 0) findings.undecided = true;
+    else if (differences.length === 0 && this.hasWrongDigest(nodeId, bucket, truths))
+      findings.differences.push({
+        ...{ namespace: '', key: String(bucket), class: 'digest', expected: null, found: null },
+      });
+  }
+
+  /** All keys are right, and yet the digest is another one, or was found not to be that of the keys. */
+  private hasWrongDigest(nodeId: string, bucket: number, truths: Truths): boolean {
+    if (this.roots?.damaged.get(nodeId)?.includes(bucket)) return true;
+    const cuts = this.cuts.get(nodeId);
+    const right = trueCut(truths.values());
+    return cuts !== undefined && right !== undefined && cutOf(cuts, bucket) !== right;
+  }
+
+  private findingsOf(nodeId: string, bucket: number): Findings {
+    const isShared = this.differing.has(bucket) && this.cuts.has(nodeId);
+    return findingsIn(isShared ? this.shared : this.own, nodeId);
+  }
+}
+
+function findingsIn(map: Map<string, Findings>, nodeId: string): Findings {
+  const findings = map.get(nodeId) ?? new Findings();
+  map.set(nodeId, findings);
+  return findings;
+}
+
+function outcome(nodeId: string, result: ConsistencyResult, reason: ConsistencyReason): NodeOutcome {
+  return { nodeId, result, reason, differences: [], more: 0, keys: { listed: 0, buckets: 0 } };
+}
+
+/** A node that stands for its group and is damaged as well was asked once, but is found by both ways. */
+function distinct(differences: readonly Difference[]): Difference[] {
+  return [...new Map(differences.map((each) => [`${each.class}\0${nameOf(each)}`, each])).values()];
+}

@@ -1,0 +1,28 @@
+import type { KeyState } from '#libs/contracts';
+import type { KeyName } from './pin.js';
+
+/** What a key is at the pinned version. `unknown`: nobody can say any more. */
+export type Truth = { state: 'present'; expected: KeyState } | { state: 'absent' } | { state: 'unknown' };
+
+/** What the database has of a key. */
+export interface KeyRows extends KeyName {
+  /** The last operation at or below the pinned version; a delete has no state. */
+  logged: { version: number; state: KeyState | null } | null;
+  /** The row of `config.entries`, which may be of a later version. */
+  entry: KeyState | null;
+}
+
+/**
+ * The log decides. Where it has nothing of a key up to the version, the key did not exist then, if the log is whole. If
+ * it is compacted, the entries row tells, when it is not younger than the version; without one nobody can say.
+ */
+export function truthOf(rows: KeyRows, version: number, logIsWhole: boolean): Truth {
+  const { logged, entry } = rows;
+  if (logged !== null) {
+    return logged.state === null ? { state: 'absent' } : { state: 'present', expected: logged.state };
+  }
+  if (logIsWhole) return { state: 'absent' };
+  return entry !== null && entry.version <= version
+    ? { state: 'present', expected: entry }
+    : { state: 'unknown' };
+}

@@ -1,0 +1,127 @@
+import { Agent, request } from 'undici';
+import type { ZodType } from 'zod';
+import {
+  type ConsistencyReason,
+  DIGEST_BUCKETS_BYTES,
+  DigestKeysReply,
+  DigestReply,
+  HEADERS,
+  Problem,
+  RepairReply,
+  type RepairRequest,
+  ResyncReply,
+} from '#libs/contracts';
+import type { ListedKey } from './domain/classification.js';
+import type { Pin } from './domain/pin.js';
+import type { RootAnswer } from './domain/root-comparison.js';
+
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+interface Asked {
+  timeoutMs: number;
+  body?: string;
+}
+
+/** What the consistency service asks of nodes over HTTP. Digests: never rejects; an answer that is none is a reason. */
+export class NodeCalls {
+  private readonly agent = new Agent({
+    connections: 4,
+    pipelining: 1,
+    connect: { timeout: 1_000 },
+    maxResponseSize: MAX_ANSWER_BYTES,
+  });
+  /** Of answers, for the bench and the metrics. */
+  receivedBytes = 0;
+
+  constructor(private readonly clusterKey: string) {}
+
+  async root(address: string, pin: Pin, waitMs: number, timeoutMs: number): Promise<RootAnswer> {
+    const url = `${address}/internal/digest?version=${pin.version}&waitMs=${waitMs}`;
+    try {
+      const reply = await this.json(url, DigestReply, { timeoutMs: timeoutMs + waitMs });
+      const { format, version, chain, hash, damagedBuckets } = reply;
+      return { known: true, format, version, chain, hash, damagedBuckets };
+    } catch (error) {
+      return { known: false, reason: reasonOf(error) };
+    }
+  }
+
+  /** Undefined: not to be had, or not of that version and history. */
+  async buckets(address: string, pin: Pin, timeoutMs: number): Promise<Buffer | undefined> {
+    try {
+      const { body, headers } = await this.call(`${address}/internal/digest/buckets?version=${pin.version}`, {
+        timeoutMs,
+      });
+      const isOfPin =
+        headers[HEADERS.version] === String(pin.version) && headers[HEADERS.chain] === pin.chain;
+      return isOfPin && body.length === DIGEST_BUCKETS_BYTES ? body : undefined;
+    } catch {
+      return undefined; // the round says `undecided`, and the next one asks again
+    }
+  }
+
+  async keys(address: string, pin: Pin, bucket: number, timeoutMs: number): Promise<ListedKey[] | undefined> {
+    const url = `${address}/internal/digest/keys?bucket=${bucket}&version=${pin.version}`;
+    try {
+      const { entries, truncated } = await this.json(url, DigestKeysReply, { timeoutMs });
+      return truncated ? undefined : entries;
+    } catch {
+      return undefined; // the round says `undecided`, and the next one asks again
+    }
+  }
+
+  repair(address: string, repair: RepairRequest, timeoutMs: number): Promise<RepairReply> {
+    return this.json(`${address}/internal/repair`, RepairReply, { timeoutMs, body: JSON.stringify(repair) });
+  }
+
+  resync(address: string, why: string, timeoutMs: number): Promise<ResyncReply> {
+    return this.json(`${address}/internal/resync`, ResyncReply, { timeoutMs, body: JSON.stringify({ why }) });
+  }
+
+  close(): Promise<void> {
+    return this.agent.destroy();
+  }
+
+  private async json<T>(url: string, schema: ZodType<T>, asked: Asked): Promise<T> {
+    const { body } = await this.call(url, asked);
+    return schema.parse(JSON.parse(body.toString()));
+  }
+
+  private async call(url: string, { timeoutMs, body }: Asked) {
+    const response = await request(url, {
+      method: body === undefined ? 'GET' : 'POST',
+      ...(body === undefined ? {} : { body }),
+      dispatcher: this.agent,
+      signal: AbortSignal.timeout(timeoutMs),
+      headers: { [HEADERS.clusterKey]: this.clusterKey, 'content-type': 'application/json' },
+    }).catch((cause: unknown) => {
+      throw new Unreachable('no answer', { cause });
+    });
+    const bytes = await response.body.arrayBuffer().catch((cause: unknown) => {
+      throw new Unreachable('half an answer', { cause });
+    });
+    this.receivedBytes += bytes.byteLength;
+    const answer = Buffer.from(bytes);
+    if (response.statusCode === 200) return { body: answer, headers: response.headers };
+    throw problemOf(answer) ?? new Error(`status ${response.statusCode}`);
+  }
+}
+
+class Unreachable extends Error {
+  override readonly name = 'Unreachable';
+}
+
+function problemOf(body: Buffer): Problem | undefined {
+  try {
+    return Problem.fromBody(JSON.parse(body.toString()));
+  } catch {
+    return undefined; // not JSON: the status says enough
+  }
+}
+
+function reasonOf(error: unknown): ConsistencyReason {
+  if (error instanceof Unreachable) return 'unreachable';
+  if (error instanceof Problem && error.code === 'version-not-reached') return 'not-reached';
+  if (error instanceof Problem && error.code === 'version-compacted') return 'forgotten';
+  return 'refused';
+}
