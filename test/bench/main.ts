@@ -1,4 +1,5 @@
 import { benchBalance } from './balance.js';
+import { benchConsistency } from './consistency.js';
 import { benchDetect } from './detect.js';
 import { benchDigest } from './digest.js';
 import { benchFailover } from './failover.js';
@@ -22,6 +23,7 @@ const BENCHES: Record<string, (options: BenchOptions) => Promise<void>> = {
   detect: benchDetect,
   digest: benchDigest,
   probing: benchProbing,
+  consistency: benchConsistency,
 };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

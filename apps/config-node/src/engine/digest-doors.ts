@@ -4,8 +4,9 @@ import { z } from 'zod';
 import { type DigestKeysReply, type DigestReply, HEADERS, Problem } from '#libs/contracts';
 import { checksumOf, DIGEST_BUCKETS, DIGEST_FORMAT, type Entry, type UnknownDigest } from '#libs/replica';
 import { queryOf } from './door-input.js';
-import type { Integrity } from './integrity.js';
 import type { ReplicaHost } from './replica-host.js';
+import type { Scrubber } from './scrubber.js';
+import type { Verification } from './verification.js';
 
 const MAX_WAIT_MS = 1_000;
 const MAX_KEYS = 10_000;
@@ -23,8 +24,14 @@ const KeysQuery = PointQuery.extend({
     .max(DIGEST_BUCKETS - 1),
 });
 
+/** What the node found out about its own state. */
+interface Findings {
+  verification: Pick<Verification, 'verified'>;
+  scrubber: Pick<Scrubber, 'damagedBuckets'>;
+}
+
 /** What this node's state comes to, as a whole, by bucket and by key: all of one moment, from memory alone. */
-export function registerDigest(doors: FastifyInstance, host: ReplicaHost, integrity: Integrity): void {
+export function registerDigest(doors: FastifyInstance, host: ReplicaHost, integrity: Findings): void {
   const { nodeId, replica } = host;
   const atVersion = async ({ version = replica.version, waitMs }: z.infer<typeof PointQuery>) => {
     if (waitMs > 0) await host.waitForVersion(version, waitMs);
