@@ -144,7 +144,7 @@ export const PLANTS = [
     edits: [
       {
         file: 'apps/config-node/src/engine/membership.ts',
-        find: "if (!this.hasBeenLevel()) return 'syncing';",
+        find: "if (this.verification.verified === 'pending') return 'syncing';",
         put: '',
       },
       {

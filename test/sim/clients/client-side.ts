@@ -22,10 +22,22 @@ export class ClientSide {
     withinMs: number,
     done: (result: Answer | CallFailed | 'late') => void,
   ): void {
-    const gateways = this.cluster.namesOf('gateway');
-    const living = gateways.filter((name) => this.cluster.network.isListening(name));
-    const choice = living.length > 0 ? living : gateways;
-    const to = choice[rng.int(choice.length)] ?? '';
+    this.callOne(this.choose(rng, this.cluster.namesOf('gateway')), asked, withinMs, done);
+  }
+
+  /** One that takes connections, if there is one. */
+  choose(rng: Rng, names: readonly string[]): string {
+    const living = names.filter((name) => this.cluster.network.isListening(name));
+    const choice = living.length > 0 ? living : names;
+    return choice[rng.int(choice.length)] ?? '';
+  }
+
+  callOne(
+    to: string,
+    asked: { path: string; headers?: Record<string, string>; body: unknown },
+    withinMs: number,
+    done: (result: Answer | CallFailed | 'late') => void,
+  ): void {
     const timer = this.process.timer(withinMs, () => {
       call.abandon();
       done('late');

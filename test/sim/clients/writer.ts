@@ -2,6 +2,7 @@ import { HEADERS } from '#libs/contracts';
 import type { Rng } from '#libs/kernel';
 import type { Committed, Oracle } from '../check/oracle.js';
 import type { WriteBody } from '../cluster/write-door.js';
+import { hostOf } from '../stand-ins/http.js';
 import { type Answer, CallFailed } from '../world/network.js';
 import type { ClientSide } from './client-side.js';
 
@@ -28,12 +29,16 @@ export class Writer {
   lastAcknowledgedMs = 0;
   private readonly rng: Rng;
   private writes = 0;
+  /** Of a direct writer: whom it takes to lead. */
+  private leader: string | undefined;
 
   constructor(
     private readonly name: string,
     private readonly side: ClientSide,
     private readonly oracle: Oracle,
     private readonly thinkMs: number,
+    /** Writes to nodes themselves, to the one that leads as far as it knows. */
+    private readonly direct = false,
   ) {
     this.rng = side.world.rng(name);
     this.side.process.timer(this.rng.next() * 3_000, () => this.write());
@@ -64,9 +69,16 @@ export class Writer {
     write.attempts++;
     const headers: Record<string, string> =
       write.key === undefined ? {} : { [HEADERS.idempotencyKey]: write.key };
-    this.side.call(this.rng, { path: '/write', headers, body: write.bytes }, ANSWER_MS, (result) =>
-      this.answered(write, readAnswer(result)),
-    );
+    const asked = { path: '/write', headers, body: write.bytes };
+    if (!this.direct) {
+      this.side.call(this.rng, asked, ANSWER_MS, (result) => this.answered(write, readAnswer(result)));
+      return;
+    }
+    const to = this.leader ?? this.side.choose(this.rng, this.side.cluster.namesOf('node'));
+    this.side.callOne(to, asked, ANSWER_MS, (result) => {
+      this.leader = leaderAfter(result, to);
+      this.answered(write, readAnswer(result));
+    });
   }
 
   private answered(write: Write, told: Told): void {
@@ -186,6 +198,14 @@ interface Write {
   attempts: number;
   /** An attempt may have had an effect that was not told. */
   unsure: boolean;
+}
+
+/** Whoever answered well leads; whoever does not says who does, if it knows. */
+function leaderAfter(result: Answer | CallFailed | 'late', asked: string): string | undefined {
+  if (result === 'late' || result instanceof CallFailed) return undefined;
+  const body = JSON.parse(String(result.body)) as { code?: string; leader?: string | null };
+  if (body.code !== 'not-leader') return asked;
+  return typeof body.leader === 'string' ? hostOf(body.leader) : undefined;
 }
 
 function readAnswer(result: Answer | CallFailed | 'late'): Told {

@@ -53,9 +53,17 @@ export interface StatementFaults {
   refused: number;
   /** Frozen on its way for some seconds: the client has given up when it arrives. */
   frozen: number;
+  /** Batches alone refused, as by a full disk: what only updates a row goes on. */
+  full: number;
 }
 
-const NO_FAULTS: StatementFaults = { committedUnknown: 0, rolledBackUnknown: 0, refused: 0, frozen: 0 };
+export const NO_STATEMENT_FAULTS: StatementFaults = {
+  committedUnknown: 0,
+  rolledBackUnknown: 0,
+  refused: 0,
+  frozen: 0,
+  full: 0,
+};
 
 /**
  * A primary, with what of it survives: every statement takes its time, those that write the head row wait for each
@@ -65,7 +73,7 @@ export class SimDatabase {
   readonly tables: ConfigTables;
   readonly failover = new FailoverTables();
   readonly rng: Rng;
-  faults: StatementFaults = NO_FAULTS;
+  faults: StatementFaults = NO_STATEMENT_FAULTS;
   /** Added to the time of every commit. */
   slowMs = 0;
   /** Counts servers: a failover or a restart begins another. */
@@ -229,6 +237,10 @@ export class SimDatabase {
       return;
     }
     const chance = this.rng.next();
+    if (name === 'commit' && chance < this.faults.full) {
+      reply(new StatementRefused('no space left on device', '53100'));
+      return;
+    }
     const { committedUnknown, rolledBackUnknown, refused } = this.faults;
     if (chance < rolledBackUnknown) {
       reply(new OutcomeUnknown('the connection broke'));

@@ -112,7 +112,7 @@ export class SimPool {
         this.askReplaced(replaced.tables, name, values, reply);
         return;
       }
-      const frozenMs = database.rng.next() < database.faults.frozen ? 500 + database.rng.next() * 6_000 : 0;
+      const frozenMs = database.rng.next() < database.faults.frozen ? 500 + database.rng.next() * 7_000 : 0;
       database.world.in(network.delayMs(process.name, DATABASE) + frozenMs, () =>
         database.arrive({ name, values, reply, arrivedMs: database.world.nowMs, server }),
       );

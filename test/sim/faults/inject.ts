@@ -1,4 +1,5 @@
 import type { Cluster } from '../cluster/cluster.js';
+import { NO_STATEMENT_FAULTS } from '../database/database.js';
 import type { World } from '../world/world.js';
 import { describeFault, type Fault } from './plan.js';
 
@@ -88,9 +89,17 @@ export class Injector {
           database.slowMs -= fault.byMs;
         };
       case 'db-faults':
-        database.faults = fault;
+        database.faults = { ...NO_STATEMENT_FAULTS, ...fault };
         return () => {
-          database.faults = { committedUnknown: 0, rolledBackUnknown: 0, refused: 0, frozen: 0 };
+          database.faults = NO_STATEMENT_FAULTS;
+        };
+      case 'db-full':
+        database.faults = { ...NO_STATEMENT_FAULTS, frozen: 0.7 };
+        this.world.in(fault.frozenForMs, () => {
+          if (this.ends.has(fault.id)) database.faults = { ...NO_STATEMENT_FAULTS, full: 1 };
+        });
+        return () => {
+          database.faults = NO_STATEMENT_FAULTS;
         };
       case 'db-failover':
         if (!database.isUp) return () => undefined;

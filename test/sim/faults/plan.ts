@@ -21,6 +21,7 @@ export type Fault = { id: number; atMs: number; forMs: number } & (
       refused: number;
       frozen: number;
     }
+  | { kind: 'db-full'; frozenForMs: number }
   | { kind: 'db-failover'; loseMs: number; replacedForMs: number }
   | { kind: 'handover' }
 );
@@ -121,6 +122,11 @@ const DRAWS: readonly [weight: number, draw: Draw][] = [
       frozen: rng.next() * 0.1,
       forMs: between(rng, 2_000, 20_000),
     }),
+  ],
+  // What was sent last is held up, and comes to rest on a disk that has room again.
+  [
+    2,
+    (rng) => ({ kind: 'db-full', frozenForMs: between(rng, 200, 1_000), forMs: between(rng, 5_000, 6_500) }),
   ],
   [
     2,

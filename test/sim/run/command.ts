@@ -3,10 +3,11 @@ import { describeFault, type Fault } from '../faults/plan.js';
 import { realNowMs, realSetImmediate } from '../world/globals.js';
 import { runMany, type Told, type Totals } from './many.js';
 import { shrink } from './shrink.js';
-import { type RunResult, simulate } from './simulation.js';
+import { type RunOptions, type RunResult, simulate } from './simulation.js';
 
 const USAGE = `npm run sim -- --seed N          replay one run
 npm run sim -- --seeds N         run N seeds on all cores
+  --faults JSON  with --seed: only these faults, as a failure prints them
   --first N      first of the seeds (1)
   --minutes N    simulated minutes of each run (10)
   --workers N    processes (one for each core)
@@ -17,6 +18,7 @@ npm run sim -- --seeds N         run N seeds on all cores
 const OPTIONS = {
   seed: { type: 'string' },
   seeds: { type: 'string' },
+  faults: { type: 'string' },
   first: { type: 'string', default: '1' },
   minutes: { type: 'string', default: '10' },
   workers: { type: 'string' },
@@ -37,7 +39,8 @@ export function runMain(args: string[]): void {
   if (values.worker) serve(simulatedMs);
   else if (values.seed !== undefined) {
     const seed = Number(values.seed);
-    realSetImmediate(() => replay(seed, simulatedMs, !values['no-shrink']));
+    const faults: Fault[] | undefined = values.faults === undefined ? undefined : JSON.parse(values.faults);
+    realSetImmediate(() => replay({ seed, simulatedMs, faults }, !values['no-shrink']));
   } else if (values.seeds !== undefined) {
     const many = {
       first: Number(values.first),
@@ -51,7 +54,7 @@ export function runMain(args: string[]): void {
         const [worst] = failed;
         if (worst === undefined) return;
         process.exitCode = 1;
-        if (!values['no-shrink']) realSetImmediate(() => replay(worst.seed, simulatedMs, true));
+        if (!values['no-shrink']) realSetImmediate(() => replay({ seed: worst.seed, simulatedMs }, true));
       },
       (error: unknown) => {
         console.error(error);
@@ -113,26 +116,27 @@ function summary(totals: Totals, tookMs: number): string {
   ].join('; ');
 }
 
-function replay(seed: number, simulatedMs: number, mayShrink: boolean): void {
-  const result = simulate({ seed, simulatedMs });
+function replay(options: RunOptions, mayShrink: boolean): void {
+  const { seed, simulatedMs } = options;
+  const result = simulate(options);
   console.log(`seed ${seed}: ${result.violation?.message ?? 'nothing wrong'}`);
   console.log(
     `trace ${result.hash}, ${result.events} events, ${result.faults} faults, ${result.commits} changes`,
   );
   if (result.violation === undefined) return;
   process.exitCode = 1;
-  const least = mayShrink
-    ? shrink(result, simulatedMs, (left) => console.log(`  ... ${left} faults`))
-    : result;
-  printFailure(least, mayShrink ? least.planned : result.planned, simulatedMs);
+  const onStep = (left: number) => console.log(`  ... ${left} faults`);
+  printFailure(mayShrink ? shrink(result, simulatedMs, onStep) : result, simulatedMs);
 }
 
-function printFailure(result: RunResult, faults: readonly Fault[], simulatedMs: number): void {
-  console.log(`\nfaults:`);
-  for (const fault of faults) console.log(`  ${describeFault(fault)}`);
+function printFailure(result: RunResult, simulatedMs: number): void {
+  console.log('\nfaults:');
+  for (const fault of result.planned) console.log(`  ${describeFault(fault)}`);
   console.log('\nthe end of the trace:');
   for (const line of result.tail.slice(-TAIL_LINES)) console.log(line);
-  console.log(`\n${result.violation?.message}\nreplay: ${replayCommand(result.seed, simulatedMs)}`);
+  const command = replayCommand(result.seed, simulatedMs);
+  console.log(`\n${result.violation?.message}\nreplay: ${command}`);
+  console.log(`shrunk: ${command} --faults '${JSON.stringify(result.planned)}'`);
 }
 
 function replayCommand(seed: number, simulatedMs: number): string {

@@ -12,7 +12,7 @@ export function shrink(failing: RunResult, simulatedMs: number, onStep: (faults:
   const rule = failing.violation?.rule;
   let runs = 0;
   let best = failing;
-  let faults: Fault[] = failing.plan.faults.filter((fault) => fault.atMs <= failing.endedAtMs);
+  let faults: Fault[] = failing.planned.filter((fault) => fault.atMs <= failing.endedAtMs);
   const tryFaults = (candidate: Fault[]): boolean => {
     if (runs++ >= MAX_RUNS) return false;
     const result = simulate({ seed: failing.seed, simulatedMs, faults: candidate });

@@ -60,6 +60,7 @@ export function simulate({ seed, simulatedMs, faults }: RunOptions): RunResult {
     const watchers: WatchClient[] = [];
     world.enter(side.process, () => {
       for (let i = 1; i <= 3; i++) writers.push(new Writer(`w${i}`, side, oracle, 1_500));
+      writers.push(new Writer('direct', side, oracle, 500, true));
       for (let i = 1; i <= 3; i++) readers.push(new Reader(`reader${i}`, side, oracle, 2_000));
       for (let i = 1; i <= 2; i++) watchers.push(new WatchClient(`watcher${i}`, side, oracle));
     });
