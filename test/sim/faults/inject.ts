@@ -7,6 +7,7 @@ const STOP_WITHIN_MS = 15_000;
 
 /** Lets the faults of a plan happen, and ends each when its time is over. */
 export class Injector {
+  private calmSinceMs = 0;
   /** How to end what is going on. */
   private readonly ends = new Map<number, () => void>();
 
@@ -25,6 +26,11 @@ export class Injector {
     }
   }
 
+  /** Nothing has been wrong for so long. */
+  isCalmFor(ms: number): boolean {
+    return this.ends.size === 0 && this.world.nowMs - this.calmSinceMs >= ms;
+  }
+
   /** Ends everything that is still wrong. */
   endAll(): void {
     for (const id of [...this.ends.keys()]) this.end(id);
@@ -34,6 +40,7 @@ export class Injector {
     const end = this.ends.get(id);
     if (end === undefined) return;
     this.ends.delete(id);
+    this.calmSinceMs = this.world.nowMs;
     this.world.note(`#${id} ends`, 'fault');
     end();
   }

@@ -25,7 +25,6 @@ export class SimProcess {
   skewMs: number;
   alive = true;
   private paused = false;
-  private resumedAtMs = Number.NEGATIVE_INFINITY;
   private lateTimers: (() => void)[] = [];
   private lateNews: (() => void)[] = [];
   private readonly onDeath = new Set<() => void>();
@@ -50,11 +49,6 @@ export class SimProcess {
 
   get isPaused(): boolean {
     return this.paused;
-  }
-
-  /** Not paused, nor just resumed: what it says now does not come from before. */
-  hasRunFor(ms: number): boolean {
-    return !this.paused && this.world.nowMs - this.resumedAtMs >= ms;
   }
 
   /** From outside: a message, an answer. */
@@ -93,7 +87,6 @@ export class SimProcess {
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
-    this.resumedAtMs = this.world.nowMs;
     const late = [...this.lateTimers, ...this.lateNews];
     this.lateTimers = [];
     this.lateNews = [];
