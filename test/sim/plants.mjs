@@ -15,16 +15,6 @@ export const PLANTS = [
     ],
   },
   {
-    name: 'an unknown outcome is looked up without ending the attempt first',
-    edits: [
-      {
-        file: 'test/sim/database/config-tables.ts',
-        find: 'this.head = { ...before, attempt: before.attempt + 1 };',
-        put: 'this.head = { ...before };',
-      },
-    ],
-  },
-  {
     name: 'an unknown outcome is taken for a failure',
     edits: [
       {
