@@ -30,7 +30,7 @@ export interface Loss {
 
 /** A head that was learnt within 3 s vouches for a node; heads and rows are repeated every second. */
 const FRESH_WITHIN_MS = 5_000;
-const VERSIONS_NOTED = 8;
+const VERSIONS_NOTED = 12;
 
 export type Standing = { version: number; value: string } | null;
 
@@ -215,6 +215,11 @@ export class Oracle implements DatabaseWatcher {
       return;
     }
     for (const id of this.ofKey.keys()) this.compareKey(node, replica, id);
+  }
+
+  hasState(node: string, replica: Replica, condition: string): void {
+    if (condition !== 'ok' || replica.clusterId !== null) return;
+    this.fail('a node is well when it is level', `${node} says so before it has any state`);
   }
 
   /** What a node that says that it is well must have: everything that was acknowledged some time ago. */
