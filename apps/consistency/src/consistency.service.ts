@@ -22,6 +22,7 @@ import type { NodeCalls } from './node-calls.js';
 import { type EntryFinding, TruthStore } from './truth.store.js';
 
 const FINDINGS_AT_ONCE = 100;
+const DISCARDED_SHOWN = 50;
 /** Checks that wait for their turn: each may take seconds. */
 const MAX_ASKED = 3;
 
@@ -107,7 +108,11 @@ export class ConsistencyService {
   async report(): Promise<ConsistencyReport> {
     try {
       await this.prepare();
-      return await this.store.report();
+      const [report, discarded] = await Promise.all([
+        this.store.report(),
+        this.truth.discarded(DISCARDED_SHOWN),
+      ]);
+      return { ...report, discarded };
     } catch (error) {
       throw stored(error);
     }

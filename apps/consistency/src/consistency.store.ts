@@ -155,7 +155,7 @@ export class ConsistencyStore implements OutboxRows, JournalRows<Happened> {
     return rows[0]?.last ?? 0;
   }
 
-  async report(): Promise<ConsistencyReport> {
+  async report(): Promise<Omit<ConsistencyReport, 'discarded'>> {
     const [nodes, rounds, repairs] = await Promise.all([this.nodes(), this.rounds(), this.repairs()]);
     return {
       nodes: nodes.map(({ differences: _differences, more: _more, ...node }) => node),

@@ -1,11 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import type { KeyState, RepairRequest } from '#libs/contracts';
+import type { DiscardedHistory, KeyState, RepairRequest } from '#libs/contracts';
 import { valueToJson } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
-import { PrimaryPool } from '#libs/postgres';
+import { PrimaryPool, StatementRefused } from '#libs/postgres';
 import { type KeyName, nameOf, type Pin } from './domain/pin.js';
 import type { Truths } from './domain/round.js';
 import { truthOf } from './domain/truth.js';
+
+/** The nodes of the release before do not know it yet. */
+const UNDEFINED_TABLE = '42P01';
 
 /** The log and the state in the database, read with a role that can only read them. */
 @Injectable()
@@ -70,6 +73,22 @@ export class TruthStore {
       ...valueToJson(value),
       updatedAt: updatedAt.toISOString(),
     }));
+  }
+
+  /** What nodes gave up because the database had lost it, newest first. */
+  async discarded(limit: number): Promise<DiscardedHistory[]> {
+    const { rows } = await this.pool
+      .query<DiscardedHistory & { at: Date }>({
+        name: 'consistency.discarded',
+        text: `select node_id as "nodeId", from_version as "from", to_version as "to", changes, file, at
+          from config.discarded_histories order by id desc limit $1`,
+        values: [limit],
+      })
+      .catch((error: unknown) => {
+        if (error instanceof StatementRefused && error.sqlState === UNDEFINED_TABLE) return { rows: [] };
+        throw error;
+      });
+    return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
   }
 
   /** What leaders found wrong in `config.entries`, after a finding that is known already. */

@@ -152,6 +152,19 @@ export const ConsistencyRound = z.object({
 });
 export type ConsistencyRound = z.infer<typeof ConsistencyRound>;
 
+/** Changes that were acknowledged, that the database lost, and that a node therefore discarded. */
+export const DiscardedHistory = z.object({
+  nodeId: NodeId,
+  /** The first and the last version. */
+  from: Version,
+  to: Version,
+  /** So many of them are in `file`, on the node's disk, for a person to publish again; null = none was at hand. */
+  changes: z.number().int().nonnegative(),
+  file: z.string().nullable(),
+  at: Time,
+});
+export type DiscardedHistory = z.infer<typeof DiscardedHistory>;
+
 export const ConsistencyReport = z.object({
   nodes: z.array(NodeConsistency),
   /** Of the nodes that mismatch now. */
@@ -160,6 +173,8 @@ export const ConsistencyReport = z.object({
   rounds: z.array(ConsistencyRound),
   /** Newest first, those of `config.entries` among them. */
   repairs: z.array(ConsistencyRepaired),
+  /** Newest first. */
+  discarded: z.array(DiscardedHistory).default([]),
 });
 export type ConsistencyReport = z.infer<typeof ConsistencyReport>;
 

@@ -28,6 +28,7 @@ export {
   DIFFERENCE_CLASSES,
   Difference,
   DifferenceClass,
+  DiscardedHistory,
   FoundDifferences,
   KeyState,
   NodeConsistency,

@@ -18,6 +18,7 @@ export {
   rssBytes,
 } from './cluster/processes.js';
 export { ProxiedNode } from './cluster/proxied-node.js';
+export { startReaper } from './cluster/reaper.js';
 export { pause, until } from './cluster/wait.js';
 export { FaultProxy } from './fault-proxy.js';
 export { checkHistory, describeViolations } from './history/check.js';

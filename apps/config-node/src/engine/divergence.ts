@@ -74,6 +74,7 @@ export class Divergence {
     this.snapshotter.resume();
     const file =
       lost.length > 0 ? await keepDiscarded(this.options.dataDir, lost, new Date(this.clock.wallMs())) : null;
+    await this.noteDiscarded(fork, lost.length, file);
     this.logger.error(
       { fork, version: replica.version, discarded: lost.length, file },
       'the database lost changes that this node holds: they are kept in the file, and the state at head is loaded',
@@ -82,6 +83,17 @@ export class Divergence {
       'storage.regressed',
       `the database does not know versions after ${fork}, up to ${replica.version}`,
     );
+  }
+
+  /** The file and the alert say it too: a row that cannot be written must not keep the node from the state at head. */
+  private async noteDiscarded(fork: number, changes: number, file: string | null): Promise<void> {
+    const { nodeId, replica } = this.host;
+    const discarded = { nodeId, from: fork + 1, to: replica.version, changes, file };
+    try {
+      await this.store.discarded.note(discarded);
+    } catch (error) {
+      this.logger.error({ error, discarded }, 'that a history was discarded could not be written down');
+    }
   }
 
   /** Highest version at which this node's history and the log are the same, as far as memory reaches. */

@@ -3,6 +3,7 @@ import { invariant } from '#libs/kernel';
 import { migrate, type PostgresSettings, PrimaryPool, type Queryable } from '#libs/postgres';
 import { COMMIT, CONFIRM_FENCE } from './commit.sql.js';
 import { commitParameters, fenceParameters } from './commit-parameters.js';
+import { DiscardedHistories } from './discarded-histories.js';
 import { EntriesScrub } from './entries-scrub.js';
 import {
   CHANGE_COLUMNS,
@@ -46,12 +47,14 @@ export class ConfigStore {
   readonly #reads: PrimaryPool;
   /** The state in the database against the log. */
   readonly entriesScrub: EntriesScrub;
+  readonly discarded: DiscardedHistories;
 
   /** `reads` serves what people ask for (history, log, values): it must not take connections that the leader needs. */
   constructor(pool: PrimaryPool, reads: PrimaryPool = pool) {
     this.#pool = pool;
     this.#reads = reads;
     this.entriesScrub = new EntriesScrub(pool, reads);
+    this.discarded = new DiscardedHistories(pool);
   }
 
   /** A store with pools of its own; `end` closes them. */

@@ -18,6 +18,7 @@ export function verdictLines(check: ConsistencyCheckReply, report: ConsistencyRe
     ...check.found.flatMap(foundLines),
     ...repairLines('Done now', check.repairs),
     ...repairLines('Last repairs', check.repairs.length > 0 ? [] : report.repairs),
+    ...discardedLines(report.discarded),
   ];
 }
 
@@ -46,6 +47,15 @@ function repairLines(title: string, repairs: readonly ConsistencyRepaired[]): st
     return `  ${at} ${place} ${outcome}: ${what}`;
   });
   return ['', `${title}:`, ...shown];
+}
+
+function discardedLines(discarded: ConsistencyReport['discarded']): string[] {
+  if (discarded.length === 0) return [];
+  const shown = discarded.slice(0, SHOWN).map(({ at, nodeId, from, to, changes, file }) => {
+    const where = file === null ? 'nothing of it is kept' : `${changes} changes are kept in ${file}`;
+    return `  ${at} ${nodeId} gave up versions ${from} to ${to}: ${where}`;
+  });
+  return ['', 'Lost by the database:', ...shown];
 }
 
 function differenceText({ namespace, key, class: kind, expected, found }: Difference): string {
