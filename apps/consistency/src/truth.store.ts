@@ -35,18 +35,19 @@ export class TruthStore {
           'sha256:' || encode(o.checksum, 'hex') as "loggedChecksum", e.version as "entryVersion",
           e.content_type as "entryType", 'sha256:' || encode(e.checksum, 'hex') as "entryChecksum",
           (select encode(chain, 'hex') from config.changes where version = $3) as chain,
-          (select coalesce(lost_from, version) from config.changes order by version limit 1) as floor
+          (select coalesce(lost_from, version) from config.changes order by version limit 1) as oldest,
+          (select max(floor) from config.log_floors) as "highestFloor",
+          (select f.floor from config.log_floors as f where f.namespace = k.namespace) as floor
         from unnest($1::text[], $2::text[]) as k (namespace, key)
         left join lateral (${LAST_OPERATION}) as o on true
         left join config.entries as e on e.namespace = k.namespace and e.key = k.key`,
       values: [keys.map(({ namespace }) => namespace), keys.map(({ key }) => key), pin.version],
     });
     if (rows[0]?.chain !== pin.chain) return undefined;
-    const isWhole = rows[0].floor === 1;
     return new Map(
       rows.map((row) => {
         const { namespace, key } = row;
-        const truth = truthOf({ namespace, key, ...rowsOf(row) }, pin.version, isWhole);
+        const truth = truthOf({ namespace, key, ...rowsOf(row) }, pin.version, logIsWhole(row, pin.version));
         return [nameOf(row), { namespace, key, truth }];
       }),
     );
@@ -129,7 +130,20 @@ interface TruthRow extends KeyName {
   entryType: string | null;
   entryChecksum: string | null;
   chain: string | null;
+  /** The version with which the log begins. */
+  oldest: number | null;
+  /** Of all namespaces; null when nothing was ever compacted. */
+  highestFloor: number | null;
+  /** Of the key's namespace. */
   floor: number | null;
+}
+
+/**
+ * Whether a key of which the log has nothing up to the version did not exist then. Retention removes the beginning of
+ * other namespaces' history too; a log that begins late without it was cut by something else.
+ */
+function logIsWhole({ oldest, highestFloor, floor }: TruthRow, version: number): boolean {
+  return floor === null ? oldest === 1 || highestFloor !== null : floor <= version + 1;
 }
 
 interface ValueRow extends KeyName {

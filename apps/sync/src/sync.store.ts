@@ -29,7 +29,10 @@ export class SyncStore {
     return rows[0].version;
   }
 
-  /** Contiguous changes after `version`, as they go over the wire: at most `limit`, and `maxBytes` beyond the first. */
+  /**
+   * Contiguous changes after `version`, as they go over the wire: at most `limit`, and `maxBytes` beyond the first. None
+   * where the log is compacted: what is left of it has holes.
+   */
   async changesAfter(version: number, limit: number, maxBytes: number): Promise<WireChange[]> {
     const { rows } = await this.pool.queryAnyReadable<LogRow>({
       name: 'sync.changes-after',
@@ -38,7 +41,10 @@ export class SyncStore {
           'sha256:' || encode(o.checksum, 'hex') as checksum
         from (
           select p.*, sum(bytes) over (order by version) as total
-          from (select * from config.changes where version > $1 order by version limit $2) as p
+          from (
+            select * from config.changes where version > $1
+              and $1 >= (select coalesce(max(floor), 1) - 1 from config.log_floors) order by version limit $2
+          ) as p
         ) as c
         left join config.change_ops as o on o.version = c.version
         where c.total <= $3 or c.version = $1 + 1

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chainAfter, Replica } from '#libs/replica';
-import { batchOf, fenceAt, put as putOperation } from '../storage/storage-lab.js';
+import { batchOf, fenceAt, kept, put as putOperation } from '../storage/storage-lab.js';
 import { type EngineLab, type LabNode, openEngineLab, put, until, write } from './engine-lab.js';
 
 /*
@@ -45,7 +45,7 @@ describe('apollo#3806, apollo#4972: a release in a long transaction', () => {
     await slow.query('update config.head set attempt = attempt where id = 1');
     const waiting = publish('long', 'behind the long transaction');
     const seen = async () =>
-      (await storage.store.changesAfter(from, 100, 1_000_000)).map(({ version }) => version);
+      kept(await storage.store.log.changesAfter(from, 100, 1_000_000)).map(({ version }) => version);
     await until(async () => {
       const { rows } = await storage.admin.query(
         "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%config.head%'",

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Problem } from '#libs/contracts';
+import { kept } from '../storage/storage-lab.js';
 import {
   type EngineLab,
   type LabNode,
@@ -40,7 +41,7 @@ describe('publishing', () => {
     const outcome = await submit(put('a', 'one'));
     expect(outcome.created).toEqual([true]);
     expect(leader.replica.get('app', 'a')?.value.toString()).toBe('one');
-    const stored = await lab.storage.store.valueAt('app', 'a', outcome.version);
+    const stored = kept(await lab.storage.store.log.valueAt('app', 'a', outcome.version));
     expect(stored?.value.toString()).toBe('one');
     const head = await lab.storage.store.readHead();
     expect([head.version, head.chain]).toEqual([leader.replica.version, leader.replica.chain]);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PrimaryPool } from '#libs/postgres';
-import { after, batchOf, fenceAt, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
+import { after, batchOf, fenceAt, kept, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
 
 let lab: LeaderLab;
 
@@ -150,7 +150,7 @@ describe('a deposed leader', () => {
       expect(claimed?.version).toBe(expected.version);
       if (result !== 'fenced') committed.push(expected.version);
     }
-    const changes = await lab.store.changesAfter((committed[0] ?? 1) - 1, 1_000, 10_000_000);
+    const changes = kept(await lab.store.log.changesAfter((committed[0] ?? 1) - 1, 1_000, 10_000_000));
     expect(changes.map((change) => change.version)).toEqual(committed);
   });
 });

@@ -6,6 +6,7 @@ import {
   batchOf,
   chainOf,
   fenceAt,
+  kept,
   type LeaderLab,
   lead,
   openMigratedLab,
@@ -50,7 +51,7 @@ describe('commit', () => {
     ]);
     const createdAt = await commit(batch);
     expect(createdAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-    expect(await lab.store.changesAfter(from.version, 100, 1_000_000)).toEqual(
+    expect(await lab.store.log.changesAfter(from.version, 100, 1_000_000)).toEqual(
       batch.map(({ change }) => ({ ...change, createdAt })),
     );
     expect(fenceAt(await lab.store.readHead())).toEqual(fence);
@@ -71,7 +72,7 @@ describe('commit', () => {
       "select key, encode(value, 'escape') as value, version::int from config.entries where namespace = 'last'",
     );
     expect(rows).toEqual([{ key: 'kept', value: '3', version: version + 3 }]);
-    const logged = await lab.store.changesAfter(version, 10, 1_000_000);
+    const logged = kept(await lab.store.log.changesAfter(version, 10, 1_000_000));
     expect(logged.flatMap((change) => change.operations)).toHaveLength(8);
   });
 
@@ -81,7 +82,7 @@ describe('commit', () => {
     );
     const second = await commit(batchOf(fence, [{ operations: [put('t', '3')] }]));
     expect(second >= first).toBe(true);
-    const changes = await lab.store.changesAfter(fence.version - 3, 10, 1_000_000);
+    const changes = kept(await lab.store.log.changesAfter(fence.version - 3, 10, 1_000_000));
     expect(changes.map((change) => change.createdAt)).toEqual([first, first, second]);
   });
 
@@ -89,7 +90,7 @@ describe('commit', () => {
     const version = fence.version + 5;
     const lost = { from: fence.version + 1, to: version };
     await commit(batchOf(fence, [{ version, chain: chainOf(version), kind: 'lost', lost, operations: [] }]));
-    expect(await lab.store.changesAfter(version - 1, 1, 1)).toMatchObject([
+    expect(await lab.store.log.changesAfter(version - 1, 1, 1)).toMatchObject([
       { version, kind: 'lost', lost, operations: [] },
     ]);
     expect((await lab.store.readHead()).version).toBe(version);
@@ -173,9 +174,11 @@ describe('commit', () => {
     );
     const many = Array.from({ length: 1_000 }, (_, i) => put(`many/${i}`, 'x'.repeat(4_000)));
     await commit(batchOf(fence, [{ operations: many }]));
-    const [stored] = await lab.store.changesAfter(fence.version - 1, 1, 1);
+    const [stored] = kept(await lab.store.log.changesAfter(fence.version - 1, 1, 1));
     expect(stored?.operations).toEqual(many);
-    expect((await lab.store.valueAt('app', 'large/3', fence.version))?.value.equals(large)).toBe(true);
+    expect(kept(await lab.store.log.valueAt('app', 'large/3', fence.version))?.value.equals(large)).toBe(
+      true,
+    );
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Fence, StoredEntry } from '../../../apps/config-node/src/store/store.types.js';
-import { after, batchOf, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
+import { after, batchOf, kept, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
 
 let lab: LeaderLab;
 let fence: Fence;
@@ -29,16 +29,16 @@ async function state(): Promise<{ version: number; entries: StoredEntry[] }> {
 
 describe('the log', () => {
   it('is empty at first', async () => {
-    expect(await lab.store.oldestVersion()).toBeUndefined();
-    expect(await lab.store.changesAfter(0, 10, 1_000)).toEqual([]);
+    expect(await lab.store.log.floor()).toBe(1);
+    expect(await lab.store.log.changesAfter(0, 10, 1_000)).toEqual([]);
     expect(await state()).toEqual({ version: 0, entries: [] });
   });
 
   it('is read in pages bounded by count and by bytes, each with at least one change', async () => {
     await commit(Array.from({ length: 20 }, (_, i) => ({ operations: [put(`k${i}`, 'x'.repeat(10_000))] })));
-    expect(await lab.store.oldestVersion()).toBe(1);
+    expect(await lab.store.log.floor()).toBe(1);
     const versions = async (after: number, limit: number, bytes: number) =>
-      (await lab.store.changesAfter(after, limit, bytes)).map((change) => change.version);
+      kept(await lab.store.log.changesAfter(after, limit, bytes)).map((change) => change.version);
     expect(await versions(0, 3, 1_000_000)).toEqual([1, 2, 3]);
     expect(await versions(17, 100, 1_000_000)).toEqual([18, 19, 20]);
     expect(await versions(0, 100, 35_000)).toEqual([1, 2, 3]);
@@ -53,15 +53,15 @@ describe('the log', () => {
       { operations: [put('b', '1', 'two')] },
       { operations: [remove('a', 'one')] },
     ]);
-    const page = await lab.store.changesPage({ after: from, limit: 10, namespace: 'one' });
+    const page = kept(await lab.store.log.changesIn('one', { after: from, limit: 10 }));
     expect(
       page.map((c) => [c.version - from, c.operations.map((o) => `${o.op} ${o.namespace}/${o.key}`)]),
     ).toEqual([
       [1, ['put one/a']],
       [3, ['delete one/a']],
     ]);
-    expect(await lab.store.changesPage({ after: from, limit: 1, namespace: 'two' })).toHaveLength(1);
-    expect(await lab.store.changesPage({ after: from, limit: 10 })).toHaveLength(3);
+    expect(await lab.store.log.changesIn('two', { after: from, limit: 1 })).toHaveLength(1);
+    expect(await lab.store.log.changesAfter(from, 10, 1_000_000)).toHaveLength(3);
   });
 
   it('tells the history of a key, newest first, and its value at each version', async () => {
@@ -72,7 +72,7 @@ describe('the log', () => {
       { operations: [remove('h')] },
       { operations: [put('h', 'three')] },
     ]);
-    const history = await lab.store.history('app', 'h', { limit: 10 });
+    const history = await lab.store.log.history('app', 'h', { limit: 10 });
     expect(history.map((item) => [item.version - from, item.op, item.sizeBytes, item.author])).toEqual([
       [4, 'put', 5, null],
       [3, 'delete', 0, null],
@@ -83,10 +83,11 @@ describe('the log', () => {
       contentType: 'text/plain',
       checksum: put('h', 'one').checksum,
     });
-    expect(await lab.store.history('app', 'h', { limit: 1, before: from + 3 })).toMatchObject([
+    expect(await lab.store.log.history('app', 'h', { limit: 1, before: from + 3 })).toMatchObject([
       { version: from + 1 },
     ]);
-    const valueAt = async (v: number) => (await lab.store.valueAt('app', 'h', from + v))?.value.toString();
+    const valueAt = async (v: number) =>
+      kept(await lab.store.log.valueAt('app', 'h', from + v))?.value.toString();
     expect(await Promise.all([0, 1, 2, 3, 4, 99].map(valueAt))).toEqual([
       undefined,
       'one',
@@ -95,7 +96,7 @@ describe('the log', () => {
       'three',
       'three',
     ]);
-    expect(await lab.store.valueAt('app', 'h', from + 2)).toMatchObject({
+    expect(await lab.store.log.valueAt('app', 'h', from + 2)).toMatchObject({
       version: from + 1,
       checksum: put('h', 'one').checksum,
     });

@@ -113,7 +113,7 @@ function draw(rng: Rng, tables: ConfigTables): Case {
     case 10: {
       const from = Math.max(0, version - rng.int(30));
       const [limit, bytes] = [1 + rng.int(8), rng.int(2_000)];
-      return { name: 'log', run: onBoth((store) => store.changesAfter(from, limit, bytes)) };
+      return { name: 'log', run: onBoth((store) => store.log.changesAfter(from, limit, bytes)) };
     }
     default:
       return { name: 'barrier', run: onBoth((store) => store.barrier()) };

@@ -114,6 +114,12 @@ export function fenceAt(head: HeadRow): Fence {
   return { ...rest, leaderId };
 }
 
+/** An answer of the log where nothing was removed. */
+export function kept<T>(answer: T | 'compacted'): T {
+  if (answer === 'compacted') throw new Error('nothing was to be compacted');
+  return answer;
+}
+
 /** Any hash will do here: the store keeps chains and compares them, it does not compute them. */
 export function chainOf(version: number, salt = ''): string {
   return sha256(`${version}${salt}`).toString('hex');

@@ -104,7 +104,12 @@ export class Divergence {
     let high = Math.min(replica.version, head.version);
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      const [logged] = await this.store.changesAfter(middle - 1, 1, 1);
+      const page = await this.store.log.changesAfter(middle - 1, 1, 1);
+      if (page === 'compacted') {
+        low = middle; // far below what a database can lose
+        continue;
+      }
+      const [logged] = page;
       const own = replica.chainAt(logged?.version ?? middle);
       if (logged !== undefined && own === logged.chain)
         low = Math.max(middle, Math.min(logged.version, high));

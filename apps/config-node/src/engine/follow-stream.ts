@@ -59,9 +59,11 @@ export class FollowStream {
     const changes = replica.changesAfter(this.after, PAGE_CHANGES, PAGE_BYTES);
     if (changes !== 'compacted') return changes;
     try {
-      const logged = await this.store.changesAfter(this.after, PAGE_CHANGES, PAGE_BYTES);
-      const first = logged[0];
-      if (first !== undefined && (first.lost?.from ?? first.version) === this.after + 1) return logged;
+      const logged = await this.store.log.changesAfter(this.after, PAGE_CHANGES, PAGE_BYTES);
+      const first = logged === 'compacted' ? undefined : logged[0];
+      if (logged !== 'compacted' && first && (first.lost?.from ?? first.version) === this.after + 1) {
+        return logged;
+      }
     } catch (error) {
       this.logger.debug({ error, after: this.after }, 'the log before this memory cannot be read');
     }

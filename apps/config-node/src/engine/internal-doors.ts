@@ -76,6 +76,9 @@ function registerLog(doors: FastifyInstance, { host, replication, store }: DoorP
     const { after, limit } = queryOf(request, LogQuery);
     const recent = host.replica.changesAfter(after, limit, LIMITS.batchBytes);
     const changes = recent === 'compacted' ? await logged(store, after, limit) : recent;
+    if (changes === 'compacted') {
+      throw new Problem('version-compacted', `the changes after ${after} are no longer kept`);
+    }
     return changes.map(changeToWire);
   });
 }
@@ -143,9 +146,10 @@ function registerQuestions(doors: FastifyInstance, { host, leadership, publisher
   });
 }
 
-async function logged(store: ConfigStore, after: number, limit: number): Promise<Change[]> {
+/** 0 = the oldest that can be replayed from. */
+async function logged(store: ConfigStore, after: number, limit: number): Promise<Change[] | 'compacted'> {
   try {
-    return await store.changesAfter(after, limit, LIMITS.batchBytes);
+    return await store.log.retainedAfter(after, limit, LIMITS.batchBytes);
   } catch (cause) {
     const detail = `this node remembers nothing before ${after}, and the database does not answer`;
     throw new Problem('storage-unavailable', detail, {}, { cause });

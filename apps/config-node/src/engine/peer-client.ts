@@ -1,4 +1,12 @@
-import { type Change, changeFromWire, DigestReply, HEADERS, NodePing, WireChange } from '#libs/contracts';
+import {
+  type Change,
+  changeFromWire,
+  DigestReply,
+  errorKind,
+  HEADERS,
+  NodePing,
+  WireChange,
+} from '#libs/contracts';
 import { SnapshotDecoder, type SnapshotHeader, type StateBuilder } from '#libs/replica';
 
 const LOG_TIMEOUT_MS = 3_000;
@@ -15,10 +23,12 @@ export class PeerClient {
     return NodePing.parse(await response.json());
   }
 
-  async log(address: string, after: number, limit: number): Promise<Change[]> {
-    const response = await this.get(`${address}/internal/log?after=${after}&limit=${limit}`, LOG_TIMEOUT_MS);
+  async log(address: string, after: number, limit: number): Promise<Change[] | 'compacted'> {
+    const url = `${address}/internal/log?after=${after}&limit=${limit}`;
+    const response = await this.ask(url, LOG_TIMEOUT_MS);
+    if (response.status === errorKind('version-compacted').status) return 'compacted';
     return WireChange.array()
-      .parse(await response.json())
+      .parse(await answered(response).json())
       .map(changeFromWire);
   }
 
@@ -38,11 +48,16 @@ export class PeerClient {
   }
 
   private async get(url: string, timeoutMs: number): Promise<Response> {
-    const response = await fetch(url, {
-      headers: { [HEADERS.clusterKey]: this.clusterKey },
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    if (!response.ok) throw new Error(`${url} answered ${response.status}`);
-    return response;
+    return answered(await this.ask(url, timeoutMs));
   }
+
+  private ask(url: string, timeoutMs: number): Promise<Response> {
+    const headers = { [HEADERS.clusterKey]: this.clusterKey };
+    return fetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) });
+  }
+}
+
+function answered(response: Response): Response {
+  if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
+  return response;
 }

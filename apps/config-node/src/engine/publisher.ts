@@ -1,6 +1,6 @@
 import type { Change } from '#libs/contracts';
 import { Problem } from '#libs/contracts';
-import { type Clock, type Deferred, deferred } from '#libs/kernel';
+import { type Clock, type Deferred, deferred, invariant } from '#libs/kernel';
 import { DataError, OutcomeUnknown, StatementRefused, StorageUnavailable } from '#libs/postgres';
 import type { Committer } from '../domain/committer.js';
 import type {
@@ -130,7 +130,10 @@ export class Publisher {
         this.ask(this.store.readHead(), (head) => ({ type: 'head', head }));
         break;
       case 'read-log':
-        this.ask(this.store.changesAfter(action.after, 1, 1), ([next]) => ({ type: 'log', next }));
+        this.ask(this.store.log.changesAfter(action.after, 1, 1), (page) => {
+          invariant(page !== 'compacted', 'what follows the history of a leader is never compacted');
+          return { type: 'log', next: page[0] };
+        });
         break;
       case 'look-up':
         this.lookUp(action.id, action.keys);

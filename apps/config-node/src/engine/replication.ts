@@ -1,4 +1,4 @@
-import { type Change, LIMITS, Problem, type SyncReply } from '#libs/contracts';
+import { type Change, type Head, LIMITS, Problem, type SyncReply } from '#libs/contracts';
 import { type Clock, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { type ApplyResult, StateBuilder } from '#libs/replica';
@@ -11,10 +11,7 @@ import type { PeerClient } from './peer-client.js';
 import type { Peers } from './peers.js';
 import type { ReplicaHost } from './replica-host.js';
 
-export interface HeadPoint {
-  version: number;
-  chain: string;
-}
+export type HeadPoint = Pick<Head, 'version' | 'chain'>;
 
 export interface ReplicationDuties {
   /** While this node leads, nobody but its own committer changes the replica. */
@@ -211,8 +208,11 @@ export class Replication {
   private async isInLog(): Promise<boolean> {
     const { version, chain } = this.host.replica;
     if (version === 0) return true;
-    const [logged] = await this.store.changesAfter(version - 1, 1, 1);
+    const page = await this.store.log.changesAfter(version - 1, 1, 1);
     if (this.host.replica.version !== version) return true; // moved on: judged again at the next head
+    // Nothing tells any more which history is the wrong one: the state at head is right in any case.
+    if (page === 'compacted') this.loadInstead = true;
+    const [logged] = page === 'compacted' ? [] : page;
     this.contradicted = logged !== undefined && (logged.version !== version || logged.chain !== chain);
     return !this.contradicted;
   }

@@ -4,7 +4,7 @@ import { type Change, LIMITS, namespaceFault, Problem, parseQuery, QUERIES } fro
 import { changeJson } from '#libs/watch';
 import type { HistoryItem } from '../store/store.types.js';
 import { demandJsonAccepted, readHeaders, sendJson } from './answers.js';
-import type { PastValues } from './past-values.js';
+import { type PastValues, versionCompacted } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';
 import type { ReadGate } from './read-gate.js';
 import { type KeyAddress, keyAddress } from './request/address.js';
@@ -37,7 +37,15 @@ export function registerLogRoutes(
       const recent = host.replica.changesAfter(query.after, query.limit, LIMITS.listPageBytes);
       if (recent !== 'compacted') return recent;
     }
-    return fromStorage(store.changesPage({ ...query, maxBytes: LIMITS.listPageBytes }));
+    const { after, limit, namespace } = query;
+    const page =
+      namespace === undefined
+        ? store.log.changesAfter(after, limit, LIMITS.listPageBytes)
+        : store.log.changesIn(namespace, { after, limit, maxBytes: LIMITS.listPageBytes });
+    const changes = await fromStorage(page);
+    if (changes !== 'compacted') return changes;
+    const floor = namespace === undefined ? store.log.floor() : store.log.floorOf(namespace);
+    throw versionCompacted(await fromStorage(floor));
   }
 
   const history = async (request: FastifyRequest) => {
@@ -46,14 +54,14 @@ export function registerLogRoutes(
     const before = query.cursor === undefined ? undefined : cursorVersion(query.cursor, address);
     await gate.pass(query, request.headers);
     const items = await fromStorage(
-      store.history(address.namespace, address.key, { limit: query.limit + 1, before }),
+      store.log.history(address.namespace, address.key, { limit: query.limit + 1, before }),
     );
     if (items.length === 0 && before === undefined) throw neverExisted(address);
     const page = items.slice(0, query.limit);
     const last = page.at(-1);
     return {
       ...address,
-      items: page,
+      items: page.map(({ created: _, ...item }) => item),
       ...(items.length > page.length && last !== undefined
         ? { cursor: versionCursor(last.version, address) }
         : {}),
@@ -76,9 +84,13 @@ export function registerLogRoutes(
     }
     const [to, previous] = await versionsUpTo(address, query.to);
     if (to === undefined)
-      throw query.to === undefined ? neverExisted(address) : noSuchVersion(address, query.to);
+      throw query.to === undefined ? neverExisted(address) : await notThere(address, query.to);
+    if (query.from === undefined && previous === undefined && !to.created) {
+      const floor = await fromStorage(store.log.floorOf(address.namespace));
+      if (floor > 1) throw versionCompacted(floor, { ...address });
+    }
     const from = query.from === undefined ? previous : (await versionsUpTo(address, query.from))[0];
-    if (from === undefined && query.from) throw noSuchVersion(address, query.from);
+    if (from === undefined && query.from) throw await notThere(address, query.from);
     const sides = await Promise.all([side(address, from), side(address, to)]);
     const [before, after] = sides;
     if (before.binary || after.binary) return `Binary values ${before.name} and ${after.name} differ\n`;
@@ -101,7 +113,12 @@ export function registerLogRoutes(
   /** The version of the key that stood at `version`, and the one before it. */
   function versionsUpTo({ namespace, key }: KeyAddress, version: number | undefined) {
     const before = version === undefined ? undefined : version + 1;
-    return fromStorage(store.history(namespace, key, { limit: 2, before }));
+    return fromStorage(store.log.history(namespace, key, { limit: 2, before }));
+  }
+
+  async function notThere(address: KeyAddress, version: number): Promise<Problem> {
+    const floor = await fromStorage(store.log.floorOf(address.namespace));
+    return version + 1 < floor ? versionCompacted(floor, { ...address }) : noSuchVersion(address, version);
   }
 
   async function side(
@@ -130,7 +147,10 @@ function cursorVersion(cursor: string, { namespace, key }: KeyAddress): number {
 }
 
 function neverExisted({ namespace, key }: KeyAddress): Problem {
-  return new Problem('key-not-found', `there never was a key '${key}' in '${namespace}'`, { namespace, key });
+  return new Problem('key-not-found', `there is no history of a key '${key}' in '${namespace}'`, {
+    namespace,
+    key,
+  });
 }
 
 function noSuchVersion({ namespace, key }: KeyAddress, version: number): Problem {

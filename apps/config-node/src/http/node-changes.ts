@@ -20,11 +20,8 @@ export class NodeChanges implements ChangeSource {
     return changes === 'compacted' ? 'older' : changes;
   }
 
-  async older(after: number, limit: number, maxBytes: number): Promise<readonly Change[] | 'compacted'> {
-    const changes = await fromStorage(this.store.changesAfter(after, limit, maxBytes));
-    const [first] = changes;
-    const isGap = first !== undefined && (first.lost?.from ?? first.version) > after + 1;
-    return isGap && after > 0 ? 'compacted' : changes;
+  older(after: number, limit: number, maxBytes: number): Promise<readonly Change[] | 'compacted'> {
+    return fromStorage(this.store.log.retainedAfter(after, limit, maxBytes));
   }
 
   async present(query: PresentQuery): Promise<PresentPage | 'expired'> {

@@ -1,8 +1,15 @@
+import { Problem } from '#libs/contracts';
 import type { Entry } from '#libs/replica';
 import type { ReplicaHost } from '../engine/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { KeyAddress } from './request/address.js';
 import { fromStorage } from './storage-problem.js';
+
+/** `floor` is the first version from which what was asked for can be replayed. */
+export function versionCompacted(floor: number, where: Readonly<Record<string, unknown>> = {}): Problem {
+  const detail = `the history is kept from version ${floor} on: what was before is no longer known`;
+  return new Problem('version-compacted', detail, { ...where, floor });
+}
 
 /** Values as they were: from memory where it reaches back, else from the change log. */
 export class PastValues {
@@ -11,7 +18,7 @@ export class PastValues {
     private readonly store: ConfigStore,
   ) {}
 
-  /** The key as it was at a version that this node has applied; undefined when it did not exist then. */
+  /** The key as it was at a version that this node has applied; undefined when it did not exist then. Throws `version-compacted`. */
   async at({ namespace, key }: KeyAddress, version: number): Promise<Entry | undefined> {
     const current = this.host.replica.get(namespace, key);
     if (current !== undefined && current.version <= version) return current;
@@ -22,9 +29,17 @@ export class PastValues {
       maxBytes: 1,
       atVersion: version,
     });
-    if (page === 'expired') return fromStorage(this.store.valueAt(namespace, key, version));
+    if (page === 'expired') return this.logged(namespace, key, version);
     // Of all keys with this prefix the key itself comes first.
     const [first] = page.entries;
     return first?.key === key ? first : undefined;
+  }
+
+  private async logged(namespace: string, key: string, version: number): Promise<Entry | undefined> {
+    const { log } = this.store;
+    const value = await fromStorage(log.valueAt(namespace, key, version));
+    if (value === 'compacted')
+      throw versionCompacted(await fromStorage(log.floorOf(namespace)), { namespace, key });
+    return value;
   }
 }

@@ -1,6 +1,6 @@
-import type { Change } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import { migrate, type PostgresSettings, PrimaryPool, type Queryable } from '#libs/postgres';
+import { ChangeLog } from './change-log.js';
 import { COMMIT, CONFIRM_FENCE } from './commit.sql.js';
 import { commitParameters, fenceParameters } from './commit-parameters.js';
 import { DiscardedHistories } from './discarded-histories.js';
@@ -9,24 +9,13 @@ import {
   CHANGE_COLUMNS,
   type ChangeRow,
   changeHeader,
-  changesOf,
-  checksumText,
-  type HistoryRow,
   OPERATION_COLUMNS,
   type OperationRow,
   operationHeader,
 } from './log-rows.js';
 import { CONFIG_MIGRATIONS } from './migrations/index.js';
 import { type EntryPages, entryPages } from './state-pages.js';
-import type {
-  BatchChange,
-  Fence,
-  HeadRow,
-  HistoryItem,
-  RequestKind,
-  StoredEntry,
-  StoredRequest,
-} from './store.types.js';
+import type { BatchChange, Fence, HeadRow, RequestKind, StoredRequest } from './store.types.js';
 
 const HEAD_COLUMNS = `h.cluster_id as "clusterId", h.version, encode(h.chain, 'hex') as chain, h.term,
   h.leader_id as "leaderId", h.incarnation, h.attempt`;
@@ -35,9 +24,6 @@ const HEAD_COLUMNS = `h.cluster_id as "clusterId", h.version, encode(h.chain, 'h
 const LEADER_CONNECTIONS = 3;
 const READ_CONNECTIONS = 4;
 
-/** A page of the log ends at this many bytes unless the caller says otherwise. */
-const PAGE_BYTES = 4 * 1024 * 1024;
-
 /**
  * Schema `config`: the sequencer row, the change log and the state it leads to. Every method is one statement (or one
  * read-only transaction) and throws StorageUnavailable (never sent), OutcomeUnknown, DataError or StatementRefused.
@@ -45,6 +31,8 @@ const PAGE_BYTES = 4 * 1024 * 1024;
 export class ConfigStore {
   readonly #pool: PrimaryPool;
   readonly #reads: PrimaryPool;
+  /** Every change, and every version of every key: for whoever replays or looks back. */
+  readonly log: ChangeLog;
   /** The state in the database against the log. */
   readonly entriesScrub: EntriesScrub;
   readonly discarded: DiscardedHistories;
@@ -53,6 +41,7 @@ export class ConfigStore {
   constructor(pool: PrimaryPool, reads: PrimaryPool = pool) {
     this.#pool = pool;
     this.#reads = reads;
+    this.log = new ChangeLog(reads);
     this.entriesScrub = new EntriesScrub(pool, reads);
     this.discarded = new DiscardedHistories(pool);
   }
@@ -159,84 +148,6 @@ export class ConfigStore {
     return onlyHead(rows);
   }
 
-  /** The changes after `version`, in order: at most `limit`, and at most about `maxBytes` unless the first is larger. */
-  async changesAfter(version: number, limit: number, maxBytes: number): Promise<Change[]> {
-    const { rows } = await this.#reads.queryAnyReadable<LogRow>({
-      name: 'changes-after',
-      text: logPage({ inNamespace: false }),
-      values: [version, limit, maxBytes],
-    });
-    return changesOf(rows);
-  }
-
-  /** The same for people: with a namespace only the changes that touch it, with only their operations in it. */
-  async changesPage(page: {
-    after: number;
-    limit: number;
-    namespace?: string | undefined;
-    maxBytes?: number;
-  }): Promise<Change[]> {
-    const bounds = [page.after, page.limit, page.maxBytes ?? PAGE_BYTES];
-    const { rows } = await this.#reads.queryAnyReadable<LogRow>(
-      page.namespace === undefined
-        ? { name: 'changes-after', text: logPage({ inNamespace: false }), values: bounds }
-        : { text: logPage({ inNamespace: true }), values: [...bounds, page.namespace] },
-    );
-    return changesOf(rows);
-  }
-
-  /** The lowest version that the log still holds; undefined while it is empty. */
-  async oldestVersion(): Promise<number | undefined> {
-    const { rows } = await this.#reads.queryAnyReadable<{ oldest: number | null }>({
-      name: 'oldest-version',
-      text: 'select min(version) as oldest from config.changes',
-    });
-    return rows[0]?.oldest ?? undefined;
-  }
-
-  /** Versions of one key, newest first, below `before` when given. */
-  async history(
-    namespace: string,
-    key: string,
-    page: { limit: number; before?: number | undefined },
-  ): Promise<HistoryItem[]> {
-    const { rows } = await this.#reads.queryAnyReadable<HistoryRow>({
-      name: 'history',
-      text: `select o.version, c.term, o.op, o.content_type, o.checksum, coalesce(octet_length(o.value), 0) as size,
-          c.author, c.comment, c.created_at
-        from config.change_ops as o join config.changes as c on c.version = o.version
-        where o.namespace = $1 and o.key = $2 and o.version < $3 order by o.version desc limit $4`,
-      values: [namespace, key, page.before ?? Number.MAX_SAFE_INTEGER, page.limit],
-    });
-    return rows.map((row) => ({
-      version: row.version,
-      term: row.term,
-      op: row.op,
-      contentType: row.content_type,
-      checksum: row.checksum && checksumText(row.checksum),
-      sizeBytes: row.size,
-      author: row.author,
-      comment: row.comment,
-      createdAt: row.created_at.toISOString(),
-    }));
-  }
-
-  /** The key as it was at `version`; undefined when it did not exist then. */
-  async valueAt(namespace: string, key: string, version: number): Promise<StoredEntry | undefined> {
-    const { rows } = await this.#reads.queryAnyReadable<ChangeRow & OperationRow & { value: Buffer | null }>({
-      name: 'value-at',
-      text: `select ${CHANGE_COLUMNS}, ${OPERATION_COLUMNS}, o.value
-        from config.change_ops as o join config.changes as c on c.version = o.version
-        where o.namespace = $1 and o.key = $2 and o.version <= $3 order by o.version desc limit 1`,
-      values: [namespace, key, version],
-    });
-    const change = changesOf(rows)[0];
-    const operation = change?.operations[0];
-    if (!change || operation?.op !== 'put') return undefined;
-    const { op: _, ...entry } = operation;
-    return { ...entry, version: change.version, updatedAt: change.createdAt };
-  }
-
   /**
    * The whole state at one head, in pages, within one transaction. `consume` may take its time, but the transaction
    * is bounded: it must not wait for anything but its own work.
@@ -259,26 +170,6 @@ interface RequestRow extends ChangeRow, OperationRow {
   request_hash: Buffer | null;
   request_kind: RequestKind | null;
   created: boolean | null;
-}
-
-type LogRow = ChangeRow & OperationRow & { value: Buffer | null };
-
-/** $1 after, $2 limit, $3 bytes, $4 namespace. The first change is always there, so that every page makes progress. */
-function logPage({ inNamespace }: { inNamespace: boolean }): string {
-  const touches = inNamespace
-    ? 'and exists (select from config.change_ops as t where t.version = p.version and t.namespace = $4)'
-    : '';
-  return `with c as (
-      select * from (
-        select *, sum(bytes) over w as bytes_so_far, row_number() over w as nth
-        from (select * from config.changes as p where p.version > $1 ${touches}
-              order by p.version limit $2) as next
-        window w as (order by version)
-      ) as sized where bytes_so_far <= $3 or nth = 1
-    )
-    select ${CHANGE_COLUMNS}, ${OPERATION_COLUMNS}, o.value
-    from c left join config.change_ops as o on o.version = c.version ${inNamespace ? 'and o.namespace = $4' : ''}
-    order by c.version, o.ordinal`;
 }
 
 async function readHead(db: Queryable): Promise<HeadRow> {

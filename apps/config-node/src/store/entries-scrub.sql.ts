@@ -2,8 +2,14 @@
 const LAST_OPERATION = `select l.version, l.op, l.value, l.content_type, l.checksum from config.change_ops as l
     where l.namespace = k.namespace and l.key = k.key order by l.version desc, l.ordinal desc limit 1`;
 
-/** A log without its beginning proves nothing about a key that it does not have. */
-const LOG_IS_WHOLE = `coalesce((select coalesce(lost_from, version) from config.changes order by version limit 1), 1) = 1`;
+/**
+ * A log without its beginning proves nothing about a key that it does not have; one whose beginning retention removed
+ * still proves it of what is said to be younger than that.
+ */
+const LOG_IS_WHOLE = `coalesce(
+    e.version >= (select f.floor from config.log_floors as f where f.namespace = k.namespace),
+    exists (select from config.log_floors)
+      or coalesce((select coalesce(lost_from, version) from config.changes order by version limit 1), 1) = 1)`;
 
 /** Null = as it should be. The hash is of the bytes, not the one that the row says of itself. */
 const CLASS = `case

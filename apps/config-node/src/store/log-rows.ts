@@ -22,6 +22,7 @@ export interface HistoryRow {
   content_type: string | null;
   checksum: Buffer | null;
   size: number;
+  created: boolean;
   author: string | null;
   comment: string | null;
   created_at: Date;

@@ -61,6 +61,8 @@ export interface HistoryItem {
   version: number;
   term: number;
   op: 'put' | 'delete';
+  /** A put of a key that did not exist. */
+  created: boolean;
   contentType: string | null;
   checksum: string | null;
   sizeBytes: number;

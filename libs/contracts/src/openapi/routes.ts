@@ -80,7 +80,13 @@ const EVENTS = (schema: z.ZodType): Answer => ({
 
 const WAITS = ['version-not-reached'] as const;
 const READS_STORAGE = [...WAITS, 'storage-unavailable', 'no-available-node'] as const;
-const VALUE_ERRORS = ['invalid-key', 'key-not-found', 'version-not-found', ...READS_STORAGE] as const;
+const VALUE_ERRORS = [
+  'invalid-key',
+  'key-not-found',
+  'version-not-found',
+  'version-compacted',
+  ...READS_STORAGE,
+] as const;
 const WRITE_ERRORS = [
   'invalid-key',
   'not-leader',
@@ -236,7 +242,7 @@ export const ROUTES: readonly Route[] = [
     query: QUERIES.changes,
     headers: ['MinVersion'],
     answers: { 200: { means: 'Changes in order.', content: json(ChangesAnswer) } },
-    errors: ['invalid-key', 'not-acceptable', ...READS_STORAGE],
+    errors: ['invalid-key', 'not-acceptable', 'version-compacted', ...READS_STORAGE],
   },
   ...keyRoutes({
     id: 'getHistory',
@@ -264,6 +270,7 @@ export const ROUTES: readonly Route[] = [
       'invalid-key',
       'key-not-found',
       'version-not-found',
+      'version-compacted',
       'diff-too-large',
       'cluster-busy',
       ...READS_STORAGE,
@@ -283,6 +290,7 @@ export const ROUTES: readonly Route[] = [
     answers: { 200: { means: 'A new version of the key.', content: json(PutAnswer), etag: true } },
     errors: [
       'version-not-found',
+      'version-compacted',
       'invalid-field',
       'unsupported-content-type',
       'value-too-large',
