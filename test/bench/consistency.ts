@@ -10,10 +10,14 @@ import { NodeCalls } from '../../apps/consistency/src/node-calls.js';
 import { RoundRunner } from '../../apps/consistency/src/round-runner.js';
 import { TruthStore } from '../../apps/consistency/src/truth.store.js';
 import { type LeaderLab, openMigratedLab } from '../integration/storage/storage-lab.js';
+import { usedBytes } from './memory.js';
 import type { BenchOptions } from './options.js';
 import { printTable, type Row, say } from './report.js';
 import { spread } from './statistics.js';
 
+const SIZES = [10_000, 100_000];
+/** The heap must be allowed to grow: four replicas are in one process. */
+const MILLION = [...SIZES, 1_000_000];
 const NODES = ['node-1', 'node-2', 'node-3', 'node-4'];
 const AT = '2026-01-01T00:00:00.000Z';
 const CHAIN = 'c'.repeat(64);
@@ -23,15 +27,12 @@ const SETTINGS = {
 
 /**
  * What it costs to know that four nodes hold the same, and to find the one key that is wrong: real doors and sockets, the
- * truth from a real Postgres. All in one process: what a node works is its share of all that is done.
+ * truth from a real Postgres. All in one process: what a node works is its share of all that is done. With `--million`
+ * also at 1,000,000 keys.
  */
 export async function benchConsistency({ quick }: BenchOptions): Promise<void> {
-  const sizes = process.argv.includes('--million')
-    ? [1_000_000]
-    : quick
-      ? [10_000]
-      : [10_000, 50_000, 200_000];
   const rows: Row[] = [];
+  const sizes = process.argv.includes('--million') ? MILLION : quick ? [10_000] : SIZES;
   for (const keys of sizes) rows.push(...(await measure(keys, quick ? 5 : 30)));
   printTable('consistency: 4 nodes (median, smallest-largest)', rows);
 }
@@ -40,7 +41,7 @@ async function measure(keys: number, rounds: number): Promise<Row[]> {
   say(`${keys} keys`);
   const storage = await openMigratedLab();
   const calls = new NodeCalls('the key of the bench');
-  const nodes = await startNodes(keys);
+  const { nodes, bytesPerKey } = await startNodes(keys);
   try {
     await fillLog(storage, keys);
     const truth = new TruthStore(storage.pool({ role: 'holdfast_consistency' }));
@@ -53,6 +54,7 @@ async function measure(keys: number, rounds: number): Promise<Row[]> {
     const door = await doorMs(nodes[0], pin, rounds);
     return [
       [`${keys} keys: a round, all equal, ms`, spread(equal.ms), ''],
+      ['  memory of a replica, bytes per key (values of some 12)', bytesPerKey.toFixed(0), ''],
       ['  work at a node: its door, ms', spread(door, 2), '<= 5'],
       [
         '  bytes of answers per node',
@@ -79,14 +81,17 @@ interface BenchNode {
 }
 
 /** The same entries in all of them: what is measured does not change them. */
-async function startNodes(keys: number): Promise<BenchNode[]> {
+async function startNodes(keys: number): Promise<{ nodes: BenchNode[]; bytesPerKey: number }> {
   const entries = Array.from({ length: keys }, (_, i) => entryOf(i));
   const nodes: BenchNode[] = [];
+  let bytesPerKey = 0;
   for (const nodeId of NODES) {
+    const before = usedBytes();
     const host = new ReplicaHost(nodeId, systemClock);
     const state = new StateBuilder();
     for (const entry of entries) state.add(entry);
     host.load({ clusterId: 'bench', version: keys, chain: CHAIN, term: 1 }, state, 'compacted');
+    bytesPerKey = (usedBytes() - before) / keys;
     const server = fastify();
     registerDigest(server, host, {
       verification: { verified: 'by-peer' },
@@ -95,7 +100,7 @@ async function startNodes(keys: number): Promise<BenchNode[]> {
     const address = await server.listen({ port: 0, host: '127.0.0.1' });
     nodes.push({ host, server, address });
   }
-  return nodes;
+  return { nodes, bytesPerKey };
 }
 
 async function roundsOf(

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Change } from '#libs/contracts';
 import {
   bucketOf,
@@ -13,6 +11,7 @@ import {
   StateBuilder,
   StateDigest,
 } from '#libs/replica';
+import { usedBytes } from './memory.js';
 import type { BenchOptions } from './options.js';
 import { printTable } from './report.js';
 import { spread } from './statistics.js';
@@ -166,13 +165,4 @@ function timed(run: () => unknown): number {
   const begin = performance.now();
   run();
   return performance.now() - begin;
-}
-
-/** What is reachable, after everything else was collected. */
-function usedBytes(): number {
-  setFlagsFromString('--expose-gc');
-  const gc: unknown = runInNewContext('gc');
-  if (typeof gc === 'function') gc();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
 }

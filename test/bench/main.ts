@@ -31,7 +31,7 @@ const quick = process.argv.includes('--quick');
 const unknown = names.filter((name) => !Object.hasOwn(BENCHES, name));
 if (unknown.length > 0) {
   console.error(`unknown: ${unknown.join(' ')}`);
-  console.error(`usage: npm run bench -- [${Object.keys(BENCHES).join('|')}] [--quick]`);
+  console.error(`usage: npm run bench -- [${Object.keys(BENCHES).join('|')}] [--quick] [--million]`);
   process.exitCode = 2;
 } else {
   printMachine(quick);

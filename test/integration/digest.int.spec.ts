@@ -1,12 +1,13 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DIGEST_BUCKETS_BYTES, DigestKeysReply, DigestReply } from '#libs/contracts';
+import { DIGEST_BUCKETS_BYTES, DIGEST_PARTS_BYTES, DigestKeysReply, DigestReply } from '#libs/contracts';
 import {
   bucketOf,
   CUT_BYTES,
   checksumOf,
   encodeSnapshot,
+  partOf,
   pinState,
   Replica,
   SnapshotDecoder,
@@ -288,13 +289,31 @@ describe('the doors of the digest', () => {
     expect((await keys('')).entries).toContainEqual(entry);
     const then = (await keys('&version=50')).entries.find(({ key }) => key === 'k3');
     expect(then?.checksum).toBe(checksumOf(Buffer.from('value 3')));
+
+    const partsAt = async (version: number) => {
+      const answer = await ask(leader, `/parts?bucket=${bucket}&version=${version}`);
+      expect(answer.headers.get('holdfast-version')).toBe(String(version));
+      return Buffer.from(await answer.arrayBuffer());
+    };
+    const [parts, partsThen] = [await partsAt(60), await partsAt(50)];
+    expect(parts.length).toBe(DIGEST_PARTS_BYTES);
+    const part = partOf('app', 'k3');
+    const cut = (of: Buffer) => of.toString('hex', part * CUT_BYTES, (part + 1) * CUT_BYTES);
+    expect(cut(parts)).not.toBe(cut(partsThen));
+    expect((await keys(`&part=${part}`)).entries).toContainEqual(entry);
+    expect((await keys(`&part=${part ^ 1}`)).entries).not.toContainEqual(entry);
   });
 
   it('say why they do not know, wait for a version when asked to, and are closed without the secret', async () => {
     const [leader, follower] = (await cluster(20, 'node-2')) as [LabNode, LabNode];
     await follower.stop();
     const loaded = await lab.node('node-2');
-    for (const path of ['?version=', '/buckets?version=', '/keys?bucket=1&version=']) {
+    for (const path of [
+      '?version=',
+      '/buckets?version=',
+      '/keys?bucket=1&version=',
+      '/parts?bucket=1&version=',
+    ]) {
       const late = await ask(leader, `${path}21`);
       expect([late.status, await late.json()]).toMatchObject([
         504,
@@ -310,7 +329,14 @@ describe('the doors of the digest', () => {
     const waiting = ask(leader, '?version=21&waitMs=1000');
     await publish(leader, 1);
     expect((await waiting).status).toBe(200);
-    for (const path of ['?version=-1', '?waitMs=9999', '/keys', '/keys?bucket=1024']) {
+    for (const path of [
+      '?version=-1',
+      '?waitMs=9999',
+      '/keys',
+      '/keys?bucket=1024',
+      '/keys?bucket=1&part=64',
+      '/parts',
+    ]) {
       expect((await ask(leader, path)).status, path).toBe(400);
     }
   });

@@ -3,6 +3,7 @@ import type { ZodType } from 'zod';
 import {
   type ConsistencyReason,
   DIGEST_BUCKETS_BYTES,
+  DIGEST_PARTS_BYTES,
   DigestKeysReply,
   DigestReply,
   HEADERS,
@@ -11,9 +12,11 @@ import {
   type RepairRequest,
   ResyncReply,
 } from '#libs/contracts';
+import { partOf } from '#libs/replica';
 import type { ListedKey } from './domain/classification.js';
 import type { Pin } from './domain/pin.js';
 import type { RootAnswer } from './domain/root-comparison.js';
+import type { Place } from './domain/round.js';
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
@@ -47,24 +50,47 @@ export class NodeCalls {
   }
 
   /** Undefined: not to be had, or not of that version and history. */
-  async buckets(address: string, pin: Pin, timeoutMs: number): Promise<Buffer | undefined> {
+  buckets(address: string, pin: Pin, timeoutMs: number): Promise<Buffer | undefined> {
+    const path = `/internal/digest/buckets?version=${pin.version}`;
+    return this.digests(address, path, pin, DIGEST_BUCKETS_BYTES, timeoutMs);
+  }
+
+  private async digests(
+    address: string,
+    path: string,
+    pin: Pin,
+    sizeBytes: number,
+    timeoutMs: number,
+  ): Promise<Buffer | undefined> {
     try {
-      const { body, headers } = await this.call(`${address}/internal/digest/buckets?version=${pin.version}`, {
-        timeoutMs,
-      });
+      const { body, headers } = await this.call(`${address}${path}`, { timeoutMs });
       const isOfPin =
         headers[HEADERS.version] === String(pin.version) && headers[HEADERS.chain] === pin.chain;
-      return isOfPin && body.length === DIGEST_BUCKETS_BYTES ? body : undefined;
+      return isOfPin && body.length === sizeBytes ? body : undefined;
     } catch {
       return undefined; // the round says `undecided`, and the next one asks again
     }
   }
 
-  async keys(address: string, pin: Pin, bucket: number, timeoutMs: number): Promise<ListedKey[] | undefined> {
-    const url = `${address}/internal/digest/keys?bucket=${bucket}&version=${pin.version}`;
+  /** Undefined also of a node that knows no parts. */
+  parts(address: string, pin: Pin, bucket: number, timeoutMs: number): Promise<Buffer | undefined> {
+    const path = `/internal/digest/parts?bucket=${bucket}&version=${pin.version}`;
+    return this.digests(address, path, pin, DIGEST_PARTS_BYTES, timeoutMs);
+  }
+
+  /** Of the whole bucket, or of one part of it. */
+  async keys(
+    address: string,
+    pin: Pin,
+    { bucket, part }: Place,
+    timeoutMs: number,
+  ): Promise<ListedKey[] | undefined> {
+    const asked = part === null ? '' : `&part=${part}`;
+    const url = `${address}/internal/digest/keys?bucket=${bucket}&version=${pin.version}${asked}`;
     try {
       const { entries, truncated } = await this.json(url, DigestKeysReply, { timeoutMs });
-      return truncated ? undefined : entries;
+      if (truncated) return undefined;
+      return entries.filter(({ namespace, key }) => part === null || partOf(namespace, key) === part);
     } catch {
       return undefined; // the round says `undecided`, and the next one asks again
     }

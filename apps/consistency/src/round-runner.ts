@@ -42,10 +42,19 @@ export class RoundRunner {
           await askAll(step.of, nodes, undefined, (address) => this.calls.buckets(address, pin, answerMs)),
         );
         return;
-      case 'keys': {
+      case 'parts': {
         const { bucket } = step;
+        round.takeParts(
+          await askAll(step.of, nodes, undefined, (address) =>
+            this.calls.parts(address, pin, bucket, keysMs),
+          ),
+        );
+        return;
+      }
+      case 'keys': {
+        const { place } = step;
         round.takeKeys(
-          await askAll(step.of, nodes, undefined, (address) => this.calls.keys(address, pin, bucket, keysMs)),
+          await askAll(step.of, nodes, undefined, (address) => this.calls.keys(address, pin, place, keysMs)),
         );
         return;
       }

@@ -59,6 +59,7 @@ export {
 export { isReservedNamespace, isStorableText, keyFault, namespaceFault } from './identifiers.js';
 export {
   DIGEST_BUCKETS_BYTES,
+  DIGEST_PARTS_BYTES,
   DigestKeysReply,
   DigestReply,
   FollowLine,

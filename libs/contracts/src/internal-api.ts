@@ -73,8 +73,16 @@ export type DigestReply = z.infer<typeof DigestReply>;
 export const DIGEST_BUCKETS_BYTES = 8_192;
 
 /**
- * `GET /internal/digest/keys?bucket=B&version=N`: what stands in one bucket, by namespace and key. The
- * checksums are computed anew from the bytes, so that damage at rest shows. Problems as above.
+ * `GET /internal/digest/parts?bucket=B&version=N` answers in bytes as well, with the same headers: the first 8 of the
+ * digest of each of the 64 parts of one bucket, computed anew from the bytes that are stored, so that damage at rest
+ * shows. Problems as above. A node that does not know this door answers 404.
+ */
+export const DIGEST_PARTS_BYTES = 512;
+
+/**
+ * `GET /internal/digest/keys?bucket=B&version=N&part=P`: what stands in one bucket, or in one part of it, by namespace
+ * and key. The checksums are computed anew from the bytes. A node that knows no parts answers with the whole bucket.
+ * Problems as above.
  */
 export const DigestKeysReply = z.object({
   format: z.number().int(),

@@ -79,12 +79,7 @@ export class StateDigest {
 
   /** The first 8 bytes of each bucket's digest, one after the other: 8 KiB. */
   cutBuckets(): Buffer {
-    const cut = new Uint32Array(DIGEST_BUCKETS * CUT_WORDS);
-    for (let bucket = 0; bucket < DIGEST_BUCKETS; bucket++) {
-      for (let i = 0; i < CUT_WORDS; i++)
-        cut[bucket * CUT_WORDS + i] = this.words[bucket * WORDS + i] as number;
-    }
-    return Buffer.from(cut.buffer);
+    return cutSums(this.words, DIGEST_BUCKETS);
   }
 
   copy(): StateDigest {
@@ -119,6 +114,31 @@ export class DigestSum {
   get hex(): string {
     return Buffer.from(this.words.buffer).toString('hex');
   }
+}
+
+/** Several sums in one array; told cut to their first 8 bytes. */
+export class CutDigests {
+  private readonly words: Uint32Array;
+
+  constructor(private readonly count: number) {
+    this.words = new Uint32Array(count * WORDS);
+  }
+
+  add(index: number, entry: DigestedEntry): void {
+    foldInto(this.words, index * WORDS, elementOf(entry), 1);
+  }
+
+  cut(): Buffer {
+    return cutSums(this.words, this.count);
+  }
+}
+
+function cutSums(words: Uint32Array, count: number): Buffer {
+  const cut = new Uint32Array(count * CUT_WORDS);
+  for (let sum = 0; sum < count; sum++) {
+    for (let i = 0; i < CUT_WORDS; i++) cut[sum * CUT_WORDS + i] = words[sum * WORDS + i] as number;
+  }
+  return Buffer.from(cut.buffer);
 }
 
 /** 32 bytes, one in each character: the fastest form in which Node gives a hash. */

@@ -1,3 +1,4 @@
+export { BUCKET_PARTS, PartDigests, partOf } from './bucket-parts.js';
 export { type ChainedContent, chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
 export type { WindowBounds } from './change-window.js';
 export {

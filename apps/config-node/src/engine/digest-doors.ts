@@ -1,8 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { type DigestKeysReply, type DigestReply, HEADERS, Problem } from '#libs/contracts';
-import { checksumOf, DIGEST_BUCKETS, DIGEST_FORMAT, type Entry, type UnknownDigest } from '#libs/replica';
+import {
+  BUCKET_PARTS,
+  checksumOf,
+  DIGEST_BUCKETS,
+  DIGEST_FORMAT,
+  type Entry,
+  PartDigests,
+  partOf,
+  type UnknownDigest,
+} from '#libs/replica';
 import { queryOf } from './door-input.js';
 import type { ReplicaHost } from './replica-host.js';
 import type { Scrubber } from './scrubber.js';
@@ -11,18 +20,21 @@ import type { Verification } from './verification.js';
 const MAX_WAIT_MS = 1_000;
 const MAX_KEYS = 10_000;
 const HASHED_AT_ONCE_BYTES = 256 * 1024;
+/** What an entry costs beside hashing its value, in bytes that could be hashed meanwhile. */
+const ENTRY_BYTES = 1_024;
 
 const PointQuery = z.object({
   version: z.coerce.number().int().nonnegative().optional(),
   waitMs: z.coerce.number().int().min(0).max(MAX_WAIT_MS).default(0),
 });
-const KeysQuery = PointQuery.extend({
-  bucket: z.coerce
+const numberBelow = (limit: number) =>
+  z.coerce
     .number()
     .int()
     .min(0)
-    .max(DIGEST_BUCKETS - 1),
-});
+    .max(limit - 1);
+const BucketQuery = PointQuery.extend({ bucket: numberBelow(DIGEST_BUCKETS) });
+const KeysQuery = BucketQuery.extend({ part: numberBelow(BUCKET_PARTS).optional() });
 
 /** What the node found out about its own state. */
 interface Findings {
@@ -52,23 +64,47 @@ export function registerDigest(doors: FastifyInstance, host: ReplicaHost, integr
   doors.get('/internal/digest/buckets', async (request, reply) => {
     const version = await atVersion(queryOf(request, PointQuery));
     const { chain, buckets } = known(replica.bucketDigestsAt(version), version);
-    return reply
-      .headers({
-        [HEADERS.version]: version,
-        [HEADERS.chain]: chain,
-        [HEADERS.digestFormat]: DIGEST_FORMAT,
-      })
-      .type('application/octet-stream')
-      .send(buckets);
+    return sendDigests(reply, buckets, { version, chain });
   });
-  doors.get('/internal/digest/keys', async (request): Promise<DigestKeysReply> => {
-    const { bucket, ...point } = queryOf(request, KeysQuery);
+  doors.get('/internal/digest/parts', async (request, reply) => {
+    const { bucket, ...point } = queryOf(request, BucketQuery);
     const version = await atVersion(point);
     const entries = known(replica.entriesOfBucket(bucket, version), version);
+    const chain = replica.chainAt(version);
+    if (chain === undefined) throw unknown('forgotten', version, replica.version);
+    return sendDigests(reply, await partsOf(entries), { version, chain });
+  });
+  doors.get('/internal/digest/keys', async (request): Promise<DigestKeysReply> => {
+    const { bucket, part, ...point } = queryOf(request, KeysQuery);
+    const version = await atVersion(point);
+    const all = known(replica.entriesOfBucket(bucket, version), version);
+    const entries =
+      part === undefined ? all : all.filter(({ namespace, key }) => partOf(namespace, key) === part);
     const truncated = entries.length > MAX_KEYS;
     const told = await described(entries.slice(0, MAX_KEYS));
     return { format: DIGEST_FORMAT, version, bucket, entries: told, truncated };
   });
+}
+
+function sendDigests(
+  reply: FastifyReply,
+  digests: Buffer,
+  { version, chain }: { version: number; chain: string },
+) {
+  return reply
+    .headers({
+      [HEADERS.version]: version,
+      [HEADERS.chain]: chain,
+      [HEADERS.digestFormat]: DIGEST_FORMAT,
+    })
+    .type('application/octet-stream')
+    .send(digests);
+}
+
+async function partsOf(entries: readonly Entry[]): Promise<Buffer> {
+  const parts = new PartDigests();
+  for (const entry of await described(entries)) parts.add(entry);
+  return parts.cut();
 }
 
 /** With checksums of what the bytes are now; gives way, since a bucket may hold any amount of them. */
@@ -77,7 +113,7 @@ async function described(entries: readonly Entry[]): Promise<DigestKeysReply['en
   let bytes = 0;
   for (const { namespace, key, version, contentType, value } of entries) {
     told.push({ namespace, key, version, contentType, checksum: checksumOf(value) });
-    bytes += value.length;
+    bytes += value.length + ENTRY_BYTES;
     if (bytes < HASHED_AT_ONCE_BYTES) continue;
     bytes = 0;
     await nextTurn();

@@ -1,4 +1,4 @@
-import { bucketOf, CUT_BYTES, DIGEST_BUCKETS, StateDigest } from '#libs/replica';
+import { bucketOf, CUT_BYTES, StateDigest } from '#libs/replica';
 import type { KeyName } from './pin.js';
 import type { Truth } from './truth.js';
 
@@ -7,17 +7,16 @@ export function cutOf(buckets: Buffer, bucket: number): string {
   return buckets.toString('hex', bucket * CUT_BYTES, (bucket + 1) * CUT_BYTES);
 }
 
-/** Buckets of which not all have the same digest. */
-export function differingBuckets(answers: readonly Buffer[]): number[] {
+/** Buckets, or parts of one, of which not all have the same digest. */
+export function differing(answers: readonly Buffer[]): number[] {
   const [first, ...others] = answers;
   if (first === undefined) return [];
-  const differing: number[] = [];
-  for (let bucket = 0; bucket < DIGEST_BUCKETS; bucket++) {
-    const from = bucket * CUT_BYTES;
+  const found: number[] = [];
+  for (let from = 0; from < first.length; from += CUT_BYTES) {
     const to = from + CUT_BYTES;
-    if (others.some((other) => first.compare(other, from, to, from, to) !== 0)) differing.push(bucket);
+    if (others.some((other) => first.compare(other, from, to, from, to) !== 0)) found.push(from / CUT_BYTES);
   }
-  return differing;
+  return found;
 }
 
 /** What a bucket's digest should be; undefined while the truth of a key is not known. */

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ConsistencyReason, Difference, KeyState } from '#libs/contracts';
 import { sha256 } from '#libs/kernel';
-import { bucketOf, DIGEST_FORMAT, StateDigest } from '#libs/replica';
+import { BUCKET_PARTS, bucketOf, DIGEST_FORMAT, PartDigests, partOf, StateDigest } from '#libs/replica';
 import { type KeyName, nameOf } from './pin.js';
 import type { RootAnswer } from './root-comparison.js';
-import { type NodeOutcome, Round, type Truths } from './round.js';
+import { type NodeOutcome, type Place, Round, type Truths } from './round.js';
 import type { Truth } from './truth.js';
 
 const PIN = { version: 40, chain: 'c'.repeat(64) };
@@ -36,6 +36,21 @@ interface Node {
   version?: number;
   /** Answers about its root only. */
   mute?: boolean;
+  /** Is of the release before. */
+  knowsNoParts?: boolean;
+}
+
+function inPlace(state: State, { bucket, part }: Place): (KeyName & KeyState)[] {
+  return [...state.values()].filter(
+    ({ namespace, key }) =>
+      bucketOf(namespace, key) === bucket && (part === null || partOf(namespace, key) === part),
+  );
+}
+
+function partsOf(entries: readonly (KeyName & KeyState)[]): Buffer {
+  const parts = new PartDigests();
+  for (const entry of entries) parts.add(entry);
+  return parts.cut();
 }
 
 const digests = new WeakMap<State, StateDigest>();
@@ -87,11 +102,17 @@ function run(
           node.mute ? undefined : digestOf(node.digested ?? node.holds).cutBuckets(),
         ),
       );
-    if (step.ask === 'keys') {
+    if (step.ask === 'parts') {
       const { bucket } = step;
-      const inBucket = (state: State) =>
-        [...state.values()].filter(({ namespace, key }) => bucketOf(namespace, key) === bucket);
-      round.takeKeys(answers(step.of, (node) => (node.mute ? undefined : inBucket(node.holds))));
+      round.takeParts(
+        answers(step.of, (node) =>
+          node.mute || node.knowsNoParts ? undefined : partsOf(inPlace(node.holds, { bucket, part: null })),
+        ),
+      );
+    }
+    if (step.ask === 'keys') {
+      const { place } = step;
+      round.takeKeys(answers(step.of, (node) => (node.mute ? undefined : inPlace(node.holds, place))));
     }
     if (step.ask === 'truth') round.takeTruth(right && truthsOf(step.of, right, unknownKeys));
   }
@@ -239,7 +260,19 @@ describe('a round', () => {
     const [, b] = all.outcomes;
     expect(b?.differences.length).toBeGreaterThanOrEqual(20);
     expect(b?.more).toBeGreaterThan(100);
-    expect(all.asked.keys).toBe(40);
+    expect(all.asked.parts).toBe(40);
+  });
+
+  it('asks for the keys of the part that differs, and of a whole bucket where somebody knows no parts', () => {
+    const right = truth(3_000);
+    const wrong = put(truth(3_000), 'k7', stateOf('wrong', 8));
+    const all = run({ a: { holds: right }, b: { holds: wrong } }, right);
+    expect(found(all, 'b')).toEqual(['k7 mismatch']);
+    expect(all.asked).toEqual({ roots: 2, buckets: 2, parts: 2, keys: 2, truth: 1 });
+    expect(all.outcomes[1]?.keys.buckets).toBe(1 / BUCKET_PARTS);
+    const older = run({ a: { holds: right, knowsNoParts: true }, b: { holds: wrong } }, right);
+    expect(found(older, 'b')).toEqual(['k7 mismatch']);
+    expect(older.outcomes[1]?.keys.buckets).toBe(1);
   });
 
   it('finds any set of planted differences and classifies it right, and no others', () => {

@@ -1,6 +1,7 @@
 import type { ConsistencyReason, ConsistencyResult, Difference } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
-import { cutOf, differingBuckets, trueCut } from './bucket-digests.js';
+import { BUCKET_PARTS } from '#libs/replica';
+import { cutOf, differing, trueCut } from './bucket-digests.js';
 import { classify, type ListedKey } from './classification.js';
 import { type KeyName, nameOf, type Pin } from './pin.js';
 import { compareRoots, type RootAnswer, type RootComparison } from './root-comparison.js';
@@ -9,19 +10,27 @@ import type { Truth } from './truth.js';
 /*
  * One round, at one pinned version. Mostly it ends with the roots: one small question per node.
  *
- *   roots -> over                          all that can be compared hold the same, and found nothing altered
- *         -> buckets -> keys <-> truth -> over      digests differ: one node of each group is asked where
- *         ->            keys <-> truth -> over      a node found something altered in its own memory
+ *   roots -> over                                      all that can be compared hold the same, and found nothing altered
+ *         -> buckets -> parts <-> keys <-> truth -> over      digests differ: one node of each group is asked where
+ *         ->            parts <-> keys <-> truth -> over      a node found something altered in its own memory
  *
- * Bucket after bucket, the keys that anybody lists are compared with the truth of that version; so what is held in
+ * A bucket is looked into part by part, those that differ; as a whole where no part does, or a node knows none. Bucket
+ * after bucket, the keys that anybody lists are compared with the truth of that version; so what is held in
  * memory at a time is one bucket. What could not be had leaves a node undecided, which is never agreement.
  */
 export type Step =
   | { ask: 'roots'; of: readonly string[] }
   | { ask: 'buckets'; of: readonly string[] }
-  | { ask: 'keys'; of: readonly string[]; bucket: number }
-  | { ask: 'truth'; of: readonly KeyName[]; bucket: number }
+  | { ask: 'parts'; of: readonly string[]; bucket: number }
+  | { ask: 'keys'; of: readonly string[]; place: Place }
+  | { ask: 'truth'; of: readonly KeyName[]; place: Place }
   | { ask: 'nothing' };
+
+/** Part null = the whole bucket. */
+export interface Place {
+  bucket: number;
+  part: number | null;
+}
 
 /** Undefined = not to be had. */
 export type Answers<T> = ReadonlyMap<string, T | undefined>;
@@ -34,7 +43,7 @@ export interface NodeOutcome {
   differences: Difference[];
   /** Buckets that differ, or are damaged, and were not looked at: each has at least one difference. */
   more: number;
-  /** Keys listed in the buckets looked at, for a guess of how many there are in all. */
+  /** Keys listed in the buckets, or parts of them, looked at, for a guess of how many there are in all. */
   keys: { listed: number; buckets: number };
 }
 
@@ -46,6 +55,8 @@ export interface RoundSettings {
 
 /** So many different digests of one state are looked into; nodes of others wait for the next round. */
 const MAX_GROUPS = 8;
+/** Where more parts differ, the whole bucket is one question. */
+const MAX_PARTS = 8;
 
 class Findings {
   readonly differences: Difference[] = [];
@@ -60,6 +71,8 @@ export class Round {
   /** Bucket digests, by the node that stands for its group. */
   private cuts = new Map<string, Buffer>();
   private waiting: number[] = [];
+  /** Of the bucket that is being looked into. */
+  private places: Place[] = [];
   private differing = new Set<number>();
   private listed: Answers<ListedKey[]> = new Map();
   /** Of all nodes of a group, by the one that stands for it. */
@@ -98,7 +111,17 @@ export class Round {
     if (this.cuts.size < 2) this.cuts.clear();
     const missing = this.current.of.filter((nodeId) => !this.cuts.has(nodeId));
     for (const nodeId of missing) findingsIn(this.shared, nodeId).undecided = true;
-    this.lookInto(differingBuckets([...this.cuts.values()]));
+    this.lookInto(differing([...this.cuts.values()]));
+  }
+
+  takeParts(answers: Answers<Buffer>): void {
+    invariant(this.current.ask === 'parts', 'parts were asked for');
+    const { of, bucket } = this.current;
+    const cuts = of.flatMap((nodeId) => answers.get(nodeId) ?? []);
+    const parts = cuts.length === of.length ? differing(cuts) : [];
+    const isFew = parts.length > 0 && parts.length <= MAX_PARTS;
+    this.places = isFew ? parts.map((part) => ({ bucket, part })) : [{ bucket, part: null }];
+    this.next();
   }
 
   takeKeys(answers: Answers<ListedKey[]>): void {
@@ -109,16 +132,16 @@ export class Round {
     for (const list of answers.values()) {
       for (const { namespace, key } of list ?? []) keys.set(nameOf({ namespace, key }), { namespace, key });
     }
-    this.current = { ask: 'truth', of: [...keys.values()], bucket: current.bucket };
+    this.current = { ask: 'truth', of: [...keys.values()], place: current.place };
   }
 
   takeTruth(truths: Truths | undefined): void {
     invariant(this.current.ask === 'truth', 'the truth was asked for');
-    const { bucket } = this.current;
+    const { place } = this.current;
     for (const [nodeId, list] of this.listed) {
-      const findings = this.findingsOf(nodeId, bucket);
+      const findings = this.findingsOf(nodeId, place.bucket);
       if (list === undefined || truths === undefined) findings.undecided = true;
-      else this.compare(nodeId, findings, bucket, list, truths);
+      else this.compare(nodeId, findings, place, list, truths);
     }
     this.listed = new Map();
     this.next();
@@ -180,9 +203,12 @@ export class Round {
   }
 
   private next(): void {
-    const bucket = this.waiting.shift();
-    this.current =
-      bucket === undefined ? { ask: 'nothing' } : { ask: 'keys', of: this.askedFor(bucket), bucket };
+    const place = this.places.shift();
+    const bucket = place?.bucket ?? this.waiting.shift();
+    const of = bucket === undefined ? [] : this.askedFor(bucket);
+    if (bucket === undefined) this.current = { ask: 'nothing' };
+    else if (place === undefined && of.length > 1) this.current = { ask: 'parts', of, bucket };
+    else this.current = { ask: 'keys', of, place: place ?? { bucket, part: null } };
   }
 
   /** Those that differ, those that are damaged, and one that is not, which may know of keys that those have lost. */
@@ -200,16 +226,16 @@ export class Round {
   private compare(
     nodeId: string,
     findings: Findings,
-    bucket: number,
+    { bucket, part }: Place,
     list: readonly ListedKey[],
     truths: Truths,
   ): void {
     const { differences, undecided } = classify(list, truths);
     findings.keys.listed += list.length;
-    findings.keys.buckets += 1;
+    findings.keys.buckets += part === null ? 1 : 1 / BUCKET_PARTS;
     findings.differences.push(...differences);
     if (undecided > 0) findings.undecided = true;
-    else if (differences.length === 0 && this.hasWrongDigest(nodeId, bucket, truths))
+    else if (part === null && differences.length === 0 && this.hasWrongDigest(nodeId, bucket, truths))
       findings.differences.push({
         ...{ namespace: '', key: String(bucket), class: 'digest', expected: null, found: null },
       });
