@@ -10,6 +10,7 @@ import { benchProbing } from './probing.js';
 import { benchPublish } from './publish.js';
 import { benchRead } from './read.js';
 import { printMachine } from './report.js';
+import { benchSync } from './sync.js';
 import { benchWatch } from './watch.js';
 
 const BENCHES: Record<string, (options: BenchOptions) => Promise<void>> = {
@@ -24,6 +25,7 @@ const BENCHES: Record<string, (options: BenchOptions) => Promise<void>> = {
   digest: benchDigest,
   probing: benchProbing,
   consistency: benchConsistency,
+  sync: benchSync,
 };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

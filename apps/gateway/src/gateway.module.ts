@@ -6,6 +6,7 @@ import { ConsistencyController } from './cluster/consistency.controller.js';
 import { ConsistencyQuestions } from './cluster/consistency-questions.js';
 import { OperatorController } from './cluster/operator.controller.js';
 import { OperatorService } from './cluster/operator.service.js';
+import { SyncController } from './cluster/sync.controller.js';
 import { NodeDirectory } from './nodes/node-directory.js';
 
 @Module({})
@@ -15,7 +16,7 @@ export class GatewayModule {}
 export function gatewayModule(parts: { bus: Bus; directory: NodeDirectory }): DynamicModule {
   return {
     module: GatewayModule,
-    controllers: [ClusterController, OperatorController, ConsistencyController],
+    controllers: [ClusterController, OperatorController, ConsistencyController, SyncController],
     providers: [
       { provide: Bus, useValue: parts.bus },
       { provide: NodeDirectory, useValue: parts.directory },

@@ -30,7 +30,8 @@ export function syncApp(settings: ReturnType<typeof loadSyncSettings>): ServiceO
     user: settings.postgresUser ?? 'holdfast_sync',
     password: settings.postgresPassword,
     applicationName: instanceId,
-    max: 3,
+    // Every task reads a page ahead of the one that it sends.
+    max: 4,
   });
   metrics.gauge('bus_messages', 'Messages of the bus since the start', ['outcome'], (gauge) => {
     for (const [outcome, count] of Object.entries(bus.counts)) gauge.set({ outcome }, count);
@@ -38,7 +39,6 @@ export function syncApp(settings: ReturnType<typeof loadSyncSettings>): ServiceO
   readiness.add('nats', () => ({ ok: bus.connected }), { required: false });
   readiness.add('postgres', () => ({ ok: pool.available() }), { required: false });
 
-  const { preset, clusterKey } = settings;
   let service: SyncService | undefined;
   return {
     module: syncModule({
@@ -47,7 +47,7 @@ export function syncApp(settings: ReturnType<typeof loadSyncSettings>): ServiceO
       metrics,
       logger,
       clock: systemClock,
-      settings: syncSettings(preset, clusterKey),
+      settings: syncSettings(settings, instanceId),
     }),
     logger,
     metrics,

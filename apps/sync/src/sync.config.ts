@@ -1,6 +1,6 @@
 import { loadSettings, type SettingsInput, timingsOf } from '#libs/config';
 import { fullJitterMs, systemRng } from '#libs/kernel';
-import type { LagSettings } from './domain/lag-tracker.js';
+import type { PlannerSettings } from './domain/sync-planner.js';
 
 const NAMES = [
   'instanceId',
@@ -16,14 +16,16 @@ const NAMES = [
   'clusterKey',
   'nodes',
   'preset',
+  'syncChangesPerSecond',
   'logLevel',
   'publicHosts',
   'corsOrigins',
 ] as const;
 
 export interface SyncSettings {
+  instanceId: string;
   clusterKey: string;
-  lag: LagSettings;
+  planner: PlannerSettings;
   stepEveryMs: number;
   headEveryMs: number;
   headWithoutBusMs: number;
@@ -31,9 +33,16 @@ export interface SyncSettings {
   pingEveryMs: number;
   pingTimeoutMs: number;
   registryEveryMs: number;
-  batchChanges: number;
+  /** Bound on what all pushes bring together: the leader's writes and these share the database. */
+  changesPerSecond: number;
   batchBytes: number;
   pushTimeoutMs: number;
+  askTimeoutMs: number;
+  loadTimeoutMs: number;
+  renewEveryMs: number;
+  /** An instance whose row is older than this does not count. */
+  instanceLifeMs: number;
+  sizesEveryMs: number;
   recordEveryMs: number;
 }
 
@@ -44,26 +53,56 @@ export function loadSyncSettings(input?: SettingsInput) {
   return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_sync' }, input);
 }
 
-export function syncSettings(preset: Parameters<typeof timingsOf>[0], clusterKey: string): SyncSettings {
-  const { headPollEveryMs, headPollWithoutBusMs, pingTimeoutMs } = timingsOf(preset);
+export function syncSettings(
+  loaded: Pick<ReturnType<typeof loadSyncSettings>, 'preset' | 'clusterKey' | 'syncChangesPerSecond'>,
+  instanceId: string,
+): SyncSettings {
+  const { headPollEveryMs, headPollWithoutBusMs, pingTimeoutMs } = timingsOf(loaded.preset);
+  const renewEveryMs = 2_000;
   return {
-    clusterKey,
-    lag: {
-      pushAfterMs: 1_000,
-      lagging: { afterMs: 5_000, everyMs: 5_000 },
-      maxPushVersions: 50_000,
-      // At least half of the ceiling: a node that was just left alone is not asked again at once.
-      backoff: (failures) => PUSH_BACKOFF.baseMs / 2 + fullJitterMs(PUSH_BACKOFF, failures, systemRng),
-    },
+    instanceId,
+    clusterKey: loaded.clusterKey,
+    planner: plannerSettings(loaded.syncChangesPerSecond),
     stepEveryMs: 200,
     headEveryMs: headPollEveryMs,
     headWithoutBusMs: headPollWithoutBusMs,
     pingEveryMs: 1_000,
     pingTimeoutMs,
     registryEveryMs: 5_000,
-    batchChanges: 500,
+    changesPerSecond: loaded.syncChangesPerSecond,
     batchBytes: 4 * 1024 * 1024,
     pushTimeoutMs: 10_000,
-    recordEveryMs: 5_000,
+    askTimeoutMs: 2_000,
+    loadTimeoutMs: 120_000,
+    renewEveryMs,
+    instanceLifeMs: 3 * renewEveryMs,
+    sizesEveryMs: 10_000,
+    recordEveryMs: 2_000,
+  };
+}
+
+function plannerSettings(changesPerSecond: number): PlannerSettings {
+  return {
+    lag: {
+      behindAfterMs: 1_000,
+      enter: { versions: 50_000, ms: 5_000 },
+      leave: { versions: 1_000, ms: 1_000 },
+    },
+    tellEveryMs: 5_000,
+    // A node takes no more than 1,000 changes in one body.
+    batch: { first: 250, most: 1_000, growBy: 50 },
+    maxTasks: 4,
+    maxLoads: 1,
+    batchesInARow: 100,
+    healEveryMs: 5_000,
+    loadRestMs: 30_000,
+    way: { alwaysLog: 20_000, favour: 2, stateMs: 500 },
+    rates: {
+      changesPerSecond: Math.min(20_000, changesPerSecond),
+      keysPerSecond: 40_000,
+      bytesPerSecond: 50 * 1024 * 1024,
+    },
+    // At least half of the ceiling: a node that was just left alone is not asked again at once.
+    backoffMs: (failures) => PUSH_BACKOFF.baseMs / 2 + fullJitterMs(PUSH_BACKOFF, failures, systemRng),
   };
 }

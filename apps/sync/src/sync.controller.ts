@@ -1,12 +1,19 @@
-import { Controller } from '@nestjs/common';
-import { EventPattern, Payload } from '@nestjs/microservices';
-import type { FactPayload, NodeHeartbeat } from '#libs/contracts';
+import { Controller, UseFilters } from '@nestjs/common';
+import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
+import type { FactPayload, NodeHeartbeat, SyncReport } from '#libs/contracts';
+import { BusErrorFilter } from '#libs/messaging';
 import { SyncService } from './sync.service.js';
 
-/** The bus's door. */
+/** The bus's door. Questions go to one instance of several; every instance hears the facts. */
 @Controller()
+@UseFilters(BusErrorFilter)
 export class SyncController {
   constructor(private readonly sync: SyncService) {}
+
+  @MessagePattern('sync.report')
+  report(): Promise<SyncReport> {
+    return this.sync.report();
+  }
 
   @EventPattern<string>('node.heartbeat')
   heartbeat(@Payload() beat: NodeHeartbeat): void {
@@ -14,7 +21,7 @@ export class SyncController {
   }
 
   @EventPattern<string>('node.deregistered')
-  deregistered(@Payload() { nodeId }: FactPayload<'node.deregistered'>): void {
-    this.sync.deregistered(nodeId);
+  deregistered(@Payload() { nodeId }: FactPayload<'node.deregistered'>): Promise<void> {
+    return this.sync.deregistered(nodeId);
   }
 }

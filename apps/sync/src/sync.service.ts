@@ -1,22 +1,27 @@
 import { Injectable } from '@nestjs/common';
-import type { NodeHeartbeat } from '#libs/contracts';
+import { type NodeHeartbeat, Problem, type SyncReport } from '#libs/contracts';
 import { type Clock, type Repeating, repeat } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
-import { type LagAction, LagTracker } from './domain/lag-tracker.js';
+import { StorageUnavailable } from '#libs/postgres';
+import type { Position } from './domain/history-check.js';
+import { shareOf } from './domain/share.js';
+import type { SyncAction } from './domain/sync-action.js';
+import { type Standing, SyncPlanner } from './domain/sync-planner.js';
 import { NodeCalls } from './node-calls.js';
+import { Pusher } from './pusher.js';
 import type { SyncSettings } from './sync.config.js';
 import { SyncMetrics } from './sync.metrics.js';
 import { SyncStore } from './sync.store.js';
 
-/** The shell: learns where the head and the nodes stand, and pushes to those that stay behind. */
+/** The shell: learns where the head and the nodes stand, and has those that stay behind brought up to date. */
 @Injectable()
 export class SyncService {
-  private readonly tracker: LagTracker;
+  private readonly planner: SyncPlanner;
+  private readonly pusher: Pusher;
   private readonly addresses = new Map<string, string>();
-  private readonly pushes = new Set<Promise<void>>();
   private readonly loops: Repeating[] = [];
+  private instances: string[] = [];
   private migrated = false;
-  private stopped = false;
   private headReadAtMs = Number.NEGATIVE_INFINITY;
   private recorded = '';
 
@@ -29,50 +34,79 @@ export class SyncService {
     private readonly clock: Clock,
     private readonly logger: BusLogger,
   ) {
-    this.tracker = new LagTracker(settings.lag);
-    metrics.watch(() =>
-      this.tracker
-        .positions()
-        .map(({ nodeId, version }) => ({ nodeId, lag: Math.max(0, this.tracker.headVersion - version) })),
+    this.planner = new SyncPlanner(settings.planner);
+    const members = {
+      addressOf: (nodeId: string) => this.addresses.get(nodeId),
+      sources: (besides: string) => this.sources(besides),
+    };
+    const diverged = (nodeId: string, position: Position) => this.diverged(nodeId, position);
+    this.pusher = new Pusher(
+      ...([this.planner, members, store, calls, metrics, settings, clock, logger, diverged] as const),
     );
+    metrics.watch(() => this.standings());
   }
 
   start(seeds: readonly { id: string; address: string }[]): void {
     for (const { id, address } of seeds) this.addresses.set(id, address);
     const every = (what: string, everyMs: number, task: () => Promise<void> | void) =>
       this.loops.push(repeat(task, { everyMs, onError: (error) => this.complain(what, error) }));
-    const { stepEveryMs, pingEveryMs, registryEveryMs, recordEveryMs } = this.settings;
+    const { stepEveryMs, pingEveryMs, registryEveryMs, recordEveryMs, renewEveryMs, sizesEveryMs } =
+      this.settings;
     every('reading the head', stepEveryMs, () => this.readHead());
     every('a step', stepEveryMs, () => this.step());
     every('asking nodes', pingEveryMs, () => this.askNodes());
     every('reading members from the registry', registryEveryMs, () => this.askRegistry());
+    every('sharing the nodes', renewEveryMs, () => this.renew());
+    every('how large the state is', sizesEveryMs, () => this.readSizes());
     every('recording positions', recordEveryMs, () => this.record());
   }
 
   async stop(): Promise<void> {
-    this.stopped = true;
     await Promise.all(this.loops.map((loop) => loop.stop()));
     await this.calls.close();
-    await Promise.all(this.pushes);
+    await this.pusher.stop();
+    const leave = (error: unknown) => this.complain('taking leave', error);
+    await this.store.resign(this.settings.instanceId).catch(leave);
   }
 
   get head(): number {
-    return this.tracker.headVersion;
+    return this.planner.headVersion;
   }
 
   heartbeat(beat: NodeHeartbeat): void {
-    const { nodeId, incarnation, kind, address, version, condition } = beat;
+    const { nodeId, incarnation, kind, address, version, chain, condition } = beat;
     if (kind !== 'config-node') return;
     if (address !== undefined) this.addresses.set(nodeId, address);
     // A node on a wrong database waits for an operator; nothing is to be put into it.
-    if (condition === 'wrong-database') this.tracker.forget(nodeId);
+    if (condition === 'wrong-database') this.planner.forget(nodeId);
     else if (version !== undefined)
-      this.tracker.nodeAt(nodeId, incarnation, version, this.clock.monotonicMs());
+      this.planner.nodeAt(nodeId, incarnation, { version, chain }, this.clock.monotonicMs());
   }
 
-  deregistered(nodeId: string): void {
+  async deregistered(nodeId: string): Promise<void> {
     this.addresses.delete(nodeId);
-    this.tracker.forget(nodeId);
+    this.planner.forget(nodeId);
+    if (this.migrated) await this.store.forget(nodeId);
+  }
+
+  async report(): Promise<SyncReport> {
+    try {
+      return await this.store.report(this.settings.instanceLifeMs);
+    } catch (cause) {
+      if (!(cause instanceof StorageUnavailable)) throw cause;
+      throw new Problem('storage-unavailable', 'where nodes stand is in the database', {}, { cause });
+    }
+  }
+
+  private standings(): Standing[] {
+    return this.planner.standings(this.clock.monotonicMs()).filter(({ isOwn }) => isOwn);
+  }
+
+  private sources(besides: string): string[] {
+    return this.planner
+      .standings(this.clock.monotonicMs())
+      .filter(({ nodeId, state }) => nodeId !== besides && state === 'level')
+      .map(({ nodeId }) => nodeId);
   }
 
   private async readHead(): Promise<void> {
@@ -80,62 +114,41 @@ export class SyncService {
     const everyMs = this.bus.connected ? this.settings.headEveryMs : this.settings.headWithoutBusMs;
     if (nowMs - this.headReadAtMs < everyMs) return;
     this.headReadAtMs = nowMs;
-    if (!this.migrated) {
-      await this.store.migrate();
-      this.migrated = true;
-    }
-    this.tracker.headAt(await this.store.headVersion(), this.clock.monotonicMs());
+    await this.prepare();
+    this.planner.headAt(await this.store.head(), this.clock.monotonicMs());
+  }
+
+  private async prepare(): Promise<void> {
+    if (this.migrated) return;
+    await this.store.migrate();
+    this.migrated = true;
   }
 
   private step(): void {
-    for (const action of this.tracker.step(this.clock.monotonicMs())) this.carryOut(action);
+    for (const action of this.planner.step(this.clock.monotonicMs())) this.carryOut(action);
   }
 
-  private carryOut(action: LagAction): void {
+  private carryOut(action: SyncAction): void {
+    const at = new Date(this.clock.wallMs()).toISOString();
+    const { head } = this;
     if (action.type === 'lagging') {
       const { nodeId, version, behindMs } = action;
-      const at = new Date(this.clock.wallMs()).toISOString();
-      this.logger.warn(
-        { nodeId, version, head: this.head, behindMs: Math.round(behindMs) },
-        'a node stays behind',
-      );
-      this.bus.publish('sync.lagging', { nodeId, version, head: this.head, behindMs, at });
-      return;
-    }
-    const push: Promise<void> = this.push(action.nodeId, action.after).finally(() =>
-      this.pushes.delete(push),
-    );
-    this.pushes.add(push);
-  }
-
-  /** Batch after batch until the node is level, or one fails. Never rejects. */
-  private async push(nodeId: string, after: number): Promise<void> {
-    let from = after;
-    try {
-      for (let more = true; more && !this.stopped; ) {
-        const version = await this.pushBatch(nodeId, from);
-        more = this.tracker.pushed(nodeId, version, this.clock.monotonicMs());
-        from = version;
-      }
-      if (this.stopped) this.tracker.failed(nodeId, this.clock.monotonicMs());
-    } catch (error) {
-      this.metrics.pushes.inc({ outcome: 'failed' });
-      this.complain(`pushing to ${nodeId}`, error);
-      this.tracker.failed(nodeId, this.clock.monotonicMs());
+      this.logger.warn({ nodeId, version, head, behindMs: Math.round(behindMs) }, 'a node stays behind');
+      this.bus.publish('sync.lagging', { nodeId, version, head, behindMs, at });
+    } else if (action.type === 'level') {
+      const { nodeId, version, laggedMs } = action;
+      this.logger.info({ nodeId, version, head, laggedMs: Math.round(laggedMs) }, 'a node has caught up');
+      this.bus.publish('sync.level', { nodeId, version, head, laggedMs, at });
+    } else {
+      this.pusher.begin(action);
     }
   }
 
-  private async pushBatch(nodeId: string, after: number): Promise<number> {
-    const { batchChanges, batchBytes, pushTimeoutMs } = this.settings;
-    const address = this.addresses.get(nodeId);
-    if (address === undefined) throw new Error('its address is not known');
-    const changes = await this.store.changesAfter(after, batchChanges, batchBytes);
-    if (changes[0]?.version !== after + 1)
-      throw new Error(`the log does not continue after version ${after}`);
-    const { version } = await this.calls.push(address, changes, pushTimeoutMs);
-    this.metrics.pushes.inc({ outcome: 'taken' });
-    this.metrics.changes.inc(Math.max(0, version - after));
-    return version;
+  private diverged(nodeId: string, { version, chain }: Position): void {
+    this.metrics.divergences.inc();
+    this.logger.error({ nodeId, version, chain }, 'the log does not have the history of a node');
+    const at = new Date(this.clock.wallMs()).toISOString();
+    if (chain !== undefined) this.bus.publish('sync.diverged', { nodeId, version, chain, at });
   }
 
   /** When heartbeats cannot be heard, nodes are asked one by one. */
@@ -144,7 +157,8 @@ export class SyncService {
     const asked = [...this.addresses].map(async ([nodeId, address]) => {
       const ping = await this.calls.ping(address, this.settings.pingTimeoutMs);
       if (ping.nodeId !== nodeId) return;
-      this.tracker.nodeAt(nodeId, ping.incarnation, ping.version, this.clock.monotonicMs());
+      const position = { version: ping.version, chain: undefined };
+      this.planner.nodeAt(nodeId, ping.incarnation, position, this.clock.monotonicMs());
     });
     for (const answer of await Promise.allSettled(asked)) {
       if (answer.status === 'rejected') this.complain('asking a node', answer.reason);
@@ -157,12 +171,28 @@ export class SyncService {
     for (const { id, address } of nodes) if (address !== null) this.addresses.set(id, address);
   }
 
+  /** Without the database nobody can push anything, whoever's the nodes are. */
+  private async renew(): Promise<void> {
+    if (!this.migrated) return;
+    const { instanceId, instanceLifeMs } = this.settings;
+    this.instances = await this.store.renew(instanceId, instanceLifeMs);
+    this.planner.shareIs(shareOf(instanceId, this.planner.nodeIds(), this.instances));
+  }
+
+  private async readSizes(): Promise<void> {
+    const sizes = await this.store.sizes();
+    if (sizes !== undefined) this.planner.sizesAre(sizes);
+  }
+
   /** Only what changed since the last time. */
   private async record(): Promise<void> {
-    const positions = this.tracker.positions();
-    const state = JSON.stringify([this.head, positions]);
-    if (!this.migrated || positions.length === 0 || state === this.recorded) return;
-    await this.store.savePositions(positions, this.head);
+    const own = this.standings();
+    const nodes = own.map(({ isOwn: _own, lagVersions: _versions, lagMs, way: by, ...standing }) => {
+      return { ...standing, lagMs: Math.round(lagMs), by };
+    });
+    const state = JSON.stringify([this.head, nodes]);
+    if (!this.migrated || nodes.length === 0 || state === this.recorded) return;
+    await this.store.saveNodes(nodes, this.head, this.settings.instanceId);
     this.recorded = state;
   }
 

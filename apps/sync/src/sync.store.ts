@@ -1,14 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { valueToJson, type WireChange } from '#libs/contracts';
+import type { NodeSync, SyncReport, WireChange } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import { migrate, PrimaryPool } from '#libs/postgres';
+import type { Sizes } from './domain/catch-up-way.js';
+import { LOG_PAGE, type PageRow, pageOf } from './log-rows.js';
 import { SYNC_MIGRATIONS } from './migrations/index.js';
 
-export interface Position {
-  nodeId: string;
-  incarnation: number;
-  version: number;
-}
+export type NodeRow = Omit<NodeSync, 'lagVersions' | 'seenAt' | 'observer'>;
 
 /** Reads the change log with a role that can only read it; writes down where nodes stand. */
 @Injectable()
@@ -19,102 +17,128 @@ export class SyncStore {
     return migrate(this.pool, 'sync', SYNC_MIGRATIONS);
   }
 
-  async headVersion(): Promise<number> {
-    const { rows } = await this.pool.query<{ version: number }>({
+  async head(): Promise<{ version: number; chain: string }> {
+    const { rows } = await this.pool.query<{ version: number; chain: string }>({
       name: 'sync.head',
-      text: 'select version from config.head where id = 1',
+      text: `select version, encode(chain, 'hex') as chain from config.head where id = 1`,
       timeoutMs: 1_000,
     });
     invariant(rows[0], 'config.head is empty');
-    return rows[0].version;
+    return rows[0];
   }
 
   /**
-   * Contiguous changes after `version`, as they go over the wire: at most `limit`, and `maxBytes` beyond the first. None
-   * where the log is compacted: what is left of it has holes.
+   * Contiguous changes after `version`, as they go over the wire: at most `limit`, and `maxBytes` beyond the first.
+   * `compacted`: what is left of the log there has holes.
    */
-  async changesAfter(version: number, limit: number, maxBytes: number): Promise<WireChange[]> {
-    const { rows } = await this.pool.queryAnyReadable<LogRow>({
-      name: 'sync.changes-after',
-      text: `select c.version, c.term, encode(c.chain, 'hex') as chain, c.kind, c.lost_from as "lostFrom", c.lost_to as "lostTo",
-          c.author, c.comment, c.created_at as "createdAt", o.op, o.namespace, o.key, o.value, o.content_type as "contentType",
-          'sha256:' || encode(o.checksum, 'hex') as checksum
-        from (
-          select p.*, sum(bytes) over (order by version) as total
-          from (
-            select * from config.changes where version > $1
-              and $1 >= (select coalesce(max(floor), 1) - 1 from config.log_floors) order by version limit $2
-          ) as p
-        ) as c
-        left join config.change_ops as o on o.version = c.version
-        where c.total <= $3 or c.version = $1 + 1
-        order by c.version, o.ordinal`,
+  async changesAfter(version: number, limit: number, maxBytes: number): Promise<WireChange[] | 'compacted'> {
+    const { rows } = await this.pool.queryAnyReadable<PageRow>({
+      name: 'changes-after',
+      text: LOG_PAGE,
       values: [version, limit, maxBytes],
     });
-    return changesOf(rows);
+    return pageOf(rows, version);
   }
 
-  async savePositions(positions: readonly Position[], head: number): Promise<void> {
+  /** As the server's statistics have them; undefined before it has any. */
+  async sizes(): Promise<Sizes | undefined> {
+    const { rows } = await this.pool.query<{
+      keys: number;
+      stateBytes: number;
+      changes: number;
+      logBytes: number;
+    }>({
+      name: 'sync.sizes',
+      text: `select e.reltuples::int8 as keys, pg_table_size(e.oid)::int8 as "stateBytes",
+          o.reltuples::int8 as changes, pg_table_size(o.oid)::int8 as "logBytes"
+        from pg_class as e, pg_class as o
+        where e.oid = 'config.entries'::regclass and o.oid = 'config.change_ops'::regclass`,
+      timeoutMs: 1_000,
+    });
+    const [row] = rows;
+    if (row === undefined || row.keys < 0 || row.changes <= 0) return undefined;
+    const { keys: stateKeys, stateBytes, changes, logBytes } = row;
+    return { stateKeys, stateBytes, bytesPerChange: logBytes / changes };
+  }
+
+  /** Says that this instance lives, and learns who else does. */
+  async renew(instanceId: string, lifeMs: number): Promise<string[]> {
+    const { rows } = await this.pool.query<{ instanceId: string }>({
+      name: 'sync.renew',
+      text: `with me as (
+          insert into sync.instances (instance_id, renewed_at) values ($1, clock_timestamp())
+          on conflict (instance_id) do update set renewed_at = excluded.renewed_at
+        ), gone as (
+          delete from sync.instances where renewed_at < clock_timestamp() - interval '1 hour' and instance_id <> $1
+        ) select instance_id as "instanceId" from sync.instances
+          where renewed_at > clock_timestamp() - $2 * interval '1 millisecond' and instance_id <> $1`,
+      values: [instanceId, lifeMs],
+      timeoutMs: 1_000,
+    });
+    return [instanceId, ...rows.map((row) => row.instanceId)].sort();
+  }
+
+  async resign(instanceId: string): Promise<void> {
     await this.pool.query({
-      name: 'sync.positions',
-      text: `insert into sync.nodes as n (node_id, incarnation, version, head, seen_at)
-        select b.node_id, b.incarnation, b.version, $4, clock_timestamp()
-        from unnest($1::text[], $2::int8[], $3::int8[]) as b (node_id, incarnation, version)
-        on conflict (node_id) do update
-          set incarnation = excluded.incarnation, version = excluded.version, head = excluded.head, seen_at = excluded.seen_at
-          where n.incarnation <= excluded.incarnation`,
-      values: [
-        positions.map((position) => position.nodeId),
-        positions.map((position) => position.incarnation),
-        positions.map((position) => position.version),
-        head,
-      ],
+      name: 'sync.resign',
+      text: 'delete from sync.instances where instance_id = $1',
+      values: [instanceId],
+      timeoutMs: 1_000,
     });
   }
-}
 
-interface LogRow {
-  version: number;
-  term: number;
-  chain: string;
-  kind: 'change' | 'lost';
-  lostFrom: number | null;
-  lostTo: number | null;
-  author: string | null;
-  comment: string | null;
-  createdAt: Date;
-  op: 'put' | 'delete' | null;
-  namespace: string | null;
-  key: string | null;
-  value: Buffer | null;
-  contentType: string | null;
-  checksum: string | null;
-}
-
-function changesOf(rows: readonly LogRow[]): WireChange[] {
-  const changes: WireChange[] = [];
-  for (const row of rows) {
-    let change = changes.at(-1);
-    if (change?.version !== row.version) {
-      const { version, term, chain, kind, author, comment, lostFrom: from, lostTo: to } = row;
-      const lost = from !== null && to !== null ? { lost: { from, to } } : {};
-      const createdAt = row.createdAt.toISOString();
-      change = { version, term, chain, kind, ...lost, author, comment, createdAt, operations: [] };
-      changes.push(change);
-    }
-    const operation = operationOf(row);
-    if (operation) change.operations.push(operation);
+  async saveNodes(nodes: readonly NodeRow[], head: number, observer: string): Promise<void> {
+    await this.pool.query({
+      name: 'sync.positions',
+      text: `insert into sync.nodes as n
+          (node_id, incarnation, version, head, seen_at, lag_ms, state, way, batch_changes, observer)
+        select "nodeId", incarnation, version, $2, clock_timestamp(), "lagMs"::int8, state, by, "batchChanges", $3
+        from jsonb_to_recordset($1::jsonb) as b ("nodeId" text, incarnation int8, version int8, "lagMs" float8,
+          state text, by text, "batchChanges" int)
+        on conflict (node_id) do update
+          set incarnation = excluded.incarnation, version = excluded.version, head = excluded.head,
+            seen_at = excluded.seen_at, lag_ms = excluded.lag_ms, state = excluded.state, way = excluded.way,
+            batch_changes = excluded.batch_changes, observer = excluded.observer
+          where n.incarnation <= excluded.incarnation`,
+      values: [JSON.stringify(nodes), head, observer],
+    });
   }
-  return changes;
-}
 
-function operationOf(row: LogRow): WireChange['operations'][number] | undefined {
-  const { op, namespace, key, value, contentType, checksum } = row;
-  if (op === null || namespace === null || key === null) return undefined;
-  if (op === 'delete') return { op, namespace, key };
-  invariant(
-    value !== null && contentType !== null && checksum !== null,
-    'a put has a value, a type and a checksum',
-  );
-  return { op, namespace, key, ...valueToJson(value), contentType, checksum };
+  async forget(nodeId: string): Promise<void> {
+    await this.pool.query({
+      name: 'sync.forget',
+      text: 'delete from sync.nodes where node_id = $1',
+      values: [nodeId],
+    });
+  }
+
+  async report(lifeMs: number): Promise<SyncReport> {
+    const [{ version: head }, instances, nodes] = await Promise.all([
+      this.head(),
+      this.instances(lifeMs),
+      this.nodes(),
+    ]);
+    return { head, instances, nodes };
+  }
+
+  private async instances(lifeMs: number): Promise<string[]> {
+    const { rows } = await this.pool.query<{ instanceId: string }>({
+      name: 'sync.instances',
+      text: `select instance_id as "instanceId" from sync.instances
+        where renewed_at > clock_timestamp() - $1 * interval '1 millisecond' order by instance_id`,
+      values: [lifeMs],
+    });
+    return rows.map(({ instanceId }) => instanceId);
+  }
+
+  private async nodes(): Promise<NodeSync[]> {
+    const { rows } = await this.pool.query<NodeSync & { seenAt: Date }>({
+      name: 'sync.nodes',
+      text: `select node_id as "nodeId", incarnation, version, greatest(head - version, 0) as "lagVersions",
+          coalesce(lag_ms, 0) as "lagMs", coalesce(state, 'level') as state, way as by,
+          coalesce(batch_changes, 1) as "batchChanges", coalesce(observer, '') as observer, seen_at as "seenAt"
+        from sync.nodes order by node_id limit 1000`,
+    });
+    return rows.map((row) => ({ ...row, seenAt: row.seenAt.toISOString() }));
+  }
 }

@@ -177,6 +177,10 @@ export const SETTINGS = {
     schema: z.coerce.number().int().min(100).max(86_400_000).default(900_000),
     meaning: 'Time in which half of that score is forgotten; a quarantine lasts at most 4 times as long.',
   },
+  syncChangesPerSecond: {
+    schema: z.coerce.number().int().min(1).max(1_000_000).default(5_000),
+    meaning: 'Changes that one sync instance pushes to nodes in a second, all of them together.',
+  },
   consistencyRepair: {
     schema: z.enum(['0', '1']).default('1'),
     meaning: '1: what the regular checks find wrong is set right; 0: it is only told.',

@@ -151,12 +151,22 @@ export {
   RegisterRequest,
   SyncChanges,
   SyncHead,
-  SyncLagging,
   VERDICT_REASONS,
   type VerdictReason,
   WitnessReply,
   WitnessRequest,
 } from './subjects.js';
+export {
+  CatchUpReply,
+  CatchUpRequest,
+  LAG_STATES,
+  LagState,
+  NodeSync,
+  SyncDiverged,
+  SyncLagging,
+  SyncLevel,
+  SyncReport,
+} from './sync.js';
 export {
   BALANCING_STRATEGIES,
   type BalancingStrategy,

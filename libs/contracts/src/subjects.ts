@@ -36,6 +36,7 @@ import {
   RestartReply,
   RestartRequest,
 } from './recovery.js';
+import { SyncDiverged, SyncLagging, SyncLevel, SyncReport } from './sync.js';
 
 /**
  * The subjects of the bus: one schema each, the plain payload in JSON, CloudEvents attributes in the headers.
@@ -151,14 +152,6 @@ export type SyncChanges = z.infer<typeof SyncChanges>;
 export const SyncHead = Head.extend({ leaderId: NodeId });
 export type SyncHead = z.infer<typeof SyncHead>;
 
-export const SyncLagging = z.object({
-  nodeId: NodeId,
-  version: Version,
-  head: Version,
-  behindMs: z.number(),
-  at: Time,
-});
-
 export const ConfigChanged = z.object({
   namespace: z.string(),
   version: Version,
@@ -244,6 +237,13 @@ export const FACTS = {
     meaning: 'What a node or the state in the database held was set right, or could not be.',
   },
   'sync.lagging': { schema: SyncLagging, durable: false, meaning: 'A node stays behind the head.' },
+  'sync.level': { schema: SyncLevel, durable: false, meaning: 'A node that lagged has caught up.' },
+  'sync.diverged': {
+    schema: SyncDiverged,
+    durable: false,
+    meaning:
+      'The log does not have the history of a node: nothing is pushed to it until it has healed itself.',
+  },
 } as const;
 
 export type FactSubject = keyof typeof FACTS;
@@ -429,6 +429,11 @@ export const QUESTIONS = {
     request: z.object({}),
     reply: ConsistencyReport,
     meaning: 'What the last checks found and repaired.',
+  },
+  'sync.report': {
+    request: z.object({}),
+    reply: SyncReport,
+    meaning: 'How far behind the nodes are, and how they are brought up to date.',
   },
   'sync.pull': { request: PullRequest, reply: PullReply, meaning: 'Changes after a version, from any node.' },
 } as const;

@@ -122,6 +122,34 @@ describe('a follower', () => {
     expect(changeFromWire(changes[0] as WireChange).operations).toHaveLength(1);
   });
 
+  it('loads the whole state of another node when it is told to', async () => {
+    const database = await FaultProxy.start({ host: lab.storage.server.host, port: lab.storage.server.port });
+    const bus = await FaultProxy.start({ host: lab.nats.host, port: lab.nats.port });
+    proxies.push(database, bus);
+    const leader = await lab.node('node-1');
+    await lab.elect(leader);
+    await publish(leader, 20);
+    const behind = { host: '127.0.0.1', port: database.port };
+    const follower = await lab.node('node-2', { database: behind, natsPort: bus.port });
+    await until(() => isLevel(leader, follower), 'level');
+    cut(database);
+    cut(bus);
+    await publish(leader, 500, 'later');
+    const catchUp = (body: unknown) =>
+      fetch(`${follower.address}/internal/catch-up`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'holdfast-cluster-key': CLUSTER_KEY },
+        body: JSON.stringify(body),
+      });
+    expect((await catchUp({ by: 'state', from: ['node-9'] })).status).toBe(503);
+    expect(isLevel(leader, follower)).toBe(false);
+    const loaded = await catchUp({ by: 'state', from: ['node-9', 'node-1'] });
+    const { version, chain } = leader.replica;
+    expect(await loaded.json()).toEqual({ version, chain, entries: 520 });
+    expect(dump(follower)).toEqual(dump(leader));
+    expect((await catchUp({ by: 'head' })).status).toBe(200);
+  });
+
   it('reads only from its memory when database and bus are gone', async () => {
     const database = await FaultProxy.start({ host: lab.storage.server.host, port: lab.storage.server.port });
     const bus = await FaultProxy.start({ host: lab.nats.host, port: lab.nats.port });

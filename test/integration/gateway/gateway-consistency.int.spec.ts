@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ConsistencyCheckReply, ConsistencyReport } from '#libs/contracts';
+import type { ConsistencyCheckReply, ConsistencyReport, SyncReport } from '#libs/contracts';
 import { Bus } from '#libs/messaging';
 import { type NatsServer, startNats } from '#libs/servers';
 import { until } from '#libs/testing';
@@ -73,5 +73,28 @@ describe('/v1/consistency', () => {
     expect((await post('{}', { 'content-type': 'text/plain' })).status).toBe(415);
     expect((await get('/v1/consistency?x=1')).status).toBe(400);
     for (const stop of stops) stop();
+  });
+});
+
+describe('/v1/sync', () => {
+  it('says so when nobody knows, and shows what the sync service knows', async () => {
+    expect((await get('/v1/sync')).status).toBe(503);
+    const node = {
+      nodeId: 'node-1',
+      incarnation: 1,
+      version: 7,
+      lagVersions: 3,
+      lagMs: 1_200,
+      batchChanges: 250,
+    };
+    const seen = { observer: 'sync-1', seenAt: '2026-01-01T00:00:00.000Z' };
+    const report: SyncReport = {
+      ...{ head: 10, instances: ['sync-1'] },
+      nodes: [{ ...node, state: 'behind', by: 'log', ...seen }],
+    };
+    const stop = bus.handle('sync.report', () => report);
+    expect(JSON.parse((await get('/v1/sync')).text)).toEqual(report);
+    expect((await get('/v1/sync?x=1')).status).toBe(400);
+    stop();
   });
 });

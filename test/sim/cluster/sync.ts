@@ -18,7 +18,7 @@ export function startSync(platform: Platform, process: SimProcess): void {
     store,
     new NodeCalls('key'),
     new SyncMetrics(noMetrics),
-    syncSettings('local', 'key'),
+    syncSettings({ preset: 'local', clusterKey: 'key', syncChangesPerSecond: 5_000 }, process.name),
     process.clock,
     traceLogger(process),
   );

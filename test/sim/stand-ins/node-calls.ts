@@ -1,4 +1,4 @@
-import type { NodePing, SyncReply, WireChange } from '#libs/contracts';
+import type { CatchUpReply, CatchUpRequest, NodePing, SyncReply, WireChange } from '#libs/contracts';
 import { askDoor } from './http.js';
 
 /** What the sync service asks of nodes, over the simulated network. */
@@ -9,6 +9,10 @@ export class NodeCalls {
 
   push(address: string, changes: readonly WireChange[], timeoutMs: number): Promise<SyncReply> {
     return askDoor(`${address}/sync`, { changes }, timeoutMs);
+  }
+
+  catchUp(address: string, asked: CatchUpRequest, timeoutMs: number): Promise<CatchUpReply> {
+    return askDoor(`${address}/internal/catch-up`, asked, timeoutMs);
   }
 
   async close(): Promise<void> {}

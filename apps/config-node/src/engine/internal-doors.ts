@@ -1,22 +1,19 @@
-import { PassThrough, Readable } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { PassThrough } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import {
   type Change,
-  changeFromWire,
   changeToWire,
   type Head,
   LIMITS,
   PauseRequest,
   PollRequest,
   Problem,
-  SyncRequest,
 } from '#libs/contracts';
 import { TimeoutError, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
-import { encodeSnapshot, type PinnedState, pinState } from '#libs/replica';
 import type { ConfigStore } from '../store/config.store.js';
+import { registerCatchUp } from './catch-up-doors.js';
 import { registerDigest } from './digest-doors.js';
 import { bodyOf, queryOf } from './door-input.js';
 import { FollowStream } from './follow-stream.js';
@@ -24,9 +21,11 @@ import type { Integrity } from './integrity.js';
 import type { Leadership } from './leadership.js';
 import type { PollDoor } from './poll-door.js';
 import type { Publisher } from './publisher.js';
+import { PushedChanges } from './pushed-changes.js';
 import { type RepairParts, registerRepair } from './repair-doors.js';
 import type { ReplicaHost } from './replica-host.js';
 import type { Replication } from './replication.js';
+import { registerSnapshot } from './snapshot-door.js';
 
 export interface DoorParts {
   host: ReplicaHost;
@@ -61,17 +60,15 @@ export async function registerInternalDoors(fastify: FastifyInstance, parts: Doo
     registerLog(doors, parts);
     registerStreams(doors, parts);
     registerQuestions(doors, parts);
-    const { host, integrity, logger } = parts;
+    const { host, integrity, replication, logger } = parts;
+    registerSnapshot(doors, host);
     registerDigest(doors, host, integrity);
+    registerCatchUp(doors, { host, replication, pushed: new PushedChanges(replication) });
     registerRepair(doors, { ...parts.repair, host, logger, scrubber: integrity.scrubber });
   });
 }
 
-function registerLog(doors: FastifyInstance, { host, replication, store }: DoorParts): void {
-  doors.post('/sync', { bodyLimit: SYNC_BODY_BYTES }, async (request) => {
-    const { changes } = bodyOf(request, SyncRequest);
-    return replication.receive(changes.map(changeFromWire));
-  });
+function registerLog(doors: FastifyInstance, { host, store }: DoorParts): void {
   doors.get('/internal/log', async (request) => {
     const { after, limit } = queryOf(request, LogQuery);
     const recent = host.replica.changesAfter(after, limit, LIMITS.batchBytes);
@@ -107,14 +104,6 @@ function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
       },
     );
     return reply.type('application/x-ndjson').send(lines);
-  });
-  doors.get('/internal/snapshot', async (_request, reply) => {
-    const pinned = await pinWithRetries(host);
-    if (pinned === undefined)
-      throw new Problem('cluster-busy', 'changes come faster than the state is collected');
-    return reply
-      .type('application/octet-stream')
-      .send(Readable.from(unhurried(pinned), { objectMode: false }));
   });
   // Stays open: that it closes is the evidence of this process's end.
   doors.get('/internal/tether', (_request, reply) => {
@@ -153,21 +142,5 @@ async function logged(store: ConfigStore, after: number, limit: number): Promise
   } catch (cause) {
     const detail = `this node remembers nothing before ${after}, and the database does not answer`;
     throw new Problem('storage-unavailable', detail, {}, { cause });
-  }
-}
-
-async function pinWithRetries(host: ReplicaHost): Promise<PinnedState | undefined> {
-  for (let attempt = 0; attempt < 3; attempt++) {
-    const pinned = await pinState(host.replica, () => nextTurn());
-    if (pinned !== undefined) return pinned;
-  }
-  return undefined;
-}
-
-/** Gives way between chunks: hashing a large state must not hold up reads. */
-async function* unhurried(pinned: PinnedState): AsyncGenerator<Buffer> {
-  for (const chunk of encodeSnapshot(pinned)) {
-    yield chunk;
-    await nextTurn();
   }
 }

@@ -16,6 +16,9 @@ const BUS_WORTHWHILE_GAP = 1_000;
 
 /** Where a node that is behind gets what it misses: from the bus, else from the log itself, else from another node. */
 export class LogSources {
+  /** The page that follows the last one, asked for while that is being applied. */
+  private ahead: { after: number; page: Promise<Change[] | 'compacted'> } | undefined;
+
   constructor(
     private readonly bus: Bus,
     private readonly store: ConfigStore,
@@ -36,8 +39,24 @@ export class LogSources {
     return false;
   }
 
-  fromLog(after: number): Promise<Change[] | 'compacted'> {
+  async fromLog(after: number): Promise<Change[] | 'compacted'> {
+    const { ahead } = this;
+    this.ahead = undefined;
+    const changes = await (ahead?.after === after ? ahead.page : this.page(after));
+    if (changes !== 'compacted' && changes.length === LOG_LIMIT) {
+      this.readAhead(changes.at(-1)?.version ?? after);
+    }
+    return changes;
+  }
+
+  private page(after: number): Promise<Change[] | 'compacted'> {
     return this.store.log.changesAfter(after, LOG_LIMIT, LIMITS.batchBytes);
+  }
+
+  private readAhead(after: number): void {
+    const page = this.page(after);
+    page.catch(() => undefined); // whoever takes it is told
+    this.ahead = { after, page };
   }
 
   private async fromBus(after: number): Promise<Change[]> {

@@ -1,3 +1,4 @@
+import { Agent, request } from 'undici';
 import {
   type Change,
   changeFromWire,
@@ -8,15 +9,21 @@ import {
   WireChange,
 } from '#libs/contracts';
 import { SnapshotDecoder, type SnapshotHeader, type StateBuilder } from '#libs/replica';
+import { decompressed, SNAPSHOT_CODINGS } from './snapshot-coding.js';
 
 const LOG_TIMEOUT_MS = 3_000;
 const PING_TIMEOUT_MS = 500;
 const DIGEST_TIMEOUT_MS = 500;
 const SNAPSHOT_TIMEOUT_MS = 60_000;
+/** Of a snapshot once it is decompressed. */
+const MAX_SNAPSHOT_BYTES = 8 * 1024 ** 3;
 
 /** Asks other nodes through their internal doors. Rejects with whatever went wrong. */
 export class PeerClient {
-  constructor(private readonly clusterKey: string) {}
+  constructor(
+    private readonly clusterKey: string,
+    private readonly maxSnapshotBytes = MAX_SNAPSHOT_BYTES,
+  ) {}
 
   async ping(address: string): Promise<NodePing> {
     const response = await this.get(`${address}/ping`, PING_TIMEOUT_MS);
@@ -39,12 +46,26 @@ export class PeerClient {
     return DigestReply.parse(await response.json());
   }
 
+  /** Whole and intact, or SnapshotDamaged. Compressed on its way where the other node knows how to. */
   async snapshot(address: string): Promise<{ header: SnapshotHeader; state: StateBuilder }> {
-    const response = await this.get(`${address}/internal/snapshot`, SNAPSHOT_TIMEOUT_MS);
-    if (response.body === null) throw new Error(`${address} sent no snapshot`);
-    const decoder = new SnapshotDecoder();
-    for await (const chunk of response.body) decoder.push(Buffer.from(chunk));
-    return decoder.finish();
+    const url = `${address}/internal/snapshot`;
+    // A connection of its own: it is long, and seldom.
+    const agent = new Agent({ connections: 1, connect: { timeout: PING_TIMEOUT_MS } });
+    try {
+      const { statusCode, headers, body } = await request(url, {
+        dispatcher: agent,
+        headers: { [HEADERS.clusterKey]: this.clusterKey, 'accept-encoding': SNAPSHOT_CODINGS.join(', ') },
+        signal: AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS),
+      });
+      if (statusCode !== 200) throw new Error(`${url} answered ${statusCode}`);
+      const coding = headers['content-encoding'];
+      const decoder = new SnapshotDecoder();
+      for await (const chunk of decompressed(body, coding?.toString(), this.maxSnapshotBytes))
+        decoder.push(chunk);
+      return decoder.finish();
+    } finally {
+      await agent.destroy();
+    }
   }
 
   private async get(url: string, timeoutMs: number): Promise<Response> {

@@ -1,7 +1,7 @@
 import { type Change, type Head, LIMITS, Problem, type SyncReply } from '#libs/contracts';
 import { type Clock, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
-import { type ApplyResult, StateBuilder } from '#libs/replica';
+import type { ApplyResult } from '#libs/replica';
 import { type HeadVerdict, judgeHead } from '../domain/head-verdict.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { HeadRow } from '../store/store.types.js';
@@ -10,6 +10,7 @@ import type { LogSources, Pulled } from './log-sources.js';
 import type { PeerClient } from './peer-client.js';
 import type { Peers } from './peers.js';
 import type { ReplicaHost } from './replica-host.js';
+import { StateLoading } from './state-loading.js';
 
 export type HeadPoint = Pick<Head, 'version' | 'chain'>;
 
@@ -30,7 +31,7 @@ export class Replication {
   private behindSinceMs: number | undefined;
   private pulling: Promise<void> | undefined;
   private loadInstead = false;
-  private loading: Promise<void> | undefined;
+  private readonly loading: StateLoading;
   /** A change did not continue this history: either may be the wrong one. */
   private contradicted = false;
   private stopped = false;
@@ -42,12 +43,15 @@ export class Replication {
     private readonly store: ConfigStore,
     private readonly sources: LogSources,
     private readonly peers: Peers,
-    private readonly client: PeerClient,
+    client: PeerClient,
     private readonly divergence: Divergence,
     private readonly duties: ReplicationDuties,
     private readonly clock: Clock,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    const loadingDuties = { isLeading: () => duties.isLeading(), replaced: () => this.forgetHistory() };
+    this.loading = new StateLoading(host, store, peers, client, divergence, loadingDuties, logger);
+  }
 
   /** Versions that this node is behind the highest head it heard of. */
   get lag(): number {
@@ -95,10 +99,20 @@ export class Replication {
     return verdict;
   }
 
+  /** The state is being replaced. */
+  get isLoading(): boolean {
+    return this.loading.isUnderWay;
+  }
+
+  /** Somebody found that the log does not have this node's history: the next read of head says whether that is so. */
+  doubt(): void {
+    this.contradicted = true;
+    this.divergence.suspect();
+  }
+
   /** Changes pushed by the sync service. */
   receive(changes: readonly Change[]): SyncReply {
-    if (this.divergence.isWrongDatabase)
-      throw new Problem('storage-unavailable', 'this node met a wrong database');
+    this.refuseWrongDatabase();
     if (!this.duties.isLeading()) this.apply(changes);
     const { version, chain } = this.host.replica;
     return { version, chain };
@@ -121,32 +135,20 @@ export class Replication {
 
   /** Replaces everything by the state at head; joins when that is going on. */
   resynchronise(reason: 'compacted' | 'diverged'): Promise<void> {
-    this.loading ??= this.loadState(reason).finally(() => {
-      this.loading = undefined;
-    });
-    return this.loading;
+    return this.loading.fromDatabase(reason);
   }
 
-  private async loadState(reason: 'compacted' | 'diverged'): Promise<void> {
-    if (reason === 'diverged') await this.divergence.keepWhatIsLost();
-    const { head, state } = await this.store.loadState(async (head, pages) => {
-      const state = new StateBuilder();
-      for await (const page of pages) for (const entry of page) state.add(entry);
-      return { head, state };
-    });
-    if (this.duties.isLeading() || this.stopped) return;
-    // Meanwhile the log may have brought this node further than the state that was read.
-    if (reason === 'compacted' && head.version <= this.host.replica.version) return;
-    const { clusterId, version, chain, term } = head;
-    this.contradicted = false;
-    this.host.load({ clusterId, version, chain, term }, state, reason);
-    this.host.learnHead(head);
-    this.buffered = [];
-    this.logger.info({ version, entries: state.entries, reason }, 'loaded the whole state');
+  /** The sync service found that a whole state is the quickest way: from one of these nodes, else the database. */
+  async loadAnew(from: readonly string[]): Promise<void> {
+    this.refuseWrongDatabase();
+    // What only this node holds would be gone unsaved: head decides first.
+    if (this.contradicted) throw new Problem('cluster-busy', 'the history of this node is in doubt');
+    await this.loading.fromNodes(from);
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
+    this.loading.stop();
     await this.pulling;
   }
 
@@ -158,6 +160,16 @@ export class Replication {
       .finally(() => {
         this.pulling = undefined;
       });
+  }
+
+  private refuseWrongDatabase(): void {
+    if (this.divergence.isWrongDatabase)
+      throw new Problem('storage-unavailable', 'this node met a wrong database');
+  }
+
+  private forgetHistory(): void {
+    this.contradicted = false;
+    this.buffered = [];
   }
 
   private pullIfLong(): void {
@@ -220,8 +232,10 @@ export class Replication {
   private async pullAll(): Promise<void> {
     while (this.lag > 0 && !this.stopped && !this.duties.isLeading() && !this.divergence.isWrongDatabase) {
       const before = this.host.replica.version;
-      if (this.loadInstead || this.lag > LIMITS.windowVersions) await this.loadWhole();
-      else await this.pullOrCopy(before);
+      if (this.loadInstead || this.lag > LIMITS.windowVersions) {
+        await this.loading.whole();
+        this.loadInstead = false;
+      } else await this.pullOrCopy(before);
       this.applyBuffered();
       if (this.host.replica.version === before) {
         await sleep(RETRY_MS);
@@ -234,7 +248,7 @@ export class Replication {
   /** A node without any state, and no log within reach, starts from another node's state. */
   private async pullOrCopy(after: number): Promise<void> {
     const moved = await this.sources.pull(after, this.lag, (pulled) => this.take(pulled));
-    if (!moved && this.host.replica.clusterId === null) await this.loadFromPeer();
+    if (!moved && this.host.replica.clusterId === null) await this.loading.fromPeer(this.peers.others());
   }
 
   /** True when the node has moved on. */
@@ -246,32 +260,6 @@ export class Replication {
     const before = this.host.replica.version;
     this.apply(pulled.changes);
     return this.host.replica.version > before;
-  }
-
-  private async loadWhole(): Promise<void> {
-    try {
-      await this.resynchronise('compacted');
-    } catch (error) {
-      this.logger.debug({ error }, 'the state cannot be had from the database');
-      await this.loadFromPeer();
-    }
-    this.loadInstead = false;
-  }
-
-  private async loadFromPeer(): Promise<void> {
-    const { replica } = this.host;
-    for (const { id, address } of this.peers.others()) {
-      try {
-        const { header, state } = await this.client.snapshot(address);
-        const isSameCluster = replica.clusterId === null || header.clusterId === replica.clusterId;
-        if (!isSameCluster || header.version <= replica.version || this.duties.isLeading()) continue;
-        this.host.load(header, state, 'compacted');
-        this.logger.info({ from: id, version: header.version }, 'loaded the state of another node');
-        return;
-      } catch (error) {
-        this.logger.debug({ error, from: id }, 'no snapshot from this node');
-      }
-    }
   }
 
   /** Changes of another history are not taken; whether this node's own is the wrong one, the database says. */

@@ -7,6 +7,7 @@ import { NODE_ROLES, NODE_STATUSES, NodeId, STATUS_REASONS } from '../node.js';
 import type { ChangeSetResult, DeleteResult, PutResult } from '../public-api.js';
 import { HoldReply, NodeHold, RecoveriesReply, RecoveryStep, RestartReply } from '../recovery.js';
 import { ElectionsReply, HandoverReply, NodeTransition } from '../subjects.js';
+import { SyncReport } from '../sync.js';
 
 /** Answers of the public interface. They only ever grow: a client ignores members that it does not know. */
 
@@ -154,6 +155,7 @@ export const RestartAnswer = RestartReply;
 export const RecoveriesAnswer = RecoveriesReply;
 export const ConsistencyAnswer = ConsistencyReport;
 export const ConsistencyCheckAnswer = ConsistencyCheckReply;
+export const SyncAnswer = SyncReport;
 
 export const ProblemAnswer = z.object({
   type: z.string(),

@@ -25,6 +25,7 @@ import {
   PutAnswer,
   RecoveriesAnswer,
   RestartAnswer,
+  SyncAnswer,
 } from './responses.js';
 
 /** Request headers that have a meaning, by the name under which the document describes them. */
@@ -402,6 +403,17 @@ export const ROUTES: readonly Route[] = [
     servedBy: GATEWAY,
     query: QUERIES.recoveries,
     answers: { 200: { means: 'Newest first.', content: json(RecoveriesAnswer) } },
+    errors: ['no-available-node', 'storage-unavailable'],
+  },
+  {
+    id: 'getSync',
+    tag: 'Cluster',
+    method: 'get',
+    path: '/v1/sync',
+    summary: 'How far behind the nodes are, and how they are brought up to date',
+    servedBy: GATEWAY,
+    query: QUERIES.none,
+    answers: { 200: { means: 'What the sync service knows.', content: json(SyncAnswer) } },
     errors: ['no-available-node', 'storage-unavailable'],
   },
   {
