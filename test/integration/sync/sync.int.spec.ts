@@ -190,10 +190,14 @@ describe('sync', () => {
       async () => (await observers()).every((each) => each === 'sync-b'),
       15_000,
     );
-    const { head, nodes } = await report();
-    expect(head).toBe(fence.version);
-    const expected = { version: fence.version, lagVersions: 0, state: 'level', observer: 'sync-b' };
-    expect(nodes.find(({ nodeId }) => nodeId === 'node-8')).toMatchObject(expected);
+    const isShown = async () => {
+      const { head, nodes } = await report();
+      const own = nodes.find(({ nodeId }) => nodeId === 'node-8');
+      return (
+        head === fence.version && own?.version === head && own.lagVersions === 0 && own.state === 'level'
+      );
+    };
+    await until('it is shown', isShown, 10_000);
   });
 
   it('has a node load the state where that is cheaper than the log', async () => {

@@ -44,6 +44,7 @@ export class TrackedNode {
     if (isSame) this.position.chain ??= position.chain;
     else this.position = { ...position };
     if (!isSame) {
+      if (this.diverged !== undefined) this.notBeforeMs = NEVER; // healed: it need not wait any longer
       this.diverged = undefined;
       this.isBelowLog = false;
       this.behindSinceMs = undefined;
