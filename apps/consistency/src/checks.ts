@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { ConsistencyCheckReply, ConsistencyRepaired, Difference } from '#libs/contracts';
-import type { Clock } from '#libs/kernel';
+import { type Clock, rendezvousOwner } from '#libs/kernel';
 import { type BusLogger, FactJournal } from '#libs/messaging';
 import type { ConsistencySettings } from './consistency.config.js';
 import { ConsistencyMetrics } from './consistency.metrics.js';
@@ -11,9 +11,12 @@ import type { Pin } from './domain/pin.js';
 import type { NodeOutcome } from './domain/round.js';
 import { shareOf } from './domain/share.js';
 import { Standings } from './domain/standing.js';
+import { NO_SUSPICION } from './domain/suspicion.js';
+import { stillSuspected } from './domain/truth-comparison.js';
 import { Repairer } from './repairer.js';
 import { RoundRunner } from './round-runner.js';
 import { TruthStore } from './truth.store.js';
+import { TruthCheck } from './truth-check.js';
 
 const MAX_STORED = 100;
 
@@ -23,11 +26,14 @@ export class Checks {
   private readonly standings: Standings;
   private turn: Promise<unknown> = Promise.resolve();
   private instances: string[] = [];
+  /** Nodes that agree with each other may all be wrong: looked into until they are found right. */
+  private suspicion = NO_SUSPICION;
 
   constructor(
     private readonly members: Members,
     private readonly store: ConsistencyStore,
     private readonly truth: TruthStore,
+    private readonly truthCheck: TruthCheck,
     private readonly runner: RoundRunner,
     private readonly repairer: Repairer,
     private readonly journal: FactJournal<Happened>,
@@ -65,17 +71,54 @@ export class Checks {
       const head = await this.truth.head();
       const { own, asked } = shareOf(instanceId, this.members.ids(), this.instances, head.leaderId);
       if (own.length === 0) return false;
-      const reply = await this.round(head, own, asked, repairs);
-      return reply.repairs.some(({ outcome }) => outcome === 'repaired' || outcome === 'reloaded');
+      return isSetRight(await this.round(head, own, asked, repairs));
     });
   }
 
-  /** All nodes, now, whoever's they are. */
-  asked(repair: boolean): Promise<ConsistencyCheckReply> {
-    return this.inTurn(async () => {
-      const all = this.members.ids();
-      return this.round(await this.truth.head(), all, all, repair);
-    });
+  /** All nodes, now, whoever's they are; with the state in the database too, unless that would cost too much. */
+  async asked(repair: boolean): Promise<ConsistencyCheckReply> {
+    if (this.truthCheck.pace.isDue(this.clock.monotonicMs(), 'asked')) await this.compareWithTruth();
+    return this.inTurn(() => this.roundOfAll(repair));
+  }
+
+  /**
+   * One instance compares all nodes with the state in the database, and has looked into what differs. True when
+   * something was repaired: look again soon.
+   */
+  async regularTruth(): Promise<boolean> {
+    const { instanceId, repairs } = this.settings;
+    if (!this.truthCheck.pace.isDue(this.clock.monotonicMs(), 'regular')) return false;
+    if (rendezvousOwner('the truth', this.instances) !== instanceId) return false;
+    await this.compareWithTruth();
+    if (this.suspicion.buckets.size === 0) return false;
+    const reply = await this.inTurn(() => this.roundOfAll(repairs));
+    if (!isSetRight(reply)) return false;
+    await this.compareWithTruth();
+    return true;
+  }
+
+  private async compareWithTruth(): Promise<void> {
+    this.suspicion = await this.truthCheck.run(this.addressesOf(this.members.ids()));
+  }
+
+  private async roundOfAll(repair: boolean): Promise<ConsistencyCheckReply> {
+    const all = this.members.ids();
+    return this.round(await this.truth.head(), all, all, repair);
+  }
+
+  private addressesOf(nodeIds: readonly string[]): Map<string, string | undefined> {
+    return new Map(nodeIds.map((nodeId) => [nodeId, this.members.addressOf(nodeId)]));
+  }
+
+  /** A node that has nobody else to be compared with: what the state in the database said of it lately. */
+  private async spokenFor(outcomes: NodeOutcome[]): Promise<NodeOutcome[]> {
+    if (!outcomes.some(({ reason }) => reason === 'alone')) return outcomes;
+    const compared = await this.store.truth(this.truthCheck.pace.speaksForMs);
+    return outcomes.map((outcome) =>
+      outcome.reason === 'alone' && compared?.match.includes(outcome.nodeId)
+        ? { ...outcome, result: 'match', reason: null }
+        : outcome,
+    );
   }
 
   /** Answers are of the nodes that are `own` here; those that are only asked are somebody else's to judge. */
@@ -87,8 +130,9 @@ export class Checks {
   ): Promise<ConsistencyCheckReply> {
     const pin = { version, chain };
     const begunMs = this.clock.monotonicMs();
-    const addresses = new Map(asked.map((nodeId) => [nodeId, this.members.addressOf(nodeId)]));
-    const outcomes = (await this.runner.run(pin, addresses)).filter(({ nodeId }) => own.includes(nodeId));
+    const all = await this.runner.run(pin, this.addressesOf(asked), this.suspicion);
+    this.suspicion = stillSuspected(this.suspicion, all);
+    const outcomes = (await this.spokenFor(all)).filter(({ nodeId }) => own.includes(nodeId));
     const tookMs = this.clock.monotonicMs() - begunMs;
     this.measure(outcomes, tookMs);
     await this.tell(pin, outcomes);
@@ -170,6 +214,10 @@ export class Checks {
     this.turn = mine.catch(() => undefined); // whoever asked for it is told
     return mine;
   }
+}
+
+function isSetRight({ repairs }: ConsistencyCheckReply): boolean {
+  return repairs.some(({ outcome }) => outcome === 'repaired' || outcome === 'reloaded');
 }
 
 function stored({ differences, more }: { differences: readonly Difference[]; more: number }) {

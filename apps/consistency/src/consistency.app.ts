@@ -31,7 +31,7 @@ export function consistencyApp(settings: ReturnType<typeof loadConsistencySettin
     user: settings.postgresUser ?? 'holdfast_consistency',
     password: settings.postgresPassword,
     applicationName: instanceId,
-    max: 2,
+    max: 3,
   });
   metrics.gauge('bus_messages', 'Messages of the bus since the start', ['outcome'], (gauge) => {
     for (const [outcome, count] of Object.entries(bus.counts)) gauge.set({ outcome }, count);

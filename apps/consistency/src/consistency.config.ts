@@ -17,6 +17,7 @@ const NAMES = [
   'clusterKey',
   'nodes',
   'consistencyRepair',
+  'truthIntervalMs',
   'maxInconsistencies',
   'logLevel',
   'publicHosts',
@@ -31,6 +32,8 @@ export interface ConsistencySettings {
   /** Whether the regular rounds set right what they find. */
   repairs: boolean;
   roundEveryMs: number;
+  /** Between comparisons with the state in the database; more, where one takes long. */
+  truthEveryMs: number;
   /** How long a node may take to reach the pinned version, and to answer beyond that. */
   waitMs: number;
   answerMs: number;
@@ -70,6 +73,7 @@ export function consistencySettings(
     },
     repairs: loaded.consistencyRepair === '1',
     roundEveryMs,
+    truthEveryMs: loaded.truthIntervalMs,
     waitMs: 500,
     answerMs: 1_000,
     keysMs: 3_000,

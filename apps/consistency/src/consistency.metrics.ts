@@ -9,6 +9,8 @@ export class ConsistencyMetrics {
   readonly differences;
   readonly repairs;
   readonly troubles;
+  readonly truths;
+  readonly truthSeconds;
 
   constructor(private readonly metrics: Metrics) {
     this.rounds = metrics.counter('consistency_rounds_total', 'Rounds of checks, by outcome', ['outcome']);
@@ -18,10 +20,22 @@ export class ConsistencyMetrics {
       'place',
       'outcome',
     ]);
+    this.truths = metrics.counter(
+      'consistency_truth_nodes_total',
+      'Nodes compared with a digest of the state in the database',
+      ['outcome'],
+    );
+    this.truthSeconds = metrics.histogram(
+      'consistency_truth_seconds',
+      'Time that computing the digest of the state in the database took',
+      [],
+    );
     this.troubles = metrics.counter('consistency_troubles_total', 'What it went on without', ['what']);
   }
 
-  watch(read: () => { counts: Record<ConsistencyResult, number>; bytes: number }): void {
+  watch(
+    read: () => { counts: Record<ConsistencyResult, number>; bytes: number; truthVersion: number },
+  ): void {
     this.metrics.gauge(
       'consistency_nodes',
       'Nodes of this instance, by what the last round found',
@@ -29,6 +43,14 @@ export class ConsistencyMetrics {
       (gauge) => {
         const { counts } = read();
         for (const result of CONSISTENCY_RESULTS) gauge.set({ result }, counts[result]);
+      },
+    );
+    this.metrics.gauge(
+      'consistency_truth_version',
+      'Where this instance last compared nodes with the state in the database; 0: not yet',
+      [],
+      (gauge) => {
+        gauge.set(read().truthVersion);
       },
     );
     this.metrics.gauge('consistency_received_bytes', 'Bytes of the answers of nodes', [], (gauge) => {

@@ -11,10 +11,12 @@ import { ConsistencyMetrics } from './consistency.metrics.js';
 import { ConsistencyService } from './consistency.service.js';
 import { ConsistencyStore } from './consistency.store.js';
 import { Members } from './domain/members.js';
+import { EntriesStore } from './entries.store.js';
 import { NodeCalls } from './node-calls.js';
 import { Repairer } from './repairer.js';
 import { RoundRunner } from './round-runner.js';
 import { TruthStore } from './truth.store.js';
+import { TruthCheck } from './truth-check.js';
 
 export interface ConsistencyParts {
   bus: Bus;
@@ -40,13 +42,39 @@ export function consistencyModule(parts: ConsistencyParts): DynamicModule {
   const journal = new FactJournal(store, outbox, logger);
   const members = new Members();
   const calls = new NodeCalls(settings.clusterKey);
+  const truthCheck = new TruthCheck(new EntriesStore(pool, clock), store, calls, metrics, settings, clock);
   const runner = new RoundRunner(truth, calls, settings);
   const repairer = new Repairer(store, truth, calls, settings, clock, logger);
   const checks = new Checks(
-    ...([members, store, truth, runner, repairer, journal, metrics, settings, clock, logger] as const),
+    ...([
+      members,
+      store,
+      truth,
+      truthCheck,
+      runner,
+      repairer,
+      journal,
+      metrics,
+      settings,
+      clock,
+      logger,
+    ] as const),
   );
   const service = new ConsistencyService(
-    ...([bus, members, store, truth, checks, journal, calls, metrics, settings, clock, logger] as const),
+    ...([
+      bus,
+      members,
+      store,
+      truth,
+      truthCheck,
+      checks,
+      journal,
+      calls,
+      metrics,
+      settings,
+      clock,
+      logger,
+    ] as const),
   );
   return {
     module: ConsistencyModule,

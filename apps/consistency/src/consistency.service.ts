@@ -20,6 +20,7 @@ import type { Members } from './domain/members.js';
 import { entriesNews } from './domain/news.js';
 import type { NodeCalls } from './node-calls.js';
 import { type EntryFinding, TruthStore } from './truth.store.js';
+import type { TruthCheck } from './truth-check.js';
 
 const FINDINGS_AT_ONCE = 100;
 const DISCARDED_SHOWN = 50;
@@ -40,6 +41,7 @@ export class ConsistencyService {
     private readonly members: Members,
     private readonly store: ConsistencyStore,
     private readonly truth: TruthStore,
+    truthCheck: TruthCheck,
     private readonly checks: Checks,
     private readonly journal: FactJournal<Happened>,
     calls: NodeCalls,
@@ -48,7 +50,11 @@ export class ConsistencyService {
     private readonly clock: Clock,
     private readonly logger: BusLogger,
   ) {
-    metrics.watch(() => ({ counts: checks.counts, bytes: calls.receivedBytes }));
+    metrics.watch(() => ({
+      counts: checks.counts,
+      bytes: calls.receivedBytes,
+      truthVersion: truthCheck.lastVersion,
+    }));
   }
 
   start(seeds: readonly { id: string; address: string }[]): void {
@@ -61,6 +67,12 @@ export class ConsistencyService {
     const { settings } = this;
     every('reading members from the registry', settings.registryEveryMs, () => this.askRegistry());
     this.rounds = every('a round', settings.roundEveryMs, () => this.round());
+    every(
+      'comparing with the truth',
+      settings.roundEveryMs,
+      () => this.compareWithTruth(),
+      settings.roundEveryMs,
+    );
     every('what the leader found in the database', settings.findingsEveryMs, () => this.takeFindings());
     every('pruning', settings.pruneEveryMs, () => this.store.prune(), settings.pruneEveryMs);
   }
@@ -122,6 +134,10 @@ export class ConsistencyService {
     await this.prepare();
     // What was set right is compared again at a new version, at once.
     if (await this.checks.regular()) await this.checks.regular();
+  }
+
+  private async compareWithTruth(): Promise<void> {
+    if (this.migrated && (await this.checks.regularTruth())) this.rounds?.poke();
   }
 
   private async prepare(): Promise<void> {

@@ -6,6 +6,7 @@ import type {
   Difference,
   FoundDifferences,
   NodeConsistency,
+  TruthCompared,
 } from '#libs/contracts';
 import type { JournalRows, OutboxFact, OutboxRows } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
@@ -155,9 +156,35 @@ export class ConsistencyStore implements OutboxRows, JournalRows<Happened> {
     return rows[0]?.last ?? 0;
   }
 
+  async saveTruth(compared: TruthCompared): Promise<void> {
+    await this.pool.query({
+      name: 'consistency.save-truth',
+      text: `insert into consistency.truth (id, compared, at) values (1, $1::jsonb, clock_timestamp())
+        on conflict (id) do update set compared = excluded.compared, at = excluded.at`,
+      values: [JSON.stringify(compared)],
+    });
+  }
+
+  /** Null: never, or longer ago than `withinMs` by the database's clock. */
+  async truth(withinMs = Number.MAX_SAFE_INTEGER): Promise<TruthCompared | null> {
+    const { rows } = await this.pool.query<{ compared: TruthCompared }>({
+      name: 'consistency.last-truth',
+      text: `select compared from consistency.truth
+        where extract(epoch from clock_timestamp() - at) * 1000 <= $1::float8`,
+      values: [withinMs],
+    });
+    return rows[0]?.compared ?? null;
+  }
+
   async report(): Promise<Omit<ConsistencyReport, 'discarded'>> {
-    const [nodes, rounds, repairs] = await Promise.all([this.nodes(), this.rounds(), this.repairs()]);
+    const [nodes, rounds, repairs, truth] = await Promise.all([
+      this.nodes(),
+      this.rounds(),
+      this.repairs(),
+      this.truth(),
+    ]);
     return {
+      truth,
       nodes: nodes.map(({ differences: _differences, more: _more, ...node }) => node),
       open: nodes.flatMap(openOf),
       rounds,

@@ -15,8 +15,8 @@ import {
 import { partOf } from '#libs/replica';
 import type { ListedKey } from './domain/classification.js';
 import type { Pin } from './domain/pin.js';
+import type { Place } from './domain/place.js';
 import type { RootAnswer } from './domain/root-comparison.js';
-import type { Place } from './domain/round.js';
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 

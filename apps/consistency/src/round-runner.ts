@@ -4,6 +4,7 @@ import type { ConsistencySettings } from './consistency.config.js';
 import type { Pin } from './domain/pin.js';
 import type { RootAnswer } from './domain/root-comparison.js';
 import { type NodeOutcome, Round, type Step } from './domain/round.js';
+import { NO_SUSPICION, type Suspicion } from './domain/suspicion.js';
 import type { NodeCalls } from './node-calls.js';
 import { TruthStore } from './truth.store.js';
 
@@ -18,8 +19,8 @@ export class RoundRunner {
     private readonly settings: ConsistencySettings,
   ) {}
 
-  async run(pin: Pin, nodes: Addresses): Promise<NodeOutcome[]> {
-    const round = new Round(pin, [...nodes.keys()], this.settings.round);
+  async run(pin: Pin, nodes: Addresses, suspicion: Suspicion = NO_SUSPICION): Promise<NodeOutcome[]> {
+    const round = new Round(pin, [...nodes.keys()], this.settings.round, suspicion);
     for (let step = round.step; step.ask !== 'nothing'; step = round.step) {
       await this.take(round, step, nodes);
     }
@@ -69,9 +70,9 @@ export class RoundRunner {
   }
 }
 
-const NO_ADDRESS: RootAnswer = { known: false, reason: 'no-address' };
+export const NO_ADDRESS: RootAnswer = { known: false, reason: 'no-address' };
 
-async function askAll<T>(
+export async function askAll<T>(
   nodeIds: readonly string[],
   nodes: Addresses,
   without: T,

@@ -185,6 +185,11 @@ export const SETTINGS = {
     schema: z.enum(['0', '1']).default('1'),
     meaning: '1: what the regular checks find wrong is set right; 0: it is only told.',
   },
+  truthIntervalMs: {
+    schema: z.coerce.number().int().min(1_000).default(60_000),
+    meaning:
+      'Nodes are compared with a digest of the state in the database this often, or as rarely as it takes to cost 1 %.',
+  },
   maxInconsistencies: {
     schema: z.coerce.number().int().min(1).max(10_000).default(100),
     meaning: 'Wrong keys of one node (at most 1 % of all) above which its whole state is loaded anew.',

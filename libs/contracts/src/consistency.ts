@@ -25,7 +25,7 @@ export const CONSISTENCY_REASONS = [
   'forgotten', // it does not remember so old a version
   'other-format', // its digests are made by another algorithm
   'other-chain', // its history is another at this version: that is for replication to settle
-  'alone', // nobody else could be compared with
+  'alone', // nobody else could be compared with, and the truth was not, lately
   'undecided', // digests differ, and the truth could not be had
   'no-address', // it is not known where it listens
 ] as const;
@@ -165,6 +165,23 @@ export const DiscardedHistory = z.object({
 });
 export type DiscardedHistory = z.infer<typeof DiscardedHistory>;
 
+/** The last comparison of nodes with a digest of the state in the database: it finds those that are all wrong alike. */
+export const TruthCompared = z.object({
+  /** Of the snapshot whose digest was computed. */
+  version: Version,
+  chain: Hash,
+  /** How many entries it has. */
+  entries: z.number().int().nonnegative(),
+  tookMs: z.number().nonnegative(),
+  observer: z.string(),
+  at: Time,
+  match: z.array(NodeId),
+  /** Nodes of which something differs: the round that follows says what, and whose fault it is. */
+  suspect: z.array(NodeId),
+  unknown: z.array(NodeId),
+});
+export type TruthCompared = z.infer<typeof TruthCompared>;
+
 export const ConsistencyReport = z.object({
   nodes: z.array(NodeConsistency),
   /** Of the nodes that mismatch now. */
@@ -175,6 +192,7 @@ export const ConsistencyReport = z.object({
   repairs: z.array(ConsistencyRepaired),
   /** Newest first. */
   discarded: z.array(DiscardedHistory).default([]),
+  truth: TruthCompared.nullable().default(null),
 });
 export type ConsistencyReport = z.infer<typeof ConsistencyReport>;
 

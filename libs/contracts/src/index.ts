@@ -38,6 +38,7 @@ export {
   RepairRequest,
   ResyncReply,
   ResyncRequest,
+  TruthCompared,
 } from './consistency.js';
 export { CONTENT_TYPES, type ContentType, parseContentType } from './content-type.js';
 export { ERRORS, type ErrorCode, errorKind, isErrorCode } from './errors.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { RepairReply, type RepairRequest } from '#libs/contracts';
+import { type ConsistencyCheckReply, RepairReply, type RepairRequest } from '#libs/contracts';
 import { bucketOf, checksumOf } from '#libs/replica';
 import { CLUSTER_KEY, type LabNode, put, until, write } from '../engine/engine-lab.js';
 import { ConsistencyLab, flipByte, misapply } from './consistency-lab.js';
@@ -126,6 +126,74 @@ describe('a check that is asked for', () => {
     await until(async () => (await lab.report()).repairs.length === 1, 'it is written down');
     misapply(lab.node(1), 'k1', 'wrong again');
     expect((await lab.check(true)).repairs).toMatchObject([{ outcome: 'reloaded', why: 'again' }]);
+  });
+});
+
+describe('the state in the database', () => {
+  it('shows what is wrong with nodes that are all wrong alike', async () => {
+    const lab = await open(30, 'node-2', 'node-3');
+    await lab.start('c-1', { HOLDFAST_CONSISTENCY_REPAIR: '0' });
+    await until(async () => (await lab.check()).consistent, 'all match');
+    const right = valueAt(lab.leader, 'k3');
+    for (const node of lab.nodes) {
+      misapply(node, 'k3', 'wrong');
+      misapply(node, 'k4', null);
+      misapply(node, 'x', 'extra', 7);
+    }
+    let found: ConsistencyCheckReply['found'] = [];
+    await until(async () => {
+      found = (await lab.check()).found;
+      return found.length === 3;
+    }, 'it is found');
+    for (const { differences } of found)
+      expect(differences.map(asText).sort()).toEqual(['k3 mismatch', 'k4 missing', 'x extra']);
+    // Not compared with the database again yet, and yet nobody matches because the others are as wrong.
+    expect((await lab.check()).nodes.map(({ result }) => result)).toEqual([
+      'mismatch',
+      'mismatch',
+      'mismatch',
+    ]);
+    const { repairs } = await lab.check(true);
+    expect(repairs.map(({ outcome }) => outcome)).toEqual(new Array(9).fill('repaired'));
+    for (const node of lab.nodes) {
+      expect(valueAt(node, 'k3')).toBe(right);
+      expect(valueAt(node, 'x')).toBeUndefined();
+    }
+    await until(async () => (await lab.check()).consistent, 'all match again');
+    await until(async () => {
+      await lab.check();
+      return (await lab.report()).truth?.match.length === 3;
+    }, 'the database says so too');
+  });
+
+  it('speaks for a node that has nobody else to be compared with', async () => {
+    const lab = await open(10);
+    await lab.start('c-1', { HOLDFAST_TRUTH_INTERVAL_MS: '1000' });
+    await until(async () => (await lab.check()).consistent, 'it matches');
+    expect((await lab.report()).truth).toMatchObject({ entries: 10, match: ['node-1'], suspect: [] });
+    misapply(lab.leader, 'k1', 'wrong');
+    await until(() => lab.repaired.length === 1, 'it is repaired', 20_000);
+    expect(valueAt(lab.leader, 'k1')).toBe('value 1');
+    await until(async () => (await lab.check()).consistent, 'it matches again');
+  });
+
+  it('is not believed against the log: nodes are not made as wrong as it is', async () => {
+    const lab = await open(10, 'node-2');
+    await lab.start('c-1');
+    const sql = lab.engines.storage.admin;
+    await sql.query(`
+      update config.entries set value = 'wrong', checksum = sha256('wrong') where key = 'k1';
+      delete from config.entries where key = 'k2';
+      insert into config.entries select namespace, 'x', value, content_type, checksum, version, created_at
+        from config.entries where key = 'k3'`);
+    const { repairs, consistent } = await lab.check(true);
+    expect([repairs, consistent]).toEqual([[], true]);
+    expect((await lab.report()).truth).toMatchObject({ match: [], suspect: ['node-1', 'node-2'] });
+    for (const node of lab.nodes) {
+      expect([valueAt(node, 'k1'), valueAt(node, 'k2')]).toEqual(['value 1', 'value 2']);
+      expect(valueAt(node, 'x')).toBeUndefined();
+    }
+    expect(lab.repaired).toEqual([]);
   });
 });
 

@@ -14,7 +14,14 @@ const CHECK: ConsistencyCheckReply = {
   ...{ version: 7, chain: 'c'.repeat(64), tookMs: 3, consistent: true, found: [], repairs: [] },
   nodes: [{ nodeId: 'node-1', result: 'match', reason: null }],
 };
-const REPORT: ConsistencyReport = { nodes: [], open: [], rounds: [], repairs: [], discarded: [] };
+const REPORT: ConsistencyReport = {
+  nodes: [],
+  open: [],
+  rounds: [],
+  repairs: [],
+  discarded: [],
+  truth: null,
+};
 
 let home: string;
 let nats: NatsServer;

@@ -1,6 +1,6 @@
 import type { Difference, DifferenceClass, KeyState } from '#libs/contracts';
 import { type KeyName, nameOf } from './pin.js';
-import type { Truth } from './truth.js';
+import { isSameState, type Truth } from './truth.js';
 
 export type ListedKey = KeyName & KeyState;
 
@@ -33,11 +33,7 @@ export function classify(
 function classOf(expected: KeyState | null, found: KeyState | null): DifferenceClass | undefined {
   if (expected === null) return found === null ? undefined : 'extra';
   if (found === null) return 'missing';
-  return isSame(expected, found) ? undefined : 'mismatch';
-}
-
-function isSame(a: KeyState, b: KeyState): boolean {
-  return a.version === b.version && a.contentType === b.contentType && a.checksum === b.checksum;
+  return isSameState(expected, found) ? undefined : 'mismatch';
 }
 
 function stateOf({ version, contentType, checksum }: ListedKey): KeyState {

@@ -5,7 +5,7 @@ import { inPieces, planRepair } from './repair-plan.js';
 import type { NodeOutcome } from './round.js';
 import { shareOf } from './share.js';
 import { Standings } from './standing.js';
-import { truthOf } from './truth.js';
+import { truthOf, witnessed } from './truth.js';
 
 const state = (version: number): KeyState => ({
   version,
@@ -25,15 +25,28 @@ describe('the truth of a key', () => {
   });
 
   it.each([
-    ['the last operation of the log', rows(4, 9), true, { state: 'present', expected: state(4) }],
-    ['the log, not the row', rows(4, 3), false, { state: 'present', expected: state(4) }],
+    ['the last operation of the log', rows(4, 9), true, { state: 'present', expected: state(4), by: 'log' }],
+    ['the log, not the row', rows(4, 3), false, { state: 'present', expected: state(4), by: 'log' }],
     ['a tombstone', rows('deleted', 3), true, { state: 'absent' }],
     ['no operation in a whole log', rows(null, 3), true, { state: 'absent' }],
-    ['the row where the log is compacted', rows(null, 5), false, { state: 'present', expected: state(5) }],
+    [
+      'the row where the log is compacted',
+      rows(null, 5),
+      false,
+      { state: 'present', expected: state(5), by: 'row' },
+    ],
     ['nothing, when the row is younger', rows(null, 6), false, { state: 'unknown' }],
     ['nothing, when there is no row', rows(null, null), false, { state: 'unknown' }],
   ])('is %s', (_what, given, isWhole, expected) => {
     expect(truthOf(given, 5, isWhole)).toEqual(expected);
+  });
+
+  it('is unknown when only a row says it and no replica agrees', () => {
+    const byRow = truthOf(rows(null, 5), 5, false);
+    expect(witnessed(byRow, [state(4), state(3)])).toEqual({ state: 'unknown' });
+    expect(witnessed(byRow, [state(4), state(5)])).toEqual(byRow);
+    const byLog = truthOf(rows(4, 9), 5, true);
+    expect(witnessed(byLog, [state(3)])).toEqual(byLog);
   });
 });
 

@@ -4,8 +4,10 @@ import type { ConsistencyReason, Difference, KeyState } from '#libs/contracts';
 import { sha256 } from '#libs/kernel';
 import { BUCKET_PARTS, bucketOf, DIGEST_FORMAT, PartDigests, partOf, StateDigest } from '#libs/replica';
 import { type KeyName, nameOf } from './pin.js';
+import type { Place } from './place.js';
 import type { RootAnswer } from './root-comparison.js';
-import { type NodeOutcome, type Place, Round, type Truths } from './round.js';
+import { type NodeOutcome, Round, type Truths } from './round.js';
+import { NO_SUSPICION } from './suspicion.js';
 import type { Truth } from './truth.js';
 
 const PIN = { version: 40, chain: 'c'.repeat(64) };
@@ -87,8 +89,9 @@ function run(
   right: State | undefined,
   settings = SETTINGS,
   unknownKeys: readonly string[] = [],
+  suspicion = NO_SUSPICION,
 ): Run {
-  const round = new Round(PIN, Object.keys(nodes), settings);
+  const round = new Round(PIN, Object.keys(nodes), settings, suspicion);
   const asked: Record<string, number> = {};
   const answers = <T>(of: readonly string[], answer: (node: Node) => T): Map<string, T> =>
     new Map(of.map((nodeId) => [nodeId, answer(nodes[nodeId] as Node)]));
@@ -128,7 +131,7 @@ function truthsOf(keys: readonly KeyName[], right: State, unknownKeys: readonly 
         ? { state: 'unknown' }
         : found === undefined
           ? { state: 'absent' }
-          : { state: 'present', expected: pick(found) };
+          : { state: 'present', expected: pick(found), by: 'log' };
       return [name, { namespace, key, truth: of }];
     }),
   );
@@ -273,6 +276,28 @@ describe('a round', () => {
     const older = run({ a: { holds: right, knowsNoParts: true }, b: { holds: wrong } }, right);
     expect(found(older, 'b')).toEqual(['k7 mismatch']);
     expect(older.outcomes[1]?.keys.buckets).toBe(1);
+  });
+
+  it('looks into what is suspected of nodes that agree, and of those that are right finds nothing', () => {
+    const right = truth(30);
+    const holds = put(truth(30), 'k3', stateOf('other', 4));
+    holds.delete(nameOf({ namespace: 'app', key: 'k7' }));
+    const buckets = [bucketOf('app', 'k3'), bucketOf('app', 'k7')];
+    const of = (...nodeIds: string[]) => ({
+      buckets: new Map(nodeIds.map((nodeId) => [nodeId, buckets])),
+      keys: [...right.values()].map(({ namespace, key }) => ({ namespace, key })),
+    });
+    const alike = run({ a: { holds }, b: { holds } }, right, SETTINGS, [], of('a', 'b'));
+    expect(results(alike)).toEqual(['a mismatch root', 'b mismatch root']);
+    for (const nodeId of ['a', 'b']) expect(found(alike, nodeId)).toEqual(['k3 mismatch', 'k7 missing']);
+    const one = run({ a: { holds } }, right, SETTINGS, [], of('a'));
+    expect(found(one, 'a')).toEqual(['k3 mismatch', 'k7 missing']);
+    const sound = run({ a: { holds: right }, b: { holds: right } }, right, SETTINGS, [], of('a', 'b'));
+    expect(results(sound)).toEqual(['a match null', 'b match null']);
+    const mixed = run({ a: { holds: right }, b: { holds } }, right, SETTINGS, [], of('a', 'b'));
+    expect(results(mixed)).toEqual(['a match null', 'b mismatch root']);
+    const digested = run({ a: { holds: right, digested: holds } }, right, SETTINGS, [], of('a'));
+    expect(found(digested, 'a')).toEqual(buckets.map((bucket) => `${bucket} digest`).sort());
   });
 
   it('finds any set of planted differences and classifies it right, and no others', () => {

@@ -3,9 +3,12 @@ import { invariant } from '#libs/kernel';
 import { BUCKET_PARTS } from '#libs/replica';
 import { cutOf, differing, trueCut } from './bucket-digests.js';
 import { classify, type ListedKey } from './classification.js';
+import { distinct, Findings, findingsIn } from './findings.js';
 import { type KeyName, nameOf, type Pin } from './pin.js';
+import { isIn, type Place } from './place.js';
 import { compareRoots, type RootAnswer, type RootComparison } from './root-comparison.js';
-import type { Truth } from './truth.js';
+import { NO_SUSPICION, type Suspicion } from './suspicion.js';
+import { type Truth, witnessed } from './truth.js';
 
 /*
  * One round, at one pinned version. Mostly it ends with the roots: one small question per node.
@@ -25,12 +28,6 @@ export type Step =
   | { ask: 'keys'; of: readonly string[]; place: Place }
   | { ask: 'truth'; of: readonly KeyName[]; place: Place }
   | { ask: 'nothing' };
-
-/** Part null = the whole bucket. */
-export interface Place {
-  bucket: number;
-  part: number | null;
-}
 
 /** Undefined = not to be had. */
 export type Answers<T> = ReadonlyMap<string, T | undefined>;
@@ -58,18 +55,13 @@ const MAX_GROUPS = 8;
 /** Where more parts differ, the whole bucket is one question. */
 const MAX_PARTS = 8;
 
-class Findings {
-  readonly differences: Difference[] = [];
-  undecided = false;
-  more = 0;
-  readonly keys = { listed: 0, buckets: 0 };
-}
-
 export class Round {
   private current: Step;
   private roots: RootComparison | undefined;
-  /** Bucket digests, by the node that stands for its group. */
+  /** Bucket digests. */
   private cuts = new Map<string, Buffer>();
+  /** Each stands for its group, when there are several. */
+  private compared: string[] = [];
   private waiting: number[] = [];
   /** Of the bucket that is being looked into. */
   private places: Place[] = [];
@@ -84,6 +76,7 @@ export class Round {
     readonly pin: Pin,
     nodeIds: readonly string[],
     private readonly settings: RoundSettings,
+    private readonly suspicion: Suspicion = NO_SUSPICION,
   ) {
     this.current = { ask: 'roots', of: nodeIds };
   }
@@ -99,19 +92,24 @@ export class Round {
     // What is altered at rest in one node is not the group's.
     for (const { nodeIds } of roots.groups)
       nodeIds.sort((a, b) => Number(roots.damaged.has(a)) - Number(roots.damaged.has(b)));
-    const asked = roots.groups.slice(0, MAX_GROUPS).flatMap(({ nodeIds }) => nodeIds[0] ?? []);
-    if (asked.length > 1) this.current = { ask: 'buckets', of: asked };
+    const groups = roots.groups.length > 1 ? roots.groups.slice(0, MAX_GROUPS) : [];
+    this.compared = groups.flatMap(({ nodeIds }) => nodeIds[0] ?? []);
+    const suspects = this.comparable().filter((nodeId) => this.suspicion.buckets.has(nodeId));
+    const asked = [...new Set([...this.compared, ...suspects])];
+    if (asked.length > 0) this.current = { ask: 'buckets', of: asked };
     else this.lookInto([]);
   }
 
   takeBuckets(answers: Answers<Buffer>): void {
     invariant(this.current.ask === 'buckets', 'buckets were asked for');
     for (const [nodeId, buckets] of answers) if (buckets) this.cuts.set(nodeId, buckets);
+    const told = this.compared.filter((nodeId) => this.cuts.has(nodeId));
     // One alone differs from nothing that is known.
-    if (this.cuts.size < 2) this.cuts.clear();
-    const missing = this.current.of.filter((nodeId) => !this.cuts.has(nodeId));
-    for (const nodeId of missing) findingsIn(this.shared, nodeId).undecided = true;
-    this.lookInto(differing([...this.cuts.values()]));
+    const usable = told.length < 2 ? [] : told;
+    for (const nodeId of this.compared)
+      if (!usable.includes(nodeId)) findingsIn(this.shared, nodeId).undecided = true;
+    this.compared = usable;
+    this.lookInto(differing(usable.flatMap((nodeId) => this.cuts.get(nodeId) ?? [])));
   }
 
   takeParts(answers: Answers<Buffer>): void {
@@ -129,7 +127,8 @@ export class Round {
     invariant(current.ask === 'keys', 'keys were asked for');
     this.listed = answers;
     const keys = new Map<string, KeyName>();
-    for (const list of answers.values()) {
+    const inDatabase = this.suspicion.keys.filter((key) => isIn(current.place, key));
+    for (const list of [...answers.values(), inDatabase]) {
       for (const { namespace, key } of list ?? []) keys.set(nameOf({ namespace, key }), { namespace, key });
     }
     this.current = { ask: 'truth', of: [...keys.values()], place: current.place };
@@ -138,10 +137,16 @@ export class Round {
   takeTruth(truths: Truths | undefined): void {
     invariant(this.current.ask === 'truth', 'the truth was asked for');
     const { place } = this.current;
+    const sure =
+      truths &&
+      witnessedBy(
+        [...this.listed.values()].flatMap((list) => list ?? []),
+        truths,
+      );
     for (const [nodeId, list] of this.listed) {
       const findings = this.findingsOf(nodeId, place.bucket);
-      if (list === undefined || truths === undefined) findings.undecided = true;
-      else this.compare(nodeId, findings, place, list, truths);
+      if (list === undefined || sure === undefined) findings.undecided = true;
+      else this.compare(nodeId, findings, place, list, sure);
     }
     this.listed = new Map();
     this.next();
@@ -180,23 +185,30 @@ export class Round {
     const keys = shared?.keys ?? own?.keys ?? { listed: 0, buckets: 0 };
     const found = { nodeId, differences, more, keys };
     if (differences.length > 0) {
-      const reason = (shared?.differences.length ?? 0) > 0 ? 'root' : 'at-rest';
+      const isRoot = (shared?.differences.length ?? 0) > 0 || this.suspicion.buckets.has(nodeId);
+      const reason = isRoot ? 'root' : 'at-rest';
       return { ...found, result: 'mismatch', reason };
     }
     if (all.some((each) => each.undecided)) return { ...found, result: 'unknown', reason: 'undecided' };
     return { ...found, result: unless === null ? 'match' : 'unknown', reason: unless };
   }
 
-  /** `differing`, and what nodes found damaged by themselves: as many as a round may look into. */
+  private comparable(): string[] {
+    return this.roots?.groups.flatMap(({ nodeIds }) => nodeIds) ?? [];
+  }
+
+  /** `differing`, what nodes found damaged by themselves, and what is suspected: as many as a round may look into. */
   private lookInto(differing: readonly number[]): void {
     const damaged = [...(this.roots?.damaged.values() ?? [])].flat();
-    const suspects = [...new Set([...differing, ...damaged])];
+    const suspected = this.comparable().flatMap((nodeId) => this.suspicion.buckets.get(nodeId) ?? []);
+    const suspects = [...new Set([...differing, ...damaged, ...suspected])];
     const { maxBuckets } = this.settings;
     this.differing = new Set(differing);
     this.waiting = suspects.slice(0, maxBuckets);
     const left = suspects.slice(maxBuckets);
     const leftOf = (buckets: readonly number[]) => buckets.filter((bucket) => left.includes(bucket)).length;
-    for (const nodeId of this.cuts.keys()) findingsIn(this.shared, nodeId).more = leftOf(differing);
+    // Of what is only suspected nothing is known.
+    for (const nodeId of this.compared) findingsIn(this.shared, nodeId).more = leftOf(differing);
     for (const [nodeId, buckets] of this.roots?.damaged ?? [])
       findingsIn(this.own, nodeId).more = leftOf(buckets);
     this.next();
@@ -207,17 +219,23 @@ export class Round {
     const bucket = place?.bucket ?? this.waiting.shift();
     const of = bucket === undefined ? [] : this.askedFor(bucket);
     if (bucket === undefined) this.current = { ask: 'nothing' };
-    else if (place === undefined && of.length > 1) this.current = { ask: 'parts', of, bucket };
+    else if (place === undefined && of.length > 1 && !this.isSuspected(bucket))
+      this.current = { ask: 'parts', of, bucket };
     else this.current = { ask: 'keys', of, place: place ?? { bucket, part: null } };
   }
 
-  /** Those that differ, those that are damaged, and one that is not, which may know of keys that those have lost. */
+  /** Parts show where nodes differ from each other, which those that are wrong alike do not. */
+  private isSuspected(bucket: number): boolean {
+    return [...this.suspicion.buckets.values()].some((buckets) => buckets.includes(bucket));
+  }
+
+  /** Those that differ, those that are damaged or suspected, and one that is not, which may know of keys that those have lost. */
   private askedFor(bucket: number): string[] {
-    const { groups = [], damaged = new Map<string, readonly number[]>() } = this.roots ?? {};
-    const isDamaged = (nodeId: string) => damaged.get(nodeId)?.includes(bucket) ?? false;
-    const all = groups.flatMap(({ nodeIds }) => nodeIds);
+    const isDamaged = (nodeId: string) =>
+      [this.roots?.damaged, this.suspicion.buckets].some((of) => of?.get(nodeId)?.includes(bucket));
+    const all = this.comparable();
     const asked = new Set(all.filter(isDamaged));
-    if (this.differing.has(bucket)) for (const nodeId of this.cuts.keys()) asked.add(nodeId);
+    if (this.differing.has(bucket)) for (const nodeId of this.compared) asked.add(nodeId);
     const sound = all.find((nodeId) => !isDamaged(nodeId));
     if (sound !== undefined && [...asked].every(isDamaged)) asked.add(sound);
     return [...asked];
@@ -250,22 +268,19 @@ export class Round {
   }
 
   private findingsOf(nodeId: string, bucket: number): Findings {
-    const isShared = this.differing.has(bucket) && this.cuts.has(nodeId);
+    const isShared = this.differing.has(bucket) && this.compared.includes(nodeId);
     return findingsIn(isShared ? this.shared : this.own, nodeId);
   }
 }
 
-function findingsIn(map: Map<string, Findings>, nodeId: string): Findings {
-  const findings = map.get(nodeId) ?? new Findings();
-  map.set(nodeId, findings);
-  return findings;
+function witnessedBy(listed: readonly ListedKey[], truths: Truths): Truths {
+  const byName = Map.groupBy(listed, nameOf);
+  const sure = [...truths].map(([name, { truth, ...key }]) => {
+    return [name, { ...key, truth: witnessed(truth, byName.get(name) ?? []) }] as const;
+  });
+  return new Map(sure);
 }
 
 function outcome(nodeId: string, result: ConsistencyResult, reason: ConsistencyReason): NodeOutcome {
   return { nodeId, result, reason, differences: [], more: 0, keys: { listed: 0, buckets: 0 } };
-}
-
-/** A node that stands for its group and is damaged as well was asked once, but is found by both ways. */
-function distinct(differences: readonly Difference[]): Difference[] {
-  return [...new Map(differences.map((each) => [`${each.class}\0${nameOf(each)}`, each])).values()];
 }

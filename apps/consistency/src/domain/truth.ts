@@ -1,8 +1,14 @@
 import type { KeyState } from '#libs/contracts';
 import type { KeyName } from './pin.js';
 
-/** What a key is at the pinned version. `unknown`: nobody can say any more. */
-export type Truth = { state: 'present'; expected: KeyState } | { state: 'absent' } | { state: 'unknown' };
+/**
+ * What a key is at the pinned version. `unknown`: nobody can say any more. By `row`: by that of `config.entries` alone,
+ * which may itself be the damaged one.
+ */
+export type Truth =
+  | { state: 'present'; expected: KeyState; by: 'log' | 'row' }
+  | { state: 'absent' }
+  | { state: 'unknown' };
 
 /** What the database has of a key. */
 export interface KeyRows extends KeyName {
@@ -19,10 +25,22 @@ export interface KeyRows extends KeyName {
 export function truthOf(rows: KeyRows, version: number, logIsWhole: boolean): Truth {
   const { logged, entry } = rows;
   if (logged !== null) {
-    return logged.state === null ? { state: 'absent' } : { state: 'present', expected: logged.state };
+    return logged.state === null
+      ? { state: 'absent' }
+      : { state: 'present', expected: logged.state, by: 'log' };
   }
   if (logIsWhole) return { state: 'absent' };
   return entry !== null && entry.version <= version
-    ? { state: 'present', expected: entry }
+    ? { state: 'present', expected: entry, by: 'row' }
     : { state: 'unknown' };
+}
+
+/** A row that no replica agrees with proves nothing against all of them. */
+export function witnessed(truth: Truth, listed: readonly KeyState[]): Truth {
+  if (truth.state !== 'present' || truth.by === 'log') return truth;
+  return listed.some((state) => isSameState(state, truth.expected)) ? truth : { state: 'unknown' };
+}
+
+export function isSameState(a: KeyState, b: KeyState): boolean {
+  return a.version === b.version && a.contentType === b.contentType && a.checksum === b.checksum;
 }

@@ -22,10 +22,17 @@ it('says on one screen who matches, since when, what is wrong, and what was done
   const report = {
     nodes: [{ ...node, version: 7, observer: 'c' }],
     ...{ open: [], rounds: [], repairs: [{ ...repaired, version: 5, observer: 'c', at: AT }] },
+    truth: {
+      ...{ version: 6, chain: 'c'.repeat(64), entries: 12, tookMs: 3, observer: 'c', at: AT },
+      ...{ match: ['node-1'], suspect: ['node-2'], unknown: [] },
+    },
     discarded: [{ nodeId: 'node-2', from: 5, to: 7, changes: 3, file: '/data/5-7.ndjson', at: AT }],
   };
   const lines = verdictLines(check, report);
   expect(lines[0]).toBe('NOT CONSISTENT: version 7 (chain cccccccccccc…), compared in 12 ms');
+  expect(lines[1]).toBe(
+    `With the state in the database at version 6 (12 keys), ${AT}: 1 equal, 1 not, 0 unknown`,
+  );
   expect(lines).toContain(`  node-1           match                        since ${AT}`);
   expect(lines).toContain('  node-2           mismatch (root)');
   expect(lines).toContain('  shop/banner mismatch: should be 3 aaaaaaaaaaaa, is 3 bbbbbbbbbbbb');

@@ -13,6 +13,7 @@ export function verdictLines(check: ConsistencyCheckReply, report: ConsistencyRe
   const where = `version ${version} (chain ${chain.slice(0, 12)}…), compared in ${Math.round(tookMs)} ms`;
   return [
     `${consistent ? 'CONSISTENT' : 'NOT CONSISTENT'}: ${where}`,
+    truthLine(report.truth),
     '',
     ...nodeLines(check, report),
     ...check.found.flatMap(foundLines),
@@ -20,6 +21,13 @@ export function verdictLines(check: ConsistencyCheckReply, report: ConsistencyRe
     ...repairLines('Last repairs', check.repairs.length > 0 ? [] : report.repairs),
     ...discardedLines(report.discarded),
   ];
+}
+
+function truthLine(truth: ConsistencyReport['truth']): string {
+  if (truth === null) return 'Not compared with the state in the database yet.';
+  const { version, entries, at, match, suspect, unknown } = truth;
+  const nodes = `${match.length} equal, ${suspect.length} not, ${unknown.length} unknown`;
+  return `With the state in the database at version ${version} (${entries} keys), ${at}: ${nodes}`;
 }
 
 function nodeLines({ nodes }: ConsistencyCheckReply, report: ConsistencyReport): string[] {

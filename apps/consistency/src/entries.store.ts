@@ -1,0 +1,62 @@
+import { Injectable } from '@nestjs/common';
+import { type Clock, invariant, sleep } from '#libs/kernel';
+import { PrimaryPool, type Queryable } from '#libs/postgres';
+import type { DigestedEntry } from '#libs/replica';
+import type { Pin } from './domain/pin.js';
+
+/** Few enough that adding them up does not hold up the event loop. */
+const PAGE_ENTRIES = 1_000;
+const ENTRIES_PER_S = 100_000;
+
+/** `config.entries` at one version, as often as it is read. */
+export interface EntriesAt {
+  pin: Pin;
+  /** In the order of namespace and key, and without values: what digests are made of. */
+  pages(): AsyncIterable<DigestedEntry[]>;
+}
+
+/** Reads the state in the database from one snapshot, at a bounded rate. */
+@Injectable()
+export class EntriesStore {
+  constructor(
+    private readonly pool: PrimaryPool,
+    private readonly clock: Clock,
+  ) {}
+
+  /** `use` is bounded by its own work: the snapshot keeps the database from cleaning up behind it. */
+  atHead<T>(use: (entries: EntriesAt) => Promise<T>): Promise<T> {
+    return this.pool.readTransaction(
+      'begin transaction isolation level repeatable read, read only',
+      async (tx) => {
+        // Longer than a statement may take; a running timer is only stopped by 0.
+        await tx.query({ text: 'set local transaction_timeout = 0' });
+        await tx.query({ text: 'set local idle_in_transaction_session_timeout = 10000' });
+        const { rows } = await tx.query<Pin>({
+          text: `select version, encode(chain, 'hex') as chain from config.head where id = 1`,
+        });
+        invariant(rows[0], 'config.head has its one row');
+        return use({ pin: rows[0], pages: () => pages(tx, this.clock) });
+      },
+    );
+  }
+}
+
+async function* pages(tx: Queryable, clock: Clock): AsyncGenerator<DigestedEntry[], void> {
+  let after: [namespace: string, key: string] = ['', ''];
+  for (;;) {
+    const begunMs = clock.monotonicMs();
+    const { rows } = await tx.query<DigestedEntry>({
+      name: 'consistency.entries-page',
+      text: `select namespace, key, version, content_type as "contentType",
+          'sha256:' || encode(checksum, 'hex') as checksum
+        from config.entries where (namespace, key) > ($1, $2) order by namespace, key limit ${PAGE_ENTRIES}`,
+      values: after,
+    });
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = [last.namespace, last.key];
+    yield rows;
+    const restMs = (PAGE_ENTRIES / ENTRIES_PER_S) * 1_000 - (clock.monotonicMs() - begunMs);
+    if (rows.length === PAGE_ENTRIES && restMs > 1) await sleep(restMs);
+  }
+}
