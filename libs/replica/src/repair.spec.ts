@@ -157,5 +157,5 @@ describe('repairing keys', () => {
       }),
       { numRuns: 2_000 },
     );
-  });
+  }, 60_000);
 });
