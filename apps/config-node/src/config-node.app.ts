@@ -42,6 +42,10 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
       clusterKey: settings.clusterKey,
       seeds: settings.nodes,
       timings: timingsOf(settings.preset),
+      retention: {
+        everyMs: settings.compactionEveryMs,
+        windowVersions: settings.compactionKeepVersions,
+      },
     },
     { store, bus, metrics, clock: systemClock, logger },
   );

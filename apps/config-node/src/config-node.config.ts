@@ -8,6 +8,8 @@ const NAMES = [
   'nodes',
   'dataDir',
   'maxLostTail',
+  'compactionEveryMs',
+  'compactionKeepVersions',
   'port',
   'bind',
   'address',

@@ -82,6 +82,16 @@ export const SETTINGS = {
     schema: z.coerce.number().int().min(0).default(1_000),
     meaning: 'A database that lacks more than this many of the latest versions is taken for a wrong one.',
   },
+  compactionEveryMs: {
+    schema: z.coerce.number().int().min(1_000).max(86_400_000).default(600_000),
+    meaning:
+      'How often the leader removes history that the key history/retention of the namespace system no longer keeps.',
+  },
+  compactionKeepVersions: {
+    schema: z.coerce.number().int().min(1_000).default(100_000),
+    meaning:
+      'The latest versions of the whole history, which always stay: nodes and watchers resume from them.',
+  },
   postgresHosts: {
     schema: hosts.default([{ host: '127.0.0.1', port: 5432 }]),
     meaning: 'Primary and standbys: host:port,host:port.',

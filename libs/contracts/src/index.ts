@@ -169,11 +169,15 @@ export {
   SyncReport,
 } from './sync.js';
 export {
+  ANY_NAMESPACE,
   BALANCING_STRATEGIES,
   type BalancingStrategy,
   GatewayBalancing,
+  HistoryRetention,
   isSystemKey,
   parseSystemValue,
+  RETENTION_KEY,
+  RetentionRule,
   SYSTEM_KEYS,
   SYSTEM_NAMESPACE,
   type SystemKey,

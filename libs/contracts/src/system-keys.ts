@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { namespaceFault } from './identifiers.js';
 
 /** How a gateway chooses among nodes that are equally fit. */
 export const BALANCING_STRATEGIES = [
@@ -21,12 +22,37 @@ export const GatewayBalancing = z.strictObject({
 });
 export type GatewayBalancing = z.infer<typeof GatewayBalancing>;
 
+/** What is kept of a namespace's history. Whichever bound is reached first counts; without any it is kept for ever. */
+export const RetentionRule = z.strictObject({
+  /** A version of a key goes this long after it ceased to be the present one; a deletion, this long after it happened. */
+  maxAgeDays: z.number().int().min(1).max(36_500).optional(),
+  /** The latest versions of each key that stay. */
+  maxVersionsPerKey: z.number().int().min(10).max(100_000).optional(),
+});
+export type RetentionRule = z.infer<typeof RetentionRule>;
+
+/** In `HistoryRetention`: every namespace that has no rule of its own, but for those of Holdfast itself. */
+export const ANY_NAMESPACE = '*';
+
+const RuledNamespace = z
+  .string()
+  .refine((name) => name === ANY_NAMESPACE || namespaceFault(name) === undefined, 'it is not a namespace');
+
+/** The value of `history/retention`. Without it all history is kept. */
+export const HistoryRetention = z.strictObject({
+  namespaces: z.record(RuledNamespace, RetentionRule),
+});
+export type HistoryRetention = z.infer<typeof HistoryRetention>;
+
+export const RETENTION_KEY = 'history/retention';
+
 /** Holdfast's own configuration lives in this namespace. */
 export const SYSTEM_NAMESPACE = 'system';
 
 /** The keys that operators may write there, with the cluster's secret: JSON of the schema. No others exist. */
 export const SYSTEM_KEYS = {
   'gateway/balancing': { schema: GatewayBalancing, meaning: 'How gateways choose among nodes.' },
+  [RETENTION_KEY]: { schema: HistoryRetention, meaning: 'How much of the history is kept.' },
 } as const satisfies Record<string, { schema: z.ZodType; meaning: string }>;
 export type SystemKey = keyof typeof SYSTEM_KEYS;
 

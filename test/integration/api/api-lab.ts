@@ -11,6 +11,7 @@ import type { PostgresHost } from '#libs/postgres';
 import { PublicGuard, startService } from '#libs/service';
 import { ApiClient, freePort, until } from '#libs/testing';
 import { configNodeModule } from '../../../apps/config-node/src/config-node.module.js';
+import type { CompactorOptions } from '../../../apps/config-node/src/engine/compactor.js';
 import { Engine } from '../../../apps/config-node/src/engine/engine.js';
 import { type PublicApi, registerPublicApi } from '../../../apps/config-node/src/http/public-api.js';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
@@ -21,10 +22,15 @@ export const CLUSTER_KEY = 'the-secret-of-this-test';
 /** Config nodes with their public interface, in this process, over a real Postgres and without a bus. */
 export interface ApiLab {
   readonly storage: LeaderLab;
-  node(id: string, options?: { database?: PostgresHost }): Promise<ApiNode>;
+  node(id: string, options?: ApiNodeOptions): Promise<ApiNode>;
   /** Makes the node the leader, as failover does. */
   elect(node: ApiNode): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface ApiNodeOptions {
+  database?: PostgresHost;
+  retention?: Partial<CompactorOptions>;
 }
 
 export interface ApiNode {
@@ -43,7 +49,7 @@ export async function openApiLab(): Promise<ApiLab> {
   const nodes: ApiNode[] = [];
   const nowhere = await freePort();
 
-  const node = async (id: string, { database }: { database?: PostgresHost } = {}): Promise<ApiNode> => {
+  const node = async (id: string, { database, retention = {} }: ApiNodeOptions = {}): Promise<ApiNode> => {
     const logger = pino({ level: process.env.API_LAB_LOG ?? 'silent' });
     const pool = storage.pool({ max: 8, ...(database ? { hosts: [database] } : {}) });
     const store = new ConfigStore(pool);
@@ -67,6 +73,7 @@ export async function openApiLab(): Promise<ApiLab> {
         clusterKey,
         seeds: nodes.map((other) => ({ id: other.id, address: other.address })),
         timings: timingsOf('local'),
+        retention,
       },
       { store, bus, metrics, clock: systemClock, logger },
     );

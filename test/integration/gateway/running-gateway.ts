@@ -14,7 +14,7 @@ export interface RunningGateway {
 
 /** A gateway in this process; the bus is away unless told where it is. */
 export async function startGateway(
-  nodes: readonly FakeNode[],
+  nodes: readonly Pick<FakeNode, 'id' | 'address'>[],
   env: Record<string, string> = {},
 ): Promise<RunningGateway> {
   const settings = loadGatewaySettings({

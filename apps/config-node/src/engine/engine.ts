@@ -11,9 +11,9 @@ import type { HeadRow } from '../store/store.types.js';
 import { Alerts } from './alerts.js';
 import { Broadcaster } from './broadcaster.js';
 import { BusListener } from './bus-listener.js';
+import { COMPACTOR_OPTIONS, type CompactorOptions } from './compactor.js';
 import { Divergence } from './divergence.js';
 import { EngineMetrics } from './engine.metrics.js';
-import { EntriesScrubber } from './entries-scrubber.js';
 import { FactCursor } from './fact-cursor.js';
 import { HeadWatch } from './head-watch.js';
 import { Integrity } from './integrity.js';
@@ -33,6 +33,7 @@ import { Replication } from './replication.js';
 import { SnapshotFile } from './snapshot-file.js';
 import { Snapshotter } from './snapshotter.js';
 import { StateReload } from './state-reload.js';
+import { Upkeep } from './upkeep.js';
 
 export interface EngineOptions {
   nodeId: string;
@@ -44,6 +45,7 @@ export interface EngineOptions {
   clusterKey: string;
   seeds: readonly { id: string; address: string }[];
   timings: Timings;
+  retention?: Partial<CompactorOptions>;
 }
 
 /** What the engine stands on; made and closed by whoever starts it. */
@@ -71,7 +73,7 @@ export class Engine {
   private readonly reload: StateReload;
   private readonly broadcaster: Broadcaster;
   private readonly facts: FactCursor;
-  private readonly entriesScrubber: EntriesScrubber;
+  private readonly upkeep: Upkeep;
   private readonly headWatch: HeadWatch;
   private readonly poll: PollDoor;
   private readonly listener: BusListener;
@@ -124,8 +126,8 @@ export class Engine {
         leader: () => this.leadership.leader,
       },
     );
-    const { entriesScrub } = store;
-    this.entriesScrubber = new EntriesScrubber(entriesScrub, this.publisher, metrics, clock, logger);
+    const retention = { ...COMPACTOR_OPTIONS, ...options.retention };
+    this.upkeep = new Upkeep(retention, store, host, this.publisher, metrics, clock, logger);
     this.divergence = new Divergence(options, host, store, this.snapshotter, alerts, readHead, clock, logger);
     this.replication = new Replication(
       host,
@@ -247,7 +249,7 @@ export class Engine {
     await this.membership.stop();
     await this.broadcaster.stop();
     await this.facts.stop();
-    await this.entriesScrubber.stop();
+    await this.upkeep.stop();
     await this.migrating;
     this.publisher.stop();
     this.eventLoop.stop();
@@ -274,7 +276,7 @@ export class Engine {
     this.broadcaster.begin(term);
     this.facts.begin();
     const { incarnation } = this.membership;
-    this.entriesScrubber.begin({ term, leaderId: this.host.nodeId, incarnation });
+    this.upkeep.begin({ term, leaderId: this.host.nodeId, incarnation });
   }
 
   private termEnded(term: number, why: StepDownReason): void {
@@ -282,7 +284,7 @@ export class Engine {
     this.engineMetrics.stepDowns.inc({ why });
     this.broadcaster.end();
     this.facts.end();
-    this.entriesScrubber.end();
+    this.upkeep.end();
     this.listener.follow();
     const at = new Date(clock.wallMs()).toISOString();
     const { nodeId } = this.host;

@@ -1,6 +1,7 @@
 import { type Clock, type Repeating, repeat } from '#libs/kernel';
 import type { Logger, Metrics } from '#libs/observability';
-import type { EntriesScrub, KeyAddress, Leader, WrongEntry } from '../store/entries-scrub.js';
+import type { EntriesScrub, KeyAddress, WrongEntry } from '../store/entries-scrub.js';
+import type { Leader } from '../store/leader-lock.js';
 import type { Publisher } from './publisher.js';
 
 /** 2,000 keys a second, so that 100,000 are looked at within 50 s. */

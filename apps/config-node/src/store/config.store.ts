@@ -3,6 +3,7 @@ import { migrate, type PostgresSettings, PrimaryPool, type Queryable } from '#li
 import { ChangeLog } from './change-log.js';
 import { COMMIT, CONFIRM_FENCE } from './commit.sql.js';
 import { commitParameters, fenceParameters } from './commit-parameters.js';
+import { Compaction } from './compaction.js';
 import { DiscardedHistories } from './discarded-histories.js';
 import { EntriesScrub } from './entries-scrub.js';
 import {
@@ -33,6 +34,8 @@ export class ConfigStore {
   readonly #reads: PrimaryPool;
   /** Every change, and every version of every key: for whoever replays or looks back. */
   readonly log: ChangeLog;
+  /** What is old in it. */
+  readonly compaction: Compaction;
   /** The state in the database against the log. */
   readonly entriesScrub: EntriesScrub;
   readonly discarded: DiscardedHistories;
@@ -42,6 +45,7 @@ export class ConfigStore {
     this.#pool = pool;
     this.#reads = reads;
     this.log = new ChangeLog(reads);
+    this.compaction = new Compaction(pool, reads);
     this.entriesScrub = new EntriesScrub(pool, reads);
     this.discarded = new DiscardedHistories(pool);
   }

@@ -53,10 +53,6 @@ with recursive logged as (
 select namespace, key, class, last as looked from looked where class is not null or nth = last
 order by namespace, key`;
 
-/** Locks head, while this leader leads: nothing is committed until the transaction ends. */
-export const LOCK_HEAD = `select version from config.head
-where id = 1 and term = $1 and leader_id = $2 and incarnation = $3 for update`;
-
 /**
  * Sets the entries of these keys right by the log as it is now, after head was locked, and writes down what was found.
  * $3 false: writes down only. What nothing proves is left as it is, and written down once an hour. The latest 10,000

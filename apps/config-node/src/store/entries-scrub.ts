@@ -1,6 +1,6 @@
 import type { PrimaryPool } from '#libs/postgres';
-import { LOCK_HEAD, SCRUB_SLICE, SET_RIGHT } from './entries-scrub.sql.js';
-import type { Fence } from './store.types.js';
+import { SCRUB_SLICE, SET_RIGHT } from './entries-scrub.sql.js';
+import { type Leader, lockHead } from './leader-lock.js';
 
 export interface KeyAddress {
   namespace: string;
@@ -21,8 +21,6 @@ export interface WrongEntry extends KeyAddress {
   expected: unknown;
   found: unknown;
 }
-
-export type Leader = Pick<Fence, 'term' | 'leaderId' | 'incarnation'>;
 
 /** `config.entries` against the log that makes it: looked at by reads alone, repaired behind the lock of head. */
 export class EntriesScrub {
@@ -53,13 +51,7 @@ export class EntriesScrub {
     options: { repair: boolean },
   ): Promise<WrongEntry[] | 'fenced'> {
     return this.pool.transaction(async (tx) => {
-      await tx.query({ text: `set local lock_timeout = '500ms'` });
-      const { term, leaderId, incarnation } = leader;
-      const head = await tx.query<{ version: number }>({
-        text: LOCK_HEAD,
-        values: [term, leaderId, incarnation],
-      });
-      const version = head.rows[0]?.version;
+      const version = await lockHead(tx, leader);
       if (version === undefined) return 'fenced';
       const { rows } = await tx.query<WrongEntry>({
         text: SET_RIGHT,
@@ -68,7 +60,7 @@ export class EntriesScrub {
           keys.map(({ key }) => key),
           options.repair,
           version,
-          leaderId,
+          leader.leaderId,
         ],
       });
       return rows;

@@ -20,7 +20,7 @@ export function systemRefusal(
   if (operation.value.length > MAX_BYTES) {
     return new Problem('value-too-large', `'${key}' has at most ${MAX_BYTES} bytes`, where);
   }
-  const parsed = parseSystemValue(SYSTEM_KEYS[key].schema, operation.value.toString('utf8'));
+  const parsed = parseSystemValue<unknown>(SYSTEM_KEYS[key].schema, operation.value.toString('utf8'));
   if (!('fault' in parsed)) return undefined;
   const { field, why } = parsed.fault;
   return new Problem('invalid-value', `${field || key}: ${why}`, { ...where, field });
