@@ -12,8 +12,14 @@ export default defineConfig({
   test: {
     pool: 'threads',
     isolate: false,
+    // A machine that is busy with other things may stand still for seconds.
+    expect: { poll: { timeout: 10_000 } },
     projects: [
-      { extends: true, test: { name: 'unit', include: ['{apps,libs,tools}/**/*.spec.ts'] } },
+      {
+        extends: true,
+        // Properties of many cases take seconds, on a busy machine many.
+        test: { name: 'unit', include: ['{apps,libs,tools}/**/*.spec.ts'], testTimeout: 60_000 },
+      },
       {
         extends: true,
         test: {

@@ -125,8 +125,7 @@ describe('a watch', () => {
     const one = await watch('/v1/namespaces/w8/watch');
     await one.until(1);
     await put('w8/elsewhere');
-    await one.until(2, 5_000);
-    expect(one.events[1]).toMatchObject({ event: 'bookmark', json: { version: head() } });
+    await expect.poll(() => one.bookmarks.at(-1)?.json).toEqual({ version: head() });
   });
 
   it('that does not read is cut, told where to resume, and costs no memory', async () => {
@@ -134,7 +133,7 @@ describe('a watch', () => {
     const slow = await pausedWatch(`${node.address}/v1/namespaces/w9/watch?from=${begin}`);
     const mib = Buffer.alloc(1024 * 1024, 'x');
     for (let i = 0; i < 24; i++) await request('PUT', configPath(`k${i}`, 'w9'), mib);
-    await expect.poll(() => node.api.hub.counts.blocked, { timeout: 5_000 }).toBe(1);
+    await expect.poll(() => node.api.hub.counts.blocked).toBe(1);
     await expect.poll(() => node.api.hub.counts.blocked, { timeout: 15_000 }).toBe(0);
     const text = await slow.readAll();
     const versions = [...text.matchAll(/^id: (\d+)\nevent: change$/gm)].map((match) => Number(match[1]));
@@ -160,7 +159,7 @@ describe('a watch', () => {
 
   it('ends with `draining` when the node stops', async () => {
     const other = await lab.node('node-2');
-    await expect.poll(() => other.engine.host.replica.version, { timeout: 10_000 }).toBe(head());
+    await expect.poll(() => other.engine.host.replica.version, { timeout: 30_000 }).toBe(head());
     const one = await watch('/v1/namespaces/w11/watch', {}, other);
     await one.until(1);
     const at = other.engine.host.replica.version;
@@ -225,7 +224,7 @@ describe('a long poll', () => {
 describe('a history that is gone or was another', () => {
   it('is told as a reset, and to a long poll as 410', async () => {
     const other = await lab.node('node-4');
-    await expect.poll(() => other.engine.host.replica.version, { timeout: 10_000 }).toBe(head());
+    await expect.poll(() => other.engine.host.replica.version, { timeout: 30_000 }).toBe(head());
     const one = await watch('/v1/namespaces/r1/watch', {}, other);
     const far = await watch(`/v1/namespaces/r1/watch?from=${head() + 50}`, {}, other);
     await one.until(1);

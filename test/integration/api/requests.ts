@@ -38,8 +38,12 @@ export function verdict(answer: Answer): [number, string | undefined] {
 }
 
 /** A watch that is being read. */
+type WatchEvent = SseEvent & { json: Record<string, unknown> };
+
 export class OpenWatch {
-  readonly events: (SseEvent & { json: Record<string, unknown> })[] = [];
+  /** All but the bookmarks after the first, which may come between any two. */
+  readonly events: WatchEvent[] = [];
+  readonly bookmarks: WatchEvent[] = [];
   readonly parser = new SseParser();
   private readonly abort = new AbortController();
   /** Resolves when the server has closed the stream, or `close` was called. */
@@ -83,11 +87,15 @@ export class OpenWatch {
   private async read(): Promise<void> {
     try {
       for await (const bytes of this.response.body ?? []) {
-        for (const event of this.parser.push(bytes))
-          this.events.push({ ...event, json: JSON.parse(event.data) });
+        for (const event of this.parser.push(bytes)) this.take({ ...event, json: JSON.parse(event.data) });
       }
     } catch (error) {
       if (!this.abort.signal.aborted) throw error;
     }
+  }
+
+  private take(event: WatchEvent): void {
+    if (event.event === 'bookmark' && this.bookmarks.push(event) > 1) return;
+    this.events.push(event);
   }
 }

@@ -131,7 +131,7 @@ describe('requests under way', () => {
     expect(sum(Object.values(await samplesOf(gateway.base, 'gateway_upstream_active')))).toBe(0);
     const [followed] = nodes.filter((node) => node.follows > 0);
     await followed?.kill();
-    await expect.poll(() => nodes.filter((node) => node.follows > 0).length, { timeout: 5_000 }).toBe(2);
+    await expect.poll(() => nodes.filter((node) => node.follows > 0).length).toBe(2);
     await expect.poll(follows).toBe(1);
     watch.destroy();
   });
@@ -164,9 +164,7 @@ describe('a fleet that fails as a whole', () => {
       expect([...seen.keys()]).toEqual([503]);
       expect(asked / 2_000).toBeLessThanOrEqual(1.2);
       for (const node of nodes) node.answerRead = undefined;
-      await expect
-        .poll(async () => (await ask(gateway.base, 'GET', key('x'))).status, { timeout: 5_000 })
-        .toBe(200);
+      await expect.poll(async () => (await ask(gateway.base, 'GET', key('x'))).status).toBe(200);
     },
     60_000,
   );
@@ -242,7 +240,7 @@ describe('the way of balancing', () => {
     watch.on('error', () => undefined).end();
     await expect.poll(() => nodes.filter((node) => node.follows > 0).length).toBe(1);
     publish(BALANCING, '{"strategy":"consistent-hash"}');
-    await expect.poll(() => spread(gateway, 'one'), { timeout: 2_000 }).toEqual([0, 0, 0, 40]);
+    await expect.poll(() => spread(gateway, 'one')).toEqual([0, 0, 0, 40]);
     watch.destroy();
   });
 

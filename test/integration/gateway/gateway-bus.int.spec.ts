@@ -119,9 +119,7 @@ beforeEach(async () => {
     HOLDFAST_NATS_USER: nats.user,
     HOLDFAST_NATS_PASSWORD: nats.password,
   });
-  await expect
-    .poll(async () => (await ask(gateway.base, 'GET', '/health')).status, { timeout: 5_000 })
-    .toBe(200);
+  await expect.poll(async () => (await ask(gateway.base, 'GET', '/health')).status).toBe(200);
 });
 afterEach(async () => {
   for (const stop of stops.splice(0)) stop();
@@ -145,7 +143,7 @@ describe('a gateway on the bus', () => {
   it('shows the cluster', async () => {
     const standing = async () => (await view()).nodes.map((node) => [node.id, node.role, node.status]);
     // Pings and the registry's list tell different things, in either order.
-    await expect.poll(standing, { timeout: 5_000 }).toEqual([
+    await expect.poll(standing).toEqual([
       ['node-1', 'leader', 'healthy'],
       ['node-2', 'follower', 'healthy'],
       ['node-3', 'follower', 'healthy'],

@@ -152,7 +152,7 @@ describe('a node', () => {
     for (const reads of await shares(30)) expect(Math.abs(reads - 10)).toBeLessThanOrEqual(1);
     const picks = await samplesOf(gateway.base, 'gateway_upstream_requests_total', 'status_at_pick');
     expect(picks.syncing ?? 0).toBe(0);
-  }, 20_000);
+  });
 
   it('gets reads by the weight in its metadata; what cannot be one counts as 1', async () => {
     const [heavy, odd] = nodes as [FakeNode, FakeNode];

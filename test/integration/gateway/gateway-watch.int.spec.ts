@@ -19,7 +19,7 @@ function watch(query = 'prefix='): EventStream {
 
 async function watching(query?: string): Promise<EventStream> {
   const stream = watch(query);
-  await expect.poll(() => stream.of('bookmark').length, { timeout: 5_000 }).toBeGreaterThan(0);
+  await expect.poll(() => stream.of('bookmark').length).toBeGreaterThan(0);
   return stream;
 }
 
@@ -82,8 +82,7 @@ describe('watching through the gateway', () => {
       await victim?.start();
     }
     clearInterval(publisher);
-    for (const stream of all)
-      await expect.poll(() => stream.versions, { timeout: 5_000 }).toEqual(range(21, published));
+    for (const stream of all) await expect.poll(() => stream.versions).toEqual(range(21, published));
     for (const stream of all) expect(stream.ended).toBe(false);
   }, 20_000);
 
@@ -92,7 +91,7 @@ describe('watching through the gateway', () => {
     const frozen = followed() as FakeNode;
     frozen.frozen = true;
     cluster.publish('k', 'x');
-    await expect.poll(() => stream.versions, { timeout: 3_000 }).toEqual([21]);
+    await expect.poll(() => stream.versions).toEqual([21]);
   });
 
   it('waits for a node that is behind, and leaves it when it stays so', async () => {

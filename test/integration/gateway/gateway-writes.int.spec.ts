@@ -83,7 +83,7 @@ describe('writes through the gateway', () => {
     const answer = put('poison');
     await pause(100);
     elect(B);
-    await expect.poll(() => node(B).writes.length, { timeout: 3_000 }).toBe(1);
+    await expect.poll(() => node(B).writes.length).toBe(1);
     await pause(100);
     elect(C);
     const { status, text } = await answer;
