@@ -17,25 +17,43 @@ export interface RepeatOptions {
 export function repeat(task: () => Promise<void> | void, options: RepeatOptions): Repeating {
   let stopped = false;
   let again = false;
+  let isRunning = false;
   let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  const run = async () => {
-    do {
-      again = false;
+  /** Most runs of most tasks find nothing to do: what is done at once costs no promise. */
+  const begin = (): Promise<void> | void => {
+    again = false;
+    try {
+      return task();
+    } catch (error) {
+      options.onError(error);
+    }
+  };
+  const finish = async (begun: Promise<void>) => {
+    for (let run: Promise<void> | void = begun; ; run = begin()) {
       try {
-        await task();
+        await run;
       } catch (error) {
         options.onError(error);
       }
-    } while (again && !stopped);
+      if (!again || stopped) return;
+    }
   };
   const start = () => {
     if (stopped) return;
-    running = run().then(() => {
-      running = undefined;
-      schedule(options.everyMs);
-    });
+    isRunning = true;
+    const begun = begin();
+    if (begun === undefined && !again) {
+      over();
+      return;
+    }
+    running = finish(Promise.resolve(begun)).then(over);
+  };
+  const over = () => {
+    running = undefined;
+    isRunning = false;
+    schedule(options.everyMs);
   };
   const schedule = (ms: number) => {
     if (!stopped) timer = setTimeout(start, ms);
@@ -49,7 +67,7 @@ export function repeat(task: () => Promise<void> | void, options: RepeatOptions)
       await running;
     },
     poke: () => {
-      if (running) {
+      if (isRunning) {
         again = true;
         return;
       }
