@@ -106,13 +106,15 @@ export const CUT_BYTES = CUT_WORDS * WORD_BYTES;
 /** One sum by itself, for computing a digest anew. */
 export class DigestSum {
   private readonly words = new Uint32Array(WORDS);
+  private isEmpty = true;
 
   add(entry: DigestedEntry): void {
+    this.isEmpty = false;
     foldInto(this.words, 0, elementOf(entry), 1);
   }
 
   get hex(): string {
-    return Buffer.from(this.words.buffer).toString('hex');
+    return this.isEmpty ? EMPTY_DIGEST : Buffer.from(this.words.buffer).toString('hex');
   }
 }
 

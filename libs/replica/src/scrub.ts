@@ -11,6 +11,8 @@ export interface ScrubStep {
   findings: ScrubFinding[];
   /** The bucket that was finished by this step; undefined while it goes on. */
   finished: number | undefined;
+  /** What was looked at, counted as `step` counts it. */
+  bytes: number;
 }
 
 /** What looking at one entry costs beside hashing its value, in bytes that could be hashed meanwhile. */
@@ -39,7 +41,8 @@ export class Scrub {
     this.pinned ??= this.replica.pinBucket(this.bucket);
     const { entries, digest } = this.pinned;
     const findings: ScrubFinding[] = [];
-    for (let bytes = 0; this.next < entries.length && bytes < maxBytes; this.next++) {
+    let bytes = 0;
+    for (; this.next < entries.length && bytes < maxBytes; this.next++) {
       const entry = entries[this.next];
       if (entry === undefined) break;
       bytes += entry.value.length + ENTRY_BYTES;
@@ -49,12 +52,12 @@ export class Scrub {
         findings.push({ kind: 'value', bucket: this.bucket, namespace, key, version });
       }
     }
-    if (this.next < entries.length) return { findings, finished: undefined };
+    if (this.next < entries.length) return { findings, finished: undefined, bytes };
     const { bucket } = this;
     const found = this.sum.hex;
     if (found !== digest) findings.push({ kind: 'bucket', bucket, expected: digest, found });
     this.begin((bucket + 1) % DIGEST_BUCKETS);
-    return { findings, finished: bucket };
+    return { findings, finished: bucket, bytes };
   }
 
   private begin(bucket: number): void {

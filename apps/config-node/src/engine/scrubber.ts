@@ -7,8 +7,10 @@ import type { DigestMetrics } from './digest.metrics.js';
 import type { ReplicaHost } from './replica-host.js';
 import { rest } from './rest.js';
 
-/** One bucket at a time, so that a round of all 1,024 takes 51 s, unless they are large. */
-const EVERY_MS = 50;
+/** So many for each bucket: a round of all 1,024 takes 51 s, unless they are large. */
+const BUCKET_MS = 50;
+/** Small ones are looked at several at a time: an idle node is not woken for each of them. */
+const BUCKETS_AT_ONCE = 8;
 /** What is hashed at once must not be felt by a read that waits: about half a millisecond. */
 const STEP_BYTES = 256 * 1024;
 const MIN_REST_MS = 5;
@@ -65,7 +67,7 @@ export class Scrubber {
 
   private async run(): Promise<void> {
     const { signal } = this.aborted;
-    for (let restMs = EVERY_MS; await rest(restMs, signal); ) {
+    for (let restMs = BUCKET_MS; await rest(restMs, signal); ) {
       try {
         restMs = this.step();
       } catch (error) {
@@ -78,18 +80,24 @@ export class Scrubber {
   /** Returns how long to rest. */
   private step(): number {
     const begunMs = this.clock.monotonicMs();
-    const { findings, finished } = this.scrub.step(STEP_BYTES);
+    let finished: number | undefined;
+    for (let left = STEP_BYTES, buckets = 0; left > 0 && buckets < BUCKETS_AT_ONCE; buckets++) {
+      const step = this.scrub.step(left);
+      left -= step.bytes;
+      for (const finding of step.findings) this.found(finding);
+      finished = step.finished;
+      if (finished === undefined) break;
+      if (finished === 0) this.roundBeganMs = begunMs;
+      this.finished(finished);
+    }
     const nowMs = this.clock.monotonicMs();
-    for (const finding of findings) this.found(finding);
-    if (finished !== undefined) this.finished(finished);
     const restMs = finished === undefined ? 0 : this.untilNextMs(finished, nowMs);
     return Math.max(MIN_REST_MS, restMs, (nowMs - begunMs) * REST_FACTOR);
   }
 
   /** By the round's timetable: on a busy machine every rest is longer than was asked for, and that must not add up. */
   private untilNextMs(finished: number, nowMs: number): number {
-    if (finished === 0) this.roundBeganMs = nowMs;
-    return this.roundBeganMs + (finished + 1) * EVERY_MS - nowMs;
+    return this.roundBeganMs + (finished + 1) * BUCKET_MS - nowMs;
   }
 
   /** Once for each bucket, however much of it is damaged and however often it is found. */
