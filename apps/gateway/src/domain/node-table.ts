@@ -37,6 +37,7 @@ const REGISTRY_SILENT_MS = 12_000;
 export class NodeTable {
   private readonly nodes = new Map<string, NodeRecord>();
   private standingsCache: readonly (readonly [Candidate, Standing])[] | undefined;
+  private tiersCache: readonly (readonly Candidate[])[] | undefined;
   private registrySpokeAtMs: number | null = null;
 
   constructor(seeds: readonly NodeAt[]) {
@@ -199,7 +200,8 @@ export class NodeTable {
 
   /** Nodes by preference, best tier first; empty only while no node's address is known. */
   tiers(): readonly (readonly Candidate[])[] {
-    return inTiers(this.standings());
+    this.tiersCache ??= inTiers(this.standings());
+    return this.tiersCache;
   }
 
   private applyStatus(
@@ -255,6 +257,7 @@ export class NodeTable {
 
   private changed(): void {
     this.standingsCache = undefined;
+    this.tiersCache = undefined;
   }
 }
 

@@ -33,6 +33,10 @@ export class Prober {
   private readonly underWay = new Set<string>();
   private readonly doubted = new Set<string>();
   private allDoubted = false;
+  private known: { tiers: ReturnType<NodeDirectory['tiers']> | undefined; addresses: readonly string[] } = {
+    tiers: undefined,
+    addresses: [],
+  };
   private timer: Repeating | undefined;
 
   constructor(private readonly options: ProberOptions) {
@@ -93,11 +97,13 @@ export class Prober {
       : WARM_EVERY_MS;
   }
 
-  private addresses(): string[] {
-    return this.options.directory
-      .tiers()
-      .flat()
-      .map(({ address }) => address);
+  /** In the order in which nodes would be asked, made anew only when that has changed. */
+  private addresses(): readonly string[] {
+    const tiers = this.options.directory.tiers();
+    if (tiers !== this.known.tiers) {
+      this.known = { tiers, addresses: tiers.flat().map(({ address }) => address) };
+    }
+    return this.known.addresses;
   }
 
   /** Never rejects: that a node does not answer is what is to be found out. */
