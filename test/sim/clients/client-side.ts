@@ -4,16 +4,25 @@ import { type Answer, CallFailed } from '../world/network.js';
 import { SimProcess } from '../world/process.js';
 import type { World } from '../world/world.js';
 
+const CALM_FACTOR = 4;
+
 /** Where clients run: a process that no fault befalls, and that finds another gateway when one does not answer. */
 export class ClientSide {
   readonly process: SimProcess;
   stopped = false;
+  /** Whether nothing has been wrong for a while. */
+  isCalm: () => boolean = () => false;
 
   constructor(
     readonly world: World,
     readonly cluster: Cluster,
   ) {
     this.process = new SimProcess(world, 'c1', 60, 1, 0);
+  }
+
+  /** How long a client thinks: longer while nothing is wrong, when one write is like the other. */
+  thinkMs(rng: Rng, meanMs: number): number {
+    return rng.next() * 2 * meanMs * (this.isCalm() ? CALM_FACTOR : 1);
   }
 
   call(

@@ -34,7 +34,7 @@ export class Reader {
       if (result !== 'late' && !(result instanceof CallFailed) && result.status === 200) {
         this.check(body, result.body as ReadReply, begunVersion, begunMs);
       }
-      this.side.process.timer(this.rng.next() * 2 * this.thinkMs, () => this.read());
+      this.side.process.timer(this.side.thinkMs(this.rng, this.thinkMs), () => this.read());
     });
   }
 

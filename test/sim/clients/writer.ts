@@ -62,7 +62,7 @@ export class Writer {
   }
 
   private next(): void {
-    this.side.process.timer(this.rng.next() * 2 * this.thinkMs, () => this.write());
+    this.side.process.timer(this.side.thinkMs(this.rng, this.thinkMs), () => this.write());
   }
 
   private attempt(write: Write): void {

@@ -72,7 +72,8 @@ export class SimNode {
     engine.addReadiness(this.readiness);
     await engine.registerDoors(this.doors.asFastify());
     platform.network.listen(process, (asked, reply) => {
-      this.answer(asked).then(reply, (error: unknown) => reply(failed(error)));
+      if (asked.path === '/ping') reply({ status: 200, headers: {}, body: engine.ping() });
+      else this.answer(asked).then(reply, (error: unknown) => reply(failed(error)));
     });
     engine.start(`http://${process.name}:7400`);
     this.isReady = true;
@@ -100,8 +101,6 @@ export class SimNode {
   private async answer(asked: Asked): Promise<Answer> {
     const { engine } = this;
     switch (asked.path) {
-      case '/ping':
-        return { status: 200, headers: {}, body: engine.ping() };
       case '/internal/snapshot': {
         const pinned = await pinState(engine.host.replica, async () => undefined);
         if (pinned === undefined) throw new Problem('cluster-busy', 'changes come too fast');

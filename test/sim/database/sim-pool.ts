@@ -32,11 +32,9 @@ export class SimPool {
     return !this.failing && this.server !== undefined;
   }
 
-  async query(statement: Statement): Promise<Result> {
-    const server = await this.connect();
-    const result = await this.send(server, statement);
-    this.failing = false;
-    return result;
+  query(statement: Statement): Promise<Result> {
+    if (this.server !== undefined) return this.send(this.server, statement);
+    return this.connect().then((server) => this.send(server, statement));
   }
 
   queryAnyReadable(statement: Statement): Promise<Result> {
@@ -95,8 +93,10 @@ export class SimPool {
         if (over) return;
         over = true;
         timer.run = undefined;
-        if (!(result instanceof Error)) resolve(result);
-        else reject(result instanceof OutcomeUnknown ? this.lost(result.message) : result);
+        if (!(result instanceof Error)) {
+          this.failing = false;
+          resolve(result);
+        } else reject(result instanceof OutcomeUnknown ? this.lost(result.message) : result);
       };
       const reply = (result: Result | Error) => {
         if (!network.passes(DATABASE, process.name)) return;

@@ -2,6 +2,9 @@ import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import type { RunResult } from './simulation.js';
 
+/** A run makes much that is soon forgotten. Nobody reads where an error came from: a failing seed is run again for that. */
+const WORKER_FLAGS = ['--max-semi-space-size=64', '--stack-trace-limit=0'];
+
 /** What a worker tells of one run. */
 export type Told = Omit<RunResult, 'violation'> & { broken: string | undefined };
 
@@ -86,7 +89,10 @@ function runWorker(
   take: (told: Told) => void,
 ): Promise<void> {
   const args = ['--worker', '--minutes', String(simulatedMs / 60_000)];
-  const child = fork(process.argv[1] ?? '', args, { stdio: 'inherit' });
+  const child = fork(process.argv[1] ?? '', args, {
+    stdio: 'inherit',
+    execArgv: [...process.execArgv, ...WORKER_FLAGS],
+  });
   return new Promise((resolve, reject) => {
     let isOver = false;
     const give = () => {

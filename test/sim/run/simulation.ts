@@ -47,6 +47,8 @@ const FULLY_EVERY_MS = 5_000;
  * the database takes that leader's word: what it says of itself is looked at when this has passed.
  */
 const CALM_BEFORE_MS = 5_000;
+/** Clients are busy around faults: what comes of one is long over by then. */
+const CLIENTS_REST_AFTER_MS = 6_000;
 const TAIL_LINES = 120;
 
 /** One run of the whole system: the same options give the same run, event for event. */
@@ -71,6 +73,7 @@ export function simulate({ seed, simulatedMs, faults }: RunOptions): RunResult {
     cluster.startAll();
     const injector = new Injector(world, cluster);
     injector.plan(planned);
+    side.isCalm = () => injector.isCalmFor(CLIENTS_REST_AFTER_MS);
     const compare = () => {
       for (const [name, { engine }] of cluster.nodes) {
         if (world.nowMs % FULLY_EVERY_MS === 0) oracle.compare(name, engine.host.replica);

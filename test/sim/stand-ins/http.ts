@@ -4,8 +4,15 @@ import { type Answer, CallFailed } from '../world/network.js';
 
 /** Where an address of the simulated cluster leads: `http://n1:7400` is process n1. */
 export function hostOf(address: string): string {
-  return address.slice('http://'.length).split(/[:/]/, 1)[0] ?? '';
+  let host = hosts.get(address);
+  if (host === undefined) {
+    host = address.slice('http://'.length).split(/[:/]/, 1)[0] ?? '';
+    hosts.set(address, host);
+  }
+  return host;
 }
+/** There are few addresses and doors. */
+const hosts = new Map<string, string>();
 
 /** Calls a door of another process, bounded in time. Rejects as an HTTP client does. */
 export function callDoor(url: string, body: unknown, timeoutMs: number): Promise<Answer> {
@@ -26,8 +33,9 @@ export function callDoor(url: string, body: unknown, timeoutMs: number): Promise
 }
 
 /** The same for an answer in JSON; an error that the door gives is thrown. */
-export async function askDoor<T>(url: string, body: unknown, timeoutMs: number): Promise<T> {
-  const { status, body: answer } = await callDoor(url, body, timeoutMs);
-  if (status >= 200 && status < 300) return answer as T;
-  throw answer instanceof Problem ? answer : new Error(`status ${status}`);
+export function askDoor<T>(url: string, body: unknown, timeoutMs: number): Promise<T> {
+  return callDoor(url, body, timeoutMs).then(({ status, body: answer }) => {
+    if (status >= 200 && status < 300) return answer as T;
+    throw answer instanceof Problem ? answer : new Error(`status ${status}`);
+  });
 }

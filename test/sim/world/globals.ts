@@ -1,4 +1,4 @@
-import type { Planned } from './event-queue.js';
+import { Planned } from './event-queue.js';
 import type { World } from './world.js';
 
 /*
@@ -31,7 +31,7 @@ export function enterWorld(next: World | undefined): void {
 export const realNowMs = real.now;
 export const realSetImmediate = real.setImmediate;
 
-class VirtualTimer {
+class VirtualInterval {
   event: Planned | undefined;
   unref(): this {
     return this;
@@ -47,38 +47,65 @@ class VirtualTimer {
 function virtualTimeout(run: (...values: unknown[]) => void, ms = 0, ...values: unknown[]): unknown {
   const process = world?.current;
   if (process === undefined) return real.setTimeout(run, ms, ...values);
-  const timer = new VirtualTimer();
-  timer.event = process.timer(Math.max(ms, 1), () => run(...values));
-  return timer;
+  return process.timer(Math.max(ms, 1), values.length === 0 ? run : () => run(...values));
 }
 
 function virtualInterval(run: (...values: unknown[]) => void, ms = 0, ...values: unknown[]): unknown {
   const process = world?.current;
   if (process === undefined) throw new Error('an interval outside of any simulated process');
-  const timer = new VirtualTimer();
-  const again = () => {
-    timer.event = process.timer(Math.max(ms, 1), () => {
-      again();
-      run(...values);
-    });
+  const interval = new VirtualInterval();
+  const turn = () => {
+    interval.event = process.timer(Math.max(ms, 1), turn);
+    run(...values);
   };
-  again();
-  return timer;
+  interval.event = process.timer(Math.max(ms, 1), turn);
+  return interval;
 }
 
 function virtualImmediate(run: (...values: unknown[]) => void, ...values: unknown[]): unknown {
   const process = world?.current;
   if (process === undefined) return real.setImmediate(run, ...values);
-  const timer = new VirtualTimer();
-  timer.event = process.timer(0, () => run(...values));
-  return timer;
+  return process.timer(0, values.length === 0 ? run : () => run(...values));
 }
 
 function clearVirtual(timer: unknown): void {
-  if (timer instanceof VirtualTimer) {
+  if (timer instanceof Planned) timer.run = undefined;
+  else if (timer instanceof VirtualInterval) {
     if (timer.event !== undefined) timer.event.run = undefined;
     timer.event = undefined;
   } else if (timer !== undefined) real.clearTimeout(timer as NodeJS.Timeout);
+}
+
+/** Those of the platform cost as much as everything else that a write of a client does on its way to the queue. */
+class VirtualSignal {
+  aborted = false;
+  reason: unknown;
+  private listeners: (() => void)[] = [];
+  addEventListener(_type: string, listener: () => void): void {
+    this.listeners.push(listener);
+  }
+  removeEventListener(_type: string, listener: () => void): void {
+    const at = this.listeners.indexOf(listener);
+    if (at >= 0) this.listeners.splice(at, 1);
+  }
+  throwIfAborted(): void {
+    if (this.aborted) throw this.reason;
+  }
+  abort(reason: unknown): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.reason = reason;
+    const { listeners } = this;
+    this.listeners = [];
+    for (const listener of listeners) listener();
+  }
+}
+
+class VirtualAbortController {
+  readonly signal = new VirtualSignal();
+  abort(reason: unknown = new Error('aborted')): void {
+    this.signal.abort(reason);
+  }
 }
 
 class VirtualDate extends real.Date {
@@ -99,6 +126,7 @@ Object.assign(globalThis, {
   clearInterval: clearVirtual,
   clearImmediate: clearVirtual,
   Date: VirtualDate,
+  AbortController: VirtualAbortController,
 });
 Math.random = () => world?.current?.rng.next() ?? real.random();
 performance.now = () => world?.current?.clock.monotonicMs() ?? real.now();

@@ -44,7 +44,9 @@ const RETRANSMIT_MS = 200;
 
 /** Connections between places (processes, the database, the bus): delayed, slowed, or cut in either direction. */
 export class Network {
-  private readonly troubles = new Map<string, Trouble>();
+  private readonly troubles = new Map<string, Map<string, Trouble>>();
+  /** Whether anything is wrong anywhere: mostly nothing is. */
+  private isTroubled = false;
   private readonly doors = new Map<string, { process: SimProcess; door: Door }>();
   private readonly rng: Rng;
   /** Told whenever something between two places was cut or mended. */
@@ -60,20 +62,23 @@ export class Network {
 
   cut(from: string, to: string): void {
     this.trouble(from, to).cuts++;
+    this.look();
     for (const listener of this.onChange) listener();
   }
 
   mend(from: string, to: string): void {
     this.trouble(from, to).cuts--;
+    this.look();
     for (const listener of this.onChange) listener();
   }
 
   slow(from: string, to: string, byMs: number): void {
     this.trouble(from, to).slowMs += byMs;
+    this.look();
   }
 
   passes(from: string, to: string): boolean {
-    return (this.troubles.get(`${from}>${to}`)?.cuts ?? 0) <= 0;
+    return !this.isTroubled || (this.troubles.get(from)?.get(to)?.cuts ?? 0) <= 0;
   }
 
   joined(a: string, b: string): boolean {
@@ -81,7 +86,7 @@ export class Network {
   }
 
   delayMs(from: string, to: string): number {
-    const slowMs = this.troubles.get(`${from}>${to}`)?.slowMs ?? 0;
+    const slowMs = this.isTroubled ? (this.troubles.get(from)?.get(to)?.slowMs ?? 0) : 0;
     const base = 0.1 + this.rng.next() * 0.4;
     if (slowMs <= 0) return base;
     // A lost segment is sent again after a while.
@@ -152,12 +157,22 @@ export class Network {
   }
 
   private trouble(from: string, to: string): Trouble {
-    const key = `${from}>${to}`;
-    let trouble = this.troubles.get(key);
+    let ofFrom = this.troubles.get(from);
+    if (ofFrom === undefined) {
+      ofFrom = new Map();
+      this.troubles.set(from, ofFrom);
+    }
+    let trouble = ofFrom.get(to);
     if (trouble === undefined) {
       trouble = { cuts: 0, slowMs: 0 };
-      this.troubles.set(key, trouble);
+      ofFrom.set(to, trouble);
     }
     return trouble;
+  }
+
+  private look(): void {
+    this.isTroubled = [...this.troubles.values()].some((ofFrom) =>
+      [...ofFrom.values()].some(({ cuts, slowMs }) => cuts > 0 || slowMs > 0),
+    );
   }
 }

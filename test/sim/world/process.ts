@@ -9,6 +9,7 @@ export interface Surroundings {
   readonly current: SimProcess | undefined;
   rng(purpose: string): Rng;
   in(delayMs: number, run: () => void): Planned;
+  inProcess(process: SimProcess, delayMs: number, run: () => void, isTimer: boolean): Planned;
   enter(process: SimProcess, run: () => void): void;
   note(text: string, who?: string): void;
   fail(rule: string, detail: string): void;
@@ -25,7 +26,7 @@ export class SimProcess {
   skewMs: number;
   alive = true;
   private paused = false;
-  private lateTimers: (() => void)[] = [];
+  private lateTimers: Planned[] = [];
   private lateNews: (() => void)[] = [];
   private readonly onDeath = new Set<() => void>();
   private readonly bootMs: number;
@@ -59,25 +60,23 @@ export class SimProcess {
   }
 
   deliverIn(delayMs: number, run: () => void): Planned {
-    return this.world.in(delayMs, () => this.deliver(run));
+    return this.world.inProcess(this, delayMs, run, false);
   }
 
   timer(delayMs: number, run: () => void): Planned {
-    const event = this.world.in(delayMs, () => {
-      if (!this.alive) return;
-      if (!this.paused) {
-        event.run = undefined;
-        this.world.enter(this, run);
-        return;
-      }
-      // It stays possible to clear it.
-      this.lateTimers.push(() => {
-        const still = event.run;
-        event.run = undefined;
-        if (still !== undefined) run();
-      });
-    });
-    return event;
+    return this.world.inProcess(this, delayMs, run, true);
+  }
+
+  /** The time of a timer has come. In a pause it stays possible to clear it. */
+  due(timer: Planned): void {
+    if (!this.alive) return;
+    if (this.paused) {
+      this.lateTimers.push(timer);
+      return;
+    }
+    const { run } = timer;
+    timer.run = undefined;
+    if (run !== undefined) this.world.enter(this, run);
   }
 
   pause(): void {
@@ -87,10 +86,12 @@ export class SimProcess {
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
-    const late = [...this.lateTimers, ...this.lateNews];
+    const timers = this.lateTimers;
+    const news = this.lateNews;
     this.lateTimers = [];
     this.lateNews = [];
-    for (const run of late) this.deliver(run);
+    for (const timer of timers) this.due(timer);
+    for (const run of news) this.deliver(run);
   }
 
   /** Told when the process is gone: whoever is connected to it notices. Returns how to stop listening. */

@@ -31,8 +31,6 @@ export class World implements Surroundings {
   current: SimProcess | undefined;
   events = 0;
   violation: Violation | undefined;
-  /** Looked at after every event. */
-  afterEvent: (() => void) | undefined;
 
   constructor(
     readonly seed: number,
@@ -52,7 +50,12 @@ export class World implements Surroundings {
 
   /** Outside all processes: the network, the database, faults. */
   in(delayMs: number, run: () => void): Planned {
-    return this.queue.add(this.nowMs + Math.max(0, delayMs), run);
+    return this.queue.add(this.nowMs + Math.max(0, delayMs), run, undefined, false);
+  }
+
+  /** In a process: what comes from outside, or one of its timers. */
+  inProcess(process: SimProcess, delayMs: number, run: () => void, isTimer: boolean): Planned {
+    return this.queue.add(this.nowMs + Math.max(0, delayMs), run, process, isTimer);
   }
 
   note(text: string, who = 'world'): void {
@@ -68,13 +71,14 @@ export class World implements Surroundings {
     while (this.violation === undefined) {
       const next = this.queue.next();
       if (next === undefined || next.atMs > untilMs) break;
-      this.queue.take();
-      const { run } = next;
+      this.queue.take(next);
+      const { run, process } = next;
       if (run === undefined) continue;
       this.nowMs = next.atMs;
       this.events++;
-      run();
-      this.afterEvent?.();
+      if (process === undefined) run();
+      else if (next.isTimer) process.due(next);
+      else process.deliver(run);
     }
     this.nowMs = Math.max(this.nowMs, untilMs);
   }
