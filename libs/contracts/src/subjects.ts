@@ -143,13 +143,24 @@ export const LeaderLost = z.object({ nodeId: NodeId, term: Term, reason: z.strin
 export type LeaderLost = z.infer<typeof LeaderLost>;
 
 /**
+ * How long ago the database last confirmed that the leader leads, in ms: as of then its head was the history's. Absent
+ * from leaders that do not tell.
+ */
+const ConfirmedAgoMs = z.number().nonnegative().nullish();
+
+/**
  * Contiguous changes, as they were committed. A change too large for the bus is left out, and with it all that
  * follow in the message: whoever is then behind `head` fetches them over HTTP.
  */
-export const SyncChanges = z.object({ leaderId: NodeId, head: Head, changes: z.array(WireChange) });
+export const SyncChanges = z.object({
+  leaderId: NodeId,
+  head: Head,
+  changes: z.array(WireChange),
+  confirmedAgoMs: ConfirmedAgoMs,
+});
 export type SyncChanges = z.infer<typeof SyncChanges>;
 
-export const SyncHead = Head.extend({ leaderId: NodeId });
+export const SyncHead = Head.extend({ leaderId: NodeId, confirmedAgoMs: ConfirmedAgoMs });
 export type SyncHead = z.infer<typeof SyncHead>;
 
 export const ConfigChanged = z.object({

@@ -1,6 +1,6 @@
 import { Problem } from '#libs/contracts';
 import { type Bus, BusError } from '#libs/messaging';
-import type { Broker, Message } from '../world/broker.js';
+import { type Broker, BUS, type Message } from '../world/broker.js';
 import type { SimProcess } from '../world/process.js';
 
 /** A connection that was cut is noticed by unanswered pings; a server that is gone, at once. */
@@ -135,7 +135,20 @@ export class SimBus {
     });
   }
 
-  async flush(): Promise<void> {}
+  /** A round trip: the bus keeps its order, so what waited comes before. Across a cut there is no answer. */
+  flush(): Promise<void> {
+    const { process, broker } = this;
+    const { network } = broker;
+    return new Promise((resolve, reject) => {
+      if (!broker.reaches(process)) {
+        process.timer(AWAY_AFTER_MS, () => reject(new BusError('disconnected', 'flush')));
+        return;
+      }
+      const tripMs = network.delayMs(process.name, BUS) + network.delayMs(BUS, process.name);
+      process.deliverIn(tripMs, resolve);
+    });
+  }
+
   async close(): Promise<void> {}
 
   private ask(

@@ -98,6 +98,11 @@ export class SimDatabase {
     return this.stalled !== undefined;
   }
 
+  /** Whether a primary that was replaced answered reads at any time of the last so many milliseconds. */
+  isReplacedReadable(withinMs: number): boolean {
+    return this.replaced !== undefined && this.world.nowMs - this.replaced.untilMs < withinMs;
+  }
+
   isRead(name: string): boolean {
     return READS.has(name);
   }

@@ -43,10 +43,10 @@ const STOP_WRITING_MS = 12_000;
 const COMPARE_EVERY_MS = 1_000;
 const FULLY_EVERY_MS = 5_000;
 /**
- * A node that was stalled takes what was sent before for news, and one that hears only a leader which is cut off from
- * the database takes that leader's word: what it says of itself is looked at when this has passed.
+ * A node believes a plain read of head, and a primary that was replaced answers some for as long as it is not stopped:
+ * what a node says of itself is looked at when such a read vouches for nobody any more.
  */
-const CALM_BEFORE_MS = 5_000;
+const VOUCHED_FOR_MS = 4_000;
 /** Clients are busy around faults: what comes of one is long over by then. */
 const CLIENTS_REST_AFTER_MS = 6_000;
 const TAIL_LINES = 120;
@@ -78,7 +78,7 @@ export function simulate({ seed, simulatedMs, faults }: RunOptions): RunResult {
       for (const [name, { engine }] of cluster.nodes) {
         if (world.nowMs % FULLY_EVERY_MS === 0) oracle.compare(name, engine.host.replica);
         oracle.hasState(name, engine.host.replica, engine.membership.condition);
-        if (injector.isCalmFor(CALM_BEFORE_MS))
+        if (!cluster.database.isReplacedReadable(VOUCHED_FOR_MS))
           oracle.vouchedFor(name, engine.host.replica, engine.membership.condition);
       }
       oracle.noteVersion();

@@ -14,6 +14,8 @@ export class Broadcaster {
     private readonly host: ReplicaHost,
     private readonly bus: Bus,
     private readonly everyMs: number,
+    /** How long ago the database confirmed that this node leads. */
+    private readonly confirmedAgoMs: () => number | null,
     private readonly logger: Logger,
   ) {}
 
@@ -40,7 +42,13 @@ export class Broadcaster {
       const reached = index === messages.length - 1 ? last : changes[sent - 1];
       const { version, chain } = reached ?? last;
       const head: Head = { term: this.term, version, chain };
-      this.bus.publish('sync.changes', { leaderId: this.host.nodeId, head, changes: message });
+      const confirmedAgoMs = this.confirmedAgoMs();
+      this.bus.publish('sync.changes', {
+        leaderId: this.host.nodeId,
+        head,
+        changes: message,
+        confirmedAgoMs,
+      });
     }
   }
 
@@ -52,6 +60,13 @@ export class Broadcaster {
   private tellHead(): void {
     if (this.term === undefined) return;
     const { version, chain } = this.host.replica;
-    this.bus.publish('sync.head', { leaderId: this.host.nodeId, term: this.term, version, chain });
+    const confirmedAgoMs = this.confirmedAgoMs();
+    this.bus.publish('sync.head', {
+      leaderId: this.host.nodeId,
+      term: this.term,
+      version,
+      chain,
+      confirmedAgoMs,
+    });
   }
 }

@@ -1,5 +1,6 @@
 import { changeFromWire, changeToWire, type PullReply } from '#libs/contracts';
 import type { Bus } from '#libs/messaging';
+import type { HeadFreshness } from './head-freshness.js';
 import type { Leadership } from './leadership.js';
 import type { Peers } from './peers.js';
 import type { PollDoor } from './poll-door.js';
@@ -21,19 +22,23 @@ export class BusListener {
     private readonly leadership: Leadership,
     private readonly replication: Replication,
     private readonly poll: PollDoor,
+    private readonly freshness: HeadFreshness,
     /** Has head read soon. */
     private readonly readHead: () => void,
   ) {}
 
   start(): void {
     const { bus, host } = this;
+    this.freshness.start();
     this.follow();
     this.stops.push(
-      bus.subscribe('sync.head', ({ leaderId, term, version, chain }) => {
+      bus.subscribe('sync.head', ({ leaderId, term, version, chain, confirmedAgoMs }) => {
         if (leaderId === host.nodeId) return;
         this.peers.heard(leaderId, { version });
         this.heardOfLeader(term, leaderId);
-        if (term >= host.term) this.replication.headHeard({ version, chain });
+        if (term >= host.term) {
+          this.replication.headHeard({ version, chain }, this.freshness.asOf(confirmedAgoMs));
+        }
       }),
       bus.subscribe('leader.elected', ({ term, leaderId, leaderAddress }) => {
         this.peers.heard(leaderId, { address: leaderAddress });
@@ -54,11 +59,11 @@ export class BusListener {
 
   /** Listens to what the leader commits. The leader itself has no need to. */
   follow(): void {
-    this.stopChanges ??= this.bus.subscribe('sync.changes', ({ leaderId, head, changes }) => {
+    this.stopChanges ??= this.bus.subscribe('sync.changes', ({ leaderId, head, changes, confirmedAgoMs }) => {
       if (leaderId === this.host.nodeId) return;
       this.peers.heard(leaderId, { version: head.version });
       this.heardOfLeader(head.term, leaderId);
-      this.replication.broadcast(changes.map(changeFromWire), head);
+      this.replication.broadcast(changes.map(changeFromWire), head, this.freshness.asOf(confirmedAgoMs));
     });
   }
 
@@ -68,6 +73,7 @@ export class BusListener {
   }
 
   stop(): void {
+    this.freshness.stop();
     this.unfollow();
     for (const stop of this.stops.splice(0)) stop();
   }

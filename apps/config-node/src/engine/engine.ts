@@ -15,6 +15,7 @@ import { COMPACTOR_OPTIONS, type CompactorOptions } from './compactor.js';
 import { Divergence } from './divergence.js';
 import { EngineMetrics } from './engine.metrics.js';
 import { FactCursor } from './fact-cursor.js';
+import { HeadFreshness } from './head-freshness.js';
 import { HeadWatch } from './head-watch.js';
 import { Integrity } from './integrity.js';
 import { registerInternalDoors } from './internal-doors.js';
@@ -96,7 +97,8 @@ export class Engine {
     const alerts = new Alerts(nodeId, bus, clock);
     this.host = host;
     this.snapshotter = new Snapshotter(host, new SnapshotFile(dataDir, logger), logger);
-    this.broadcaster = new Broadcaster(host, bus, timings.headEveryMs, logger);
+    const confirmedAgoMs = () => this.leadership.fenceConfirmedAgoMs;
+    this.broadcaster = new Broadcaster(host, bus, timings.headEveryMs, confirmedAgoMs, logger);
     this.facts = new FactCursor(host, store, bus, new FactStream(bus, logger), logger);
     this.headWatch = new HeadWatch(
       { everyMs: timings.headPollEveryMs, withoutBusMs: timings.headPollWithoutBusMs },
@@ -115,7 +117,6 @@ export class Engine {
       {
         applied: (changes) => {
           host.announce(changes);
-          host.learnHead(host.replica);
           this.broadcaster.changes(changes);
         },
         fenceConfirmed: (sentAtMs) => {
@@ -178,7 +179,9 @@ export class Engine {
       logger,
     );
     this.poll = new PollDoor(host, this.leadership, this.membership, store, headRead, options, clock, logger);
-    this.listener = new BusListener(bus, host, peers, this.leadership, this.replication, this.poll, readHead);
+    const { leadership, replication, poll } = this;
+    const freshness = new HeadFreshness(clock, () => bus.flush());
+    this.listener = new BusListener(bus, host, peers, leadership, replication, poll, freshness, readHead);
     this.engineMetrics = new EngineMetrics(metrics, host, this.leadership, this.replication);
   }
 

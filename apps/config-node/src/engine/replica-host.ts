@@ -43,7 +43,7 @@ export class ReplicaHost {
     this.highestTerm = Math.max(this.highestTerm, term);
   }
 
-  /** Unless a head that this node has applied was learnt within the last 3 s. */
+  /** Unless this node has applied what was the head at some moment of the last 3 s. */
   isStale(): boolean {
     return this.withheld !== undefined || this.clock.monotonicMs() - this.freshAtMs > STALE_AFTER_MS;
   }
@@ -62,8 +62,8 @@ export class ReplicaHost {
     this.withheld = undefined;
   }
 
-  /** Somebody who knows said that the history stands here; `atMs` = when that was asked or heard. */
-  learnHead(head: HistoryPoint, atMs = this.clock.monotonicMs()): void {
+  /** Somebody who knows said that the history stands here; `atMs` = as of when that is certain. */
+  learnHead(head: HistoryPoint, atMs: number): void {
     if (head.version <= this.replica.version) {
       if (this.replica.chainAt(head.version) === head.chain) this.freshAtMs = Math.max(this.freshAtMs, atMs);
       return;

@@ -50,7 +50,7 @@ export class Replication {
     private readonly logger: Logger,
   ) {
     const loadingDuties = { isLeading: () => duties.isLeading(), replaced: () => this.forgetHistory() };
-    this.loading = new StateLoading(host, store, peers, client, divergence, loadingDuties, logger);
+    this.loading = new StateLoading(host, store, peers, client, divergence, loadingDuties, clock, logger);
   }
 
   /** Versions that this node is behind the highest head it heard of. */
@@ -58,8 +58,8 @@ export class Replication {
     return Math.max(0, (this.target?.version ?? 0) - this.host.replica.version);
   }
 
-  /** Changes and where the leader then stood. */
-  broadcast(changes: readonly Change[], head: HeadPoint): void {
+  /** Changes and where the leader then stood, which was right as of a moment, if that can be told. */
+  broadcast(changes: readonly Change[], head: HeadPoint, asOfMs: number | undefined): void {
     if (this.duties.isLeading() || this.divergence.isWrongDatabase) return;
     this.aim(head);
     const result = this.apply(changes);
@@ -69,14 +69,14 @@ export class Replication {
     } else if (this.lag > 0 && changes.length === 0) {
       this.pull(); // too large for the bus
     }
-    this.host.learnHead(head);
+    if (asOfMs !== undefined) this.host.learnHead(head, asOfMs);
   }
 
   /** Somebody told where the leader stands. */
-  headHeard(head: HeadPoint): void {
+  headHeard(head: HeadPoint, asOfMs: number | undefined): void {
     if (this.duties.isLeading() || this.divergence.isWrongDatabase) return;
     this.aim(head);
-    this.host.learnHead(head);
+    if (asOfMs !== undefined) this.host.learnHead(head, asOfMs);
     this.pullIfLong();
   }
 

@@ -1,4 +1,5 @@
 import { Problem } from '#libs/contracts';
+import type { Clock } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { StateBuilder } from '#libs/replica';
 import type { ConfigStore } from '../store/config.store.js';
@@ -26,6 +27,7 @@ export class StateLoading {
     private readonly client: PeerClient,
     private readonly divergence: Divergence,
     private readonly duties: LoadingDuties,
+    private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
 
@@ -98,6 +100,7 @@ export class StateLoading {
 
   private async loadState(reason: 'compacted' | 'diverged'): Promise<void> {
     if (reason === 'diverged') await this.divergence.keepWhatIsLost();
+    const askedAtMs = this.clock.monotonicMs();
     const { head, state } = await this.store.loadState(async (head, pages) => {
       const state = new StateBuilder();
       for await (const page of pages) for (const entry of page) state.add(entry);
@@ -109,7 +112,7 @@ export class StateLoading {
     const { clusterId, version, chain, term } = head;
     this.duties.replaced();
     this.host.load({ clusterId, version, chain, term }, state, reason);
-    this.host.learnHead(head);
+    this.host.learnHead(head, askedAtMs);
     this.logger.info({ version, entries: state.entries, reason }, 'loaded the whole state');
   }
 }
