@@ -17,7 +17,7 @@ describe('who leads', () => {
     fc.assert(
       fc.property(news, (all) => {
         const view = new LeaderView();
-        for (const one of all) view.learn(one);
+        for (const one of all) view.learn(one, 0);
         const term = Math.max(...all.map((one) => one.term));
         expect(view.target).toEqual({ term, address: `http://n${term % 3}` });
         expect(view.leader.id).toBe(`n${term % 3}`);
@@ -27,34 +27,79 @@ describe('who leads', () => {
 
   it('is unknown when only a higher term was heard of, until somebody names its leader', () => {
     const view = new LeaderView();
-    view.learn({ term: 1, id: 'n1', address: 'http://n1' });
-    expect(view.learn({ term: 2 })).toBe('term');
+    view.learn({ term: 1, id: 'n1', address: 'http://n1' }, 0);
+    expect(view.learn({ term: 2 }, 0)).toBe('term');
     expect(view.target).toBeNull();
-    expect(view.learn({ term: 2, id: 'n2' })).toBe('leader');
+    expect(view.learn({ term: 2, id: 'n2' }, 0)).toBe('leader');
     expect(view.target).toBeNull();
-    expect(view.learn({ term: 2, id: 'n2', address: 'http://n2' })).toBe('leader');
-    expect(view.learn({ term: 2, id: 'n2', address: 'http://n2' })).toBe('none');
+    expect(view.learn({ term: 2, id: 'n2', address: 'http://n2' }, 0)).toBe('leader');
+    expect(view.learn({ term: 2, id: 'n2', address: 'http://n2' }, 0)).toBe('none');
     expect(view.target).toEqual({ term: 2, address: 'http://n2' });
   });
 
   it('is nobody after it said that it lost, until a higher term or until it is heard leading again', () => {
     const view = new LeaderView();
-    view.learn({ term: 3, id: 'n1', address: 'http://n1' });
+    view.learn({ term: 3, id: 'n1', address: 'http://n1' }, 0);
     view.lost(3);
     expect(view.target).toBeNull();
     view.leads(3);
     expect(view.target?.address).toBe('http://n1');
     view.lost(3);
-    view.learn({ term: 4, id: 'n1', address: 'http://n1' });
+    view.learn({ term: 4, id: 'n1', address: 'http://n1' }, 0);
     expect(view.target?.term).toBe(4);
   });
 
   it('is corrected within its term by the election itself, and by nothing else', () => {
     const view = new LeaderView();
-    view.learn({ term: 2, id: 'node-1', address: 'http://n1' });
-    expect(view.learn({ term: 2, id: 'node-2', address: 'http://n2' })).toBe('none');
-    expect(view.learn({ term: 2, id: 'node-2', address: 'http://n2', elected: true })).toBe('leader');
+    view.learn({ term: 2, id: 'node-1', address: 'http://n1' }, 0);
+    expect(view.learn({ term: 2, id: 'node-2', address: 'http://n2' }, 0)).toBe('none');
+    expect(view.learn({ term: 2, id: 'node-2', address: 'http://n2', elected: true }, 0)).toBe('leader');
     expect(view.target).toEqual({ term: 2, address: 'http://n2' });
-    expect(view.learn({ term: 2, id: 'node-1', address: 'http://n1' })).toBe('none');
+    expect(view.learn({ term: 2, id: 'node-1', address: 'http://n1' }, 0)).toBe('none');
+  });
+
+  describe('when the database has lost an election', () => {
+    const stuck = () => {
+      const view = new LeaderView();
+      view.learn({ term: 8, id: 'n1', address: 'http://n1' }, 1_000);
+      view.learn({ term: 9, id: 'n2', address: 'http://n2' }, 5_000);
+      return view;
+    };
+
+    it.each([
+      ['of a lower term', 8, 'n1'],
+      ['of the same term', 9, 'n3'],
+    ])('is one %s that the database confirmed after the other was heard of', (_, term, id) => {
+      const view = stuck();
+      expect(view.learn({ term, id, address: `http://${id}` }, 6_000)).toBe('none');
+      expect(view.confirmed({ term, id, address: `http://${id}` }, 5_001)).toBe(true);
+      expect(view.target).toEqual({ term, address: `http://${id}` });
+      expect(view.leader.id).toBe(id);
+    });
+
+    it('is the one of the higher term as long as the confirmation may be older than its election', () => {
+      const view = stuck();
+      expect(view.confirmed({ term: 8, id: 'n1', address: 'http://n1' }, 5_000)).toBe(false);
+      expect(view.target).toEqual({ term: 9, address: 'http://n2' });
+    });
+
+    it('is heard of again when the same term is claimed once more', () => {
+      const view = stuck();
+      view.confirmed({ term: 8, id: 'n1', address: 'http://n1' }, 5_500);
+      expect(view.learn({ term: 9, id: 'n3', address: 'http://n3' }, 7_000)).toBe('term');
+      expect(view.target).toEqual({ term: 9, address: 'http://n3' });
+    });
+
+    it('can be known again although the lost one had said that it lost', () => {
+      const view = stuck();
+      view.lost(9);
+      view.confirmed({ term: 8, id: 'n1', address: 'http://n1' }, 5_500);
+      expect(view.target).toEqual({ term: 8, address: 'http://n1' });
+    });
+
+    it('is nobody new for a confirmation of who is known already', () => {
+      const view = stuck();
+      expect(view.confirmed({ term: 9, id: 'n2', address: 'http://n2' }, 6_000)).toBe(false);
+    });
   });
 });

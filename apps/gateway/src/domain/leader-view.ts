@@ -23,6 +23,8 @@ export type Learnt = 'term' | 'leader' | 'none';
 export class LeaderView {
   private known: Leader = { term: 0, id: null, address: null };
   private lostTerm = 0;
+  /** When what is known was heard; by the clock of this gateway, as all times here. */
+  private knownAtMs = 0;
 
   get leader(): Leader {
     return this.known;
@@ -35,7 +37,39 @@ export class LeaderView {
     return { term, address };
   }
 
-  learn(news: LeaderNews): Learnt {
+  learn(news: LeaderNews, nowMs: number): Learnt {
+    const learnt = this.takeIn(news);
+    if (learnt !== 'none') this.knownAtMs = nowMs;
+    return learnt;
+  }
+
+  /**
+   * The database confirmed this leader, no earlier than `notBeforeMs`. If another one of a higher or of this very term
+   * was known before that, then its election has been lost by the database: terms only grow in what a database keeps.
+   * That is a proof, which a part of the cluster that was cut off cannot give: nothing else takes a term back. True when
+   * it did.
+   */
+  confirmed(leader: { term: number; id: string; address: string }, notBeforeMs: number): boolean {
+    const { term, id } = this.known;
+    const contradicts = leader.term < term || (leader.term === term && id !== null && id !== leader.id);
+    if (!contradicts || notBeforeMs <= this.knownAtMs) return false;
+    this.known = { term: leader.term, id: leader.id, address: leader.address };
+    this.knownAtMs = notBeforeMs;
+    this.lostTerm = Math.min(this.lostTerm, leader.term - 1);
+    return true;
+  }
+
+  /** The leader of `term` stepped down, or can no longer lead. */
+  lost(term: number): void {
+    this.lostTerm = Math.max(this.lostTerm, term);
+  }
+
+  /** A node was heard leading `term`: what was said of its loss was wrong. */
+  leads(term: number): void {
+    if (this.lostTerm === term) this.lostTerm = term - 1;
+  }
+
+  private takeIn(news: LeaderNews): Learnt {
     if (news.term < this.known.term) return 'none';
     if (news.term > this.known.term) {
       this.known = { term: news.term, id: news.id ?? null, address: news.address ?? null };
@@ -52,15 +86,5 @@ export class LeaderView {
     if (id === this.known.id && address === this.known.address) return 'none';
     this.known = { term: news.term, id, address };
     return 'leader';
-  }
-
-  /** The leader of `term` stepped down, or can no longer lead. */
-  lost(term: number): void {
-    this.lostTerm = Math.max(this.lostTerm, term);
-  }
-
-  /** A node was heard leading `term`: what was said of its loss was wrong. */
-  leads(term: number): void {
-    if (this.lostTerm === term) this.lostTerm = term - 1;
   }
 }

@@ -139,9 +139,11 @@ export class NodeDirectory {
 
   // ---- news from probes and answers ----------------------------------------------------------------------------
 
-  probed(ping: NodePing, address: string): void {
+  /** A node answered a question that was asked at `askedAtMs`. */
+  probed(ping: NodePing, address: string, askedAtMs: number): void {
     this.table.probed({ ...ping, address }, this.clock.monotonicMs());
     if (ping.clusterId) this.cluster ??= ping.clusterId;
+    if (ping.clusterId && ping.clusterId === this.cluster) this.confirmed(ping, address, askedAtMs);
     this.nodeStands(ping.nodeId, ping.role, ping.term, ping.version, address);
   }
 
@@ -230,9 +232,19 @@ export class NodeDirectory {
     if (news.term === 0) return false;
     const withAddress =
       news.id && !news.address ? { ...news, address: this.table.get(news.id)?.address ?? null } : news;
-    if (this.view.learn(withAddress) === 'none') return false;
+    if (this.view.learn(withAddress, this.clock.monotonicMs()) === 'none') return false;
     this.tellLeader();
     return true;
+  }
+
+  /** The answer came after the question, and so did what the node calls so and so long ago: at the earliest, then. */
+  private confirmed(ping: NodePing, address: string, askedAtMs: number): void {
+    const { nodeId: id, role, term, fenceConfirmedAgoMs } = ping;
+    if (role !== 'leader' || fenceConfirmedAgoMs === null) return;
+    if (!this.view.confirmed({ term, id, address }, askedAtMs - fenceConfirmedAgoMs)) return;
+    this.leaderStands = { term, version: ping.version };
+    this.electedAt = undefined;
+    this.tellLeader();
   }
 
   private leaderLost(term: number): void {

@@ -127,10 +127,11 @@ export class Prober {
   }
 
   private async tryPing(address: string): Promise<'answered' | 'refused' | 'missed'> {
-    this.lastAtMs.set(address, this.options.clock.monotonicMs());
+    const askedAtMs = this.options.clock.monotonicMs();
+    this.lastAtMs.set(address, askedAtMs);
     try {
       const ping = await withTimeout(this.ping(address), ANSWER_WITHIN_MS, 'a ping');
-      this.options.directory.probed(ping, address);
+      this.options.directory.probed(ping, address, askedAtMs);
       return 'answered';
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
