@@ -23,7 +23,7 @@ const silent = pino({ level: 'silent' });
 // The log itself is asked: there is no bus, and there are no other nodes.
 const sources = new LogSources({ connected: false } as Bus, store, new Peers('bench', []), client, silent);
 
-const say = (word: NodeWord) => process.send?.(word);
+const say = (word: NodeWord) => process.send?.(word, undefined, {}, () => undefined); // the bench may be gone
 const standing = () => ({ version: host.replica.version, chain: host.replica.chain });
 
 async function pull(to: number): Promise<void> {

@@ -2,12 +2,12 @@ import { type PostgresSettings, PrimaryPool } from '#libs/postgres';
 import type { Cluster } from '#libs/testing';
 import { loadSyncSettings } from '../../apps/sync/src/sync.config.js';
 import { openMigratedLab } from '../integration/storage/storage-lab.js';
+import { fillLog } from '../integration/sync/sync-log.js';
 import { requestBytes } from './http-connection.js';
 import { closedLoop, type LoadResult, openLoop, unwantedOf } from './load.js';
 import type { BenchOptions } from './options.js';
 import { printTable, type Row, say } from './report.js';
 import { quantile, spread } from './statistics.js';
-import { fillLog } from './sync-log.js';
 import { BenchNode, BenchSync } from './syncing.js';
 import { portOf, withCluster } from './system.js';
 
@@ -19,7 +19,7 @@ export async function benchSync({ quick }: BenchOptions): Promise<void> {
   const changes = quick ? 50_000 : 1_000_000;
   printTable(
     `sync: ${changes} changes of 100 bytes behind`,
-    await catchUp(changes, quick ? 5_000 : 100_000, quick ? 1 : 3),
+    await catchUp(changes, quick ? 5_000 : 100_000, quick ? 1 : 2),
   );
   await withCluster(async (cluster) =>
     printTable(
@@ -103,7 +103,7 @@ async function pushAll(pool: PrimaryPool, node: BenchNode, changes: number): Pro
 }
 
 async function beside(cluster: Cluster, quick: boolean): Promise<Row[]> {
-  const [rounds, seconds] = quick ? [1, 3] : [5, 8];
+  const [rounds, seconds] = quick ? [1, 3] : [4, 8];
   const leader = portOf(await cluster.address(await cluster.leader()));
   const request = (i: number) =>
     requestBytes(

@@ -11,8 +11,8 @@ interface Refusal {
 /** A node's doors for the sync service, with a real replica behind them. */
 export class SyncDoor {
   replica = new Replica();
-  /** Changes in each batch that was tried, and in each one that was taken. */
-  readonly tried: { changes: number; from: number; at: number }[] = [];
+  /** Each batch that was tried, with what the node held then; and the changes in each one that was taken. */
+  readonly tried: { changes: number; from: number; held: number; at: number }[] = [];
   readonly batches: number[] = [];
   readonly told: CatchUpRequest[] = [];
   /** Answers of `/sync` before it takes anything. */
@@ -64,7 +64,8 @@ export class SyncDoor {
     }
     this.mostUnderWay = Math.max(this.mostUnderWay, ++this.underWay);
     const { changes } = SyncRequest.parse(JSON.parse(body));
-    this.tried.push({ changes: changes.length, from: changes[0]?.version ?? 0, at: performance.now() });
+    const { version: held } = this.replica;
+    this.tried.push({ changes: changes.length, from: changes[0]?.version ?? 0, held, at: performance.now() });
     const refusal = this.refusals.shift();
     this.underWay--;
     if (refusal !== undefined) {
