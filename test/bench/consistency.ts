@@ -2,18 +2,21 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { DigestReply } from '#libs/contracts';
 import { systemClock } from '#libs/kernel';
 import { checksumOf, DIGEST_FORMAT, type Entry, StateBuilder } from '#libs/replica';
+import { cpuSeconds, processTree } from '#libs/testing';
 import { registerDigest } from '../../apps/config-node/src/engine/digest-doors.js';
 import { ReplicaHost } from '../../apps/config-node/src/engine/replica-host.js';
 import type { ConsistencySettings } from '../../apps/consistency/src/consistency.config.js';
 import type { Pin } from '../../apps/consistency/src/domain/pin.js';
+import { EntriesStore } from '../../apps/consistency/src/entries.store.js';
 import { NodeCalls } from '../../apps/consistency/src/node-calls.js';
 import { RoundRunner } from '../../apps/consistency/src/round-runner.js';
 import { TruthStore } from '../../apps/consistency/src/truth.store.js';
+import { digestOf } from '../../apps/consistency/src/truth-check.js';
 import { type LeaderLab, openMigratedLab } from '../integration/storage/storage-lab.js';
 import { usedBytes } from './memory.js';
 import type { BenchOptions } from './options.js';
 import { printTable, type Row, say } from './report.js';
-import { spread } from './statistics.js';
+import { spread, sum } from './statistics.js';
 
 const SIZES = [10_000, 100_000];
 /** The heap must be allowed to grow: four replicas are in one process. */
@@ -48,6 +51,7 @@ async function measure(keys: number, rounds: number): Promise<Row[]> {
     const runner = new RoundRunner(truth, calls, SETTINGS);
     const pin = { version: keys, chain: CHAIN };
     const addresses = new Map(nodes.map(({ host, address }) => [host.nodeId, address]));
+    const scan = await digestOfEntries(storage, keys);
     const equal = await roundsOf(runner, calls, pin, addresses, rounds, 'match');
     damage(nodes.at(-1)?.host, keys);
     const wrong = await roundsOf(runner, calls, pin, addresses, rounds, 'mismatch');
@@ -66,12 +70,37 @@ async function measure(keys: number, rounds: number): Promise<Row[]> {
       ],
       ['  finding the one key that is wrong, ms', spread(wrong.ms), '<= 500'],
       ['  bytes of answers for that, in all', spread(wrong.bytes, 0), '<= 65536'],
+      ['  digest of the state in the database, ms', scan.ms.toFixed(0), ''],
+      ['    without the rests between pages, ms', scan.busyMs.toFixed(0), ''],
+      ['    CPU of the service for it, ms', scan.ownMs.toFixed(0), ''],
+      ['    CPU of Postgres for it, ms', scan.postgresMs.toFixed(0), ''],
+      ['    and so it is computed every, s', (Math.max(60_000, scan.busyMs * 100) / 1_000).toFixed(0), ''],
     ];
   } finally {
     await calls.close();
     for (const { server } of nodes) await server.close();
     await storage.close();
   }
+}
+
+/** As the service does it, beside everything else. */
+async function digestOfEntries(storage: LeaderLab, keys: number) {
+  const entries = new EntriesStore(storage.pool({ role: 'holdfast_consistency' }), systemClock);
+  const postgresS = () => sum(processTree(storage.server.pid).map(cpuSeconds));
+  const [before, own, begin] = [postgresS(), process.cpuUsage(), performance.now()];
+  const { counted, restedMs } = await entries.atHead(async (at) => {
+    const { count } = await digestOf(at);
+    return { counted: count, restedMs: at.restedMs };
+  });
+  if (counted !== keys) throw new Error(`${counted} entries, not ${keys}`);
+  const ms = performance.now() - begin;
+  const { user, system } = process.cpuUsage(own);
+  return {
+    ms,
+    busyMs: ms - restedMs,
+    ownMs: (user + system) / 1_000,
+    postgresMs: (postgresS() - before) * 1_000,
+  };
 }
 
 interface BenchNode {

@@ -13,6 +13,8 @@ export interface EntriesAt {
   pin: Pin;
   /** In the order of namespace and key, and without values: what digests are made of. */
   pages(): AsyncIterable<DigestedEntry[]>;
+  /** How long it rested between pages, so as not to read faster than it may. */
+  readonly restedMs: number;
 }
 
 /** Reads the state in the database from one snapshot, at a bounded rate. */
@@ -35,28 +37,50 @@ export class EntriesStore {
           text: `select version, encode(chain, 'hex') as chain from config.head where id = 1`,
         });
         invariant(rows[0], 'config.head has its one row');
-        return use({ pin: rows[0], pages: () => pages(tx, this.clock) });
+        return use(new Snapshot(rows[0], tx, this.clock));
       },
     );
   }
 }
 
-async function* pages(tx: Queryable, clock: Clock): AsyncGenerator<DigestedEntry[], void> {
-  let after: [namespace: string, key: string] = ['', ''];
-  for (;;) {
-    const begunMs = clock.monotonicMs();
-    const { rows } = await tx.query<DigestedEntry>({
+class Snapshot implements EntriesAt {
+  restedMs = 0;
+
+  constructor(
+    readonly pin: Pin,
+    private readonly tx: Queryable,
+    private readonly clock: Clock,
+  ) {}
+
+  async *pages(): AsyncGenerator<DigestedEntry[], void> {
+    let after: [namespace: string, key: string] = ['', ''];
+    for (;;) {
+      const begunMs = this.clock.monotonicMs();
+      const rows = await this.page(after);
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      after = [last.namespace, last.key];
+      yield rows;
+      if (rows.length === PAGE_ENTRIES) await this.rest(this.clock.monotonicMs() - begunMs);
+    }
+  }
+
+  private async page(after: readonly [namespace: string, key: string]): Promise<DigestedEntry[]> {
+    const { rows } = await this.tx.query<DigestedEntry>({
       name: 'consistency.entries-page',
       text: `select namespace, key, version, content_type as "contentType",
           'sha256:' || encode(checksum, 'hex') as checksum
         from config.entries where (namespace, key) > ($1, $2) order by namespace, key limit ${PAGE_ENTRIES}`,
-      values: after,
+      values: [...after],
     });
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    after = [last.namespace, last.key];
-    yield rows;
-    const restMs = (PAGE_ENTRIES / ENTRIES_PER_S) * 1_000 - (clock.monotonicMs() - begunMs);
-    if (rows.length === PAGE_ENTRIES && restMs > 1) await sleep(restMs);
+    return rows;
+  }
+
+  private async rest(tookMs: number): Promise<void> {
+    const forMs = PAGE_ENTRIES / (ENTRIES_PER_S / 1_000) - tookMs;
+    if (forMs < 1) return;
+    const begunMs = this.clock.monotonicMs();
+    await sleep(forMs);
+    this.restedMs += this.clock.monotonicMs() - begunMs;
   }
 }

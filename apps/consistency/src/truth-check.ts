@@ -50,11 +50,12 @@ export class TruthCheck {
       const held = await this.ask(entries.pin, nodes);
       const { digest, count } = await digestOf(entries);
       const comparison = compareWithTruth(entries.pin, this.settings.round.format, digest, held);
-      return { pin: entries.pin, count, comparison, suspicion: await suspicionOf(entries, comparison) };
+      const suspicion = await suspicionOf(entries, comparison);
+      return { pin: entries.pin, count, comparison, suspicion, restedMs: entries.restedMs };
     });
-    const { pin, count, comparison, suspicion } = told;
+    const { pin, count, comparison, suspicion, restedMs } = told;
     const endedMs = this.clock.monotonicMs();
-    this.pace.took({ endedMs, busyMs: endedMs - begunMs });
+    this.pace.took({ endedMs, busyMs: endedMs - begunMs - restedMs });
     this.lastVersion = pin.version;
     await this.note(pin, count, comparison, endedMs - begunMs);
     return suspicion;
@@ -88,7 +89,8 @@ export class TruthCheck {
   }
 }
 
-async function digestOf(entries: EntriesAt): Promise<{ digest: StateDigest; count: number }> {
+/** Of the state, and how many entries it has. */
+export async function digestOf(entries: EntriesAt): Promise<{ digest: StateDigest; count: number }> {
   const digest = new StateDigest();
   let count = 0;
   for await (const page of entries.pages()) {
