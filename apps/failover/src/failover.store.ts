@@ -162,8 +162,9 @@ export class FailoverStore implements OutboxRows {
           e.elect_ms as "electMs", w.created_at as "firstWriteAt"
         from failover.elections as e
         left join lateral (
-          select created_at from config.changes as c where c.term = e.term order by c.version limit 1
-        ) as w on true
+          select created_at, coalesce(lost_from, c.version) as version
+          from config.changes as c where c.term = e.term order by c.version limit 1
+        ) as w on w.version = e.version + 1 -- else it was removed as old history
         order by e.term desc limit $1`,
       values: [limit],
     });

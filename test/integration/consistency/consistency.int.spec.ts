@@ -38,6 +38,37 @@ describe('a check that is asked for', () => {
     expect((await lab.check()).consistent).toBe(true);
   });
 
+  it('judges by what is left of the log, and a node that was away for longer than it is kept is level again', async () => {
+    const lab = await open(5, 'node-2');
+    const { store } = lab.engines.storage;
+    await lab.node(1).stop();
+    for (let i = 0; i < 3; i++) await lab.publish(5, `again ${i}`);
+    const { version, term, leaderId, incarnation } = await store.readHead();
+    const slice = {
+      namespace: 'app',
+      after: '',
+      keys: 10,
+      operationsPerKey: 10,
+      upTo: version,
+      maxVersions: 1,
+    };
+    const old = (await store.compaction.slice(slice)).flatMap(({ operations }) => operations);
+    expect(await store.compaction.remove({ term, leaderId: leaderId ?? '', incarnation }, old)).toBe(15);
+    expect(await store.log.floor()).toBeGreaterThan(version - 5);
+    lab.nodes[1] = await lab.engines.node('node-2');
+    await lab.level();
+    await lab.start('c-1');
+    await until(async () => (await lab.check()).consistent, 'all match');
+    const node = lab.node(1);
+    misapply(node, 'k3', 'wrong');
+    misapply(node, 'k4', null);
+    misapply(node, 'x', 'extra', 7);
+    const { found } = await lab.check(true);
+    expect(found[0]?.differences.map(asText).sort()).toEqual(['k3 mismatch', 'k4 missing', 'x extra']);
+    expect(valueAt(node, 'k3')).toBe('again 2 3');
+    expect(valueAt(node, 'x')).toBeUndefined();
+  });
+
   it('classifies what is wrong, touches nothing unless told to, then sets it right and writes it down', async () => {
     const lab = await open(30, 'node-2', 'node-3');
     const node = lab.node(1);

@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seededRng } from '#libs/kernel';
 import { migrate } from '#libs/postgres';
+import { removable } from '../../../apps/config-node/src/domain/retention.js';
 import type { OldOperation } from '../../../apps/config-node/src/store/compaction.js';
 import type { BatchChange } from '../../../apps/config-node/src/store/store.types.js';
 import { TruthStore } from '../../../apps/consistency/src/truth.store.js';
+import { FailoverStore } from '../../../apps/failover/src/failover.store.js';
+import { FAILOVER_MIGRATIONS } from '../../../apps/failover/src/migrations/index.js';
 import { REGISTRY_MIGRATIONS } from '../../../apps/registry/src/migrations/index.js';
 import { SyncStore } from '../../../apps/sync/src/sync.store.js';
 import {
@@ -234,4 +238,92 @@ it('where the nodes stand is read from the registry, or cannot be', async () => 
   const { nowMs, positions } = await lab.store.compaction.positions();
   expect(positions).toMatchObject([{ nodeId: 'here', version: 42 }]);
   expect(Math.abs(nowMs - (positions[0]?.seenAtMs ?? 0))).toBeLessThan(10_000);
+});
+
+it('an election’s first write is told while it is kept, and no later one in its place', async () => {
+  await migrate(lab.pool({ role: 'holdfast_failover' }), 'failover', FAILOVER_MIGRATIONS);
+  const elected = async (version: number) => {
+    const { term, leaderId } = await lab.store.readHead();
+    await lab.admin.query(
+      `insert into failover.elections (term, leader_id, leader_address, incarnation, version, reason, evidence, elected_by,
+         elected_at, detect_ms, elect_ms) values ($1, $2, 'http://n', 1, $3, 'first', '{}', 'f-1', now(), 1, 1)`,
+      [term, leaderId, version],
+    );
+  };
+  await elected(0);
+  const { version } = await lab.store.readHead();
+  await lead(lab, 'node-2');
+  await elected(version);
+  await commit('a');
+  await commit('a');
+  const elections = await new FailoverStore(lab.pool({ role: 'holdfast_failover' })).elections(2);
+  expect(elections.map(({ firstWriteAt }) => firstWriteAt === null)).toEqual([false, true]);
+});
+
+interface Written {
+  version: number;
+  key: string;
+  value: string | undefined;
+}
+
+it('whatever was written and removed: what is left is right, and whole from the floor on', async () => {
+  const rng = seededRng(20_261_126);
+  const namespace = 'random';
+  const keys = ['a', 'b', 'c', 'd', 'e'];
+  const written: Written[] = [];
+  const first = (await lab.store.readHead()).version + 1;
+  for (let batch = 0; batch < 40; batch++) {
+    const fence = fenceAt(await lab.store.readHead());
+    const changes = Array.from({ length: 1 + rng.int(6) }, (_, i) => {
+      const version = fence.version + 1 + i;
+      const operations = keys
+        .filter(() => rng.int(3) === 0)
+        .map((key) => (rng.int(3) === 0 ? removal(key) : put(key, `${key}${version}`, namespace)));
+      for (const { key, op } of operations) {
+        written.push({ version, key, value: op === 'put' ? `${key}${version}` : undefined });
+      }
+      return { operations };
+    });
+    await lab.store.commit(fence, batchOf(fence, changes));
+    if (batch % 4 === 3) await removeSome(fence.version);
+  }
+  const head = (await lab.store.readHead()).version;
+  const floor = await lab.store.log.floorOf(namespace);
+  expect(floor).toBeGreaterThan(first);
+  const { rows } = await lab.admin.query<{ n: number }>(
+    'select count(*)::int as n from config.change_ops where namespace = $1',
+    [namespace],
+  );
+  expect(rows[0]?.n).toBeLessThan(written.length);
+  const after = kept(await lab.store.log.changesIn(namespace, { after: floor - 1, limit: 1_000 }));
+  expect(
+    after.flatMap(({ version, operations }) => operations.map(({ key }) => `${version} ${key}`)),
+  ).toEqual(written.filter(({ version }) => version >= floor).map(({ version, key }) => `${version} ${key}`));
+  for (let version = first; version <= head; version++) {
+    for (const key of keys) {
+      const found = await lab.store.log.valueAt(namespace, key, version);
+      if (found === 'compacted') expect(version, key).toBeLessThan(floor - 1);
+      else expect(found?.value.toString(), `${key} at ${version}`).toBe(stoodAt(key, version));
+    }
+  }
+  expect((await lab.store.entriesScrub.slice({ namespace: '', key: '' }, 100, 1_000_000)).wrong).toEqual([]);
+
+  function removal(key: string) {
+    return { op: 'delete', namespace, key } as const;
+  }
+
+  function stoodAt(key: string, version: number): string | undefined {
+    return written.filter((one) => one.key === key && one.version <= version).at(-1)?.value;
+  }
+
+  async function removeSome(version: number): Promise<void> {
+    const upTo = version - rng.int(20);
+    const maxVersions = rng.int(2) === 0 ? null : 1 + rng.int(4);
+    const agedVersion = maxVersions === null || rng.int(2) === 0 ? upTo - rng.int(10) : null;
+    const slice = { namespace, after: '', upTo, keys: 10, operationsPerKey: 1 + rng.int(4), maxVersions };
+    for (const { operations, keepFrom } of await lab.store.compaction.slice(slice)) {
+      const old = removable(operations, { upTo, agedVersion, keepFrom });
+      await lab.store.compaction.remove(await leader(), old.slice(0, 1 + rng.int(4)));
+    }
+  }
 });
