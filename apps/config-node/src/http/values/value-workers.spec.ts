@@ -82,7 +82,7 @@ describe('a lane', { timeout: 30_000 }, () => {
   it('loses a worker to a value that takes too much memory, and goes on with a new one', async () => {
     // However the heap runs out: a thread would sometimes end the whole process with it.
     for (const heapMb of [48, 64, 96, 128]) {
-      const lane = new ValueLane({ ...LANE, taskMs: 20_000, heapMb });
+      const lane = new ValueLane({ ...LANE, taskMs: 20_000, waitMs: 20_000, heapMb });
       const outcomes = await Promise.all([lane.run(yaml, 1), lane.run(json, 1)]);
       await lane.stop();
       expect(outcomes).toEqual(['out-of-memory', { type: 'check', fault: undefined }]);
