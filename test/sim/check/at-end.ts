@@ -29,7 +29,10 @@ export function checkAtEnd(
     oracle.compare(name, replica);
   }
   for (const [name, { directory }] of cluster.gateways) {
-    if (directory.target?.term !== head.term) fail(`${name} aims at term ${directory.target?.term}`);
+    const { term, address } = directory.target ?? {};
+    if (term !== head.term || address !== `http://${head.leaderId}:7400`) {
+      fail(`${name} aims at ${address} in term ${term}, not at ${head.leaderId} in term ${head.term}`);
+    }
   }
   for (const watcher of watchers) {
     if ((watcher.seen ?? 0) < head.version) fail(`${watcher.name} was told up to ${watcher.seen}`);
