@@ -39,10 +39,11 @@ const LOOK_EVERY_MS = 1_000;
 const SLICE_KEYS = 50;
 const SLICE_OPERATIONS_PER_KEY = 100;
 /** A publish waits for at most one such batch: some milliseconds. */
-const BATCH_OPERATIONS = 100;
+const BATCH_OPERATIONS = 50;
 const BATCH_BYTES = 1024 * 1024;
-/** Publishes have the database for themselves in between. */
+/** Publishes have the database for themselves in between: for nineteen times as long as a batch took, at least. */
 const REST_MS = 25;
+const REST_SHARE = 19;
 
 interface Walk {
   leader: Leader;
@@ -182,14 +183,16 @@ export class Compactor {
     const { compaction } = this.store;
     for (const batch of batchesOf(operations)) {
       if (!this.goesOn(walk)) return;
+      const begunMs = this.clock.monotonicMs();
       const removed = await this.publisher.betweenBatches(() => compaction.remove(walk.leader, batch));
+      const tookMs = this.clock.monotonicMs() - begunMs;
       if (removed === 'fenced') {
         if (this.leader === walk.leader) this.leader = undefined; // whoever leads now goes on
         return;
       }
       walk.removed += removed;
       this.metrics.removed.inc(removed);
-      await sleep(REST_MS);
+      await sleep(Math.max(REST_MS, REST_SHARE * tookMs));
     }
   }
 
