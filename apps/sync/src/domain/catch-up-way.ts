@@ -30,7 +30,7 @@ export interface WayLimits {
 }
 
 export type Way = 'log' | 'snapshot';
-export type WayReason = 'small-gap' | 'log-cheaper' | 'state-cheaper' | 'unknown-state' | 'compacted';
+type WayReason = 'small-gap' | 'log-cheaper' | 'state-cheaper' | 'unknown-state';
 
 export function costsMs(work: Work, rates: Rates, limits: WayLimits): { log: number; snapshot: number } {
   const { gap, bytesPerChange, stateKeys, stateBytes } = work;

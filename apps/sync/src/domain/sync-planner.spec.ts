@@ -156,6 +156,14 @@ describe('SyncPlanner', () => {
     expect(only(planner.step(2_000), 'push').nodeId).toBe(load.nodeId);
   });
 
+  it('has no state loaded again and again that brings the node no further', () => {
+    const planner = behind(3, 100_000);
+    planner.sizesAre({ stateKeys: 1_000, stateBytes: 100_000, bytesPerChange: 100 });
+    const load = only(planner.step(1_000), 'load');
+    planner.report(load.ticket, { type: 'loaded', position: at(3), keysPerSecond: 1_000 }, 2_000);
+    expect(only(planner.step(3_000), 'push').nodeId).toBe('node-1');
+  });
+
   it('has a state loaded by one that the log does not reach back to', () => {
     const planner = behind(3, 100);
     const push = only(planner.step(1_000), 'push');

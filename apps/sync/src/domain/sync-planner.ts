@@ -230,11 +230,14 @@ export class SyncPlanner {
         if (!moved) return this.rest(node, nowMs);
         return node.version < this.head.version;
       }
-      case 'loaded':
-        node.failures = 0;
+      case 'loaded': {
+        const moved = outcome.position.version > node.version;
         node.stands(outcome.position, this.times, nowMs);
+        if (!moved) return this.restFromLoads(node, nowMs);
+        node.failures = 0;
         this.ways.loaded(outcome.keysPerSecond);
         return false;
+      }
       case 'diverged':
         node.stands(outcome.position, this.times, nowMs);
         node.diverged = { ...node.position };
@@ -248,11 +251,16 @@ export class SyncPlanner {
       case 'failed':
         if (outcome.reason === 'timed-out' || outcome.reason === 'busy' || outcome.reason === 'too-large')
           node.batch.refused();
-        if (task.type === 'load') node.loadNotBeforeMs = nowMs + this.settings.loadRestMs;
-        this.rest(node, nowMs);
+        if (task.type === 'load') this.restFromLoads(node, nowMs);
+        else this.rest(node, nowMs);
         node.notBeforeMs = Math.max(node.notBeforeMs, nowMs + (outcome.retryAfterMs ?? 0));
         return false;
     }
+  }
+
+  private restFromLoads(node: TrackedNode, nowMs: number): false {
+    node.loadNotBeforeMs = nowMs + this.settings.loadRestMs;
+    return this.rest(node, nowMs);
   }
 
   private rest(node: TrackedNode, nowMs: number): false {
