@@ -14,19 +14,21 @@ import { portOf, withCluster } from './system.js';
 const THROTTLE = 5_000;
 const WRITES_PER_SECOND = 200;
 
-/** How fast a node that is far behind catches up, and what that does to the leader's writes. */
+/**
+ * How fast a node that is far behind catches up (`--far`: only that), and what it does to the leader's writes when one
+ * is pushed to (`--beside`: only that).
+ */
 export async function benchSync({ quick }: BenchOptions): Promise<void> {
-  const changes = quick ? 50_000 : 1_000_000;
-  printTable(
-    `sync: ${changes} changes of 100 bytes behind`,
-    await catchUp(changes, quick ? 5_000 : 100_000, quick ? 1 : 2),
-  );
-  await withCluster(async (cluster) =>
-    printTable(
-      `sync: pushing ${THROTTLE} changes/s beside ${WRITES_PER_SECOND} writes/s`,
-      await beside(cluster, quick),
-    ),
-  );
+  const isAsked = (part: string, other: string) =>
+    process.argv.includes(`--${part}`) || !process.argv.includes(`--${other}`);
+  if (isAsked('far', 'beside')) {
+    const changes = quick ? 50_000 : 1_000_000;
+    const rows = await catchUp(changes, quick ? 5_000 : 100_000, quick ? 1 : 2);
+    printTable(`sync: ${changes} changes of 100 bytes behind`, rows);
+  }
+  if (!isAsked('beside', 'far')) return;
+  const title = `sync: pushing ${THROTTLE} changes/s beside ${WRITES_PER_SECOND} writes/s`;
+  await withCluster(async (cluster) => printTable(title, await beside(cluster, quick)));
 }
 
 async function catchUp(changes: number, keys: number, rounds: number): Promise<Row[]> {
@@ -42,44 +44,44 @@ async function catchUp(changes: number, keys: number, rounds: number): Promise<R
       password: lab.server.password,
       applicationName: 'bench',
     };
-    const measured = {
-      pulled: [] as number[],
-      pushed: [] as number[],
-      peer: [] as number[],
-      read: [] as number[],
-    };
+    const [pulled, pushed, peer, read]: [number[], number[], number[], number[]] = [[], [], [], []];
+    const [pullMicros, pushMicros]: [number[], number[]] = [[], []];
     const rate = (ms: number) => (changes * 1_000) / ms;
     for (let round = 0; round < rounds; round++) {
       const full = new BenchNode(database);
       await full.address();
-      measured.pulled.push(rate(await full.order({ do: 'pull', to: changes })));
-      measured.peer.push(
-        await fresh(database, async (node) => node.order({ do: 'load', from: await full.address() })),
-      );
+      const idle = full.cpuMicros;
+      pulled.push(rate(await full.order({ do: 'pull', to: changes })));
+      pullMicros.push((full.cpuMicros - idle) / changes);
+      const from = await full.address();
+      peer.push(await fresh(database, (node) => node.order({ do: 'load', from })));
       await full.stop();
-      measured.read.push(await fresh(database, (node) => node.order({ do: 'read' })));
-      measured.pushed.push(rate(await fresh(database, (node) => pushAll(pool, node, changes))));
-      say(
-        `  round ${round + 1}: ${Object.values(measured)
-          .map((all) => all.at(-1)?.toFixed(0))
-          .join(' ')}`,
-      );
+      read.push(await fresh(database, (node) => node.order({ do: 'read' })));
+      await fresh(database, async (node) => {
+        const before = node.cpuMicros;
+        pushed.push(rate(await pushAll(pool, node, changes)));
+        pushMicros.push((node.cpuMicros - before) / changes);
+      });
+      const last = [pulled, pushed, peer, read].map((all) => all.at(-1)?.toFixed(0));
+      say(`  round ${round + 1}: ${last.join(' ')}`);
     }
     return [
-      ['the log, pulled by the node: changes/s', spread(measured.pulled, 0), '>= 20000'],
-      ['the log, pushed by the sync service: changes/s', spread(measured.pushed, 0), '>= 20000'],
-      [`the state of ${keys} keys from another node: ms`, spread(measured.peer, 0), '<= 3000'],
-      [`the state of ${keys} keys from the database: ms`, spread(measured.read, 0), '<= 3000'],
+      ['the log, pulled by the node: changes/s', spread(pulled, 0), '>= 20000'],
+      ['  CPU of the node, us per change', spread(pullMicros), ''],
+      ['the log, pushed by the sync service: changes/s', spread(pushed, 0), '>= 20000'],
+      ['  CPU of the node, us per change', spread(pushMicros), ''],
+      [`the state of ${keys} keys from another node: ms`, spread(peer, 0), '<= 3000'],
+      [`the state of ${keys} keys from the database: ms`, spread(read, 0), '<= 3000'],
     ];
   } finally {
     await lab.close();
   }
 }
 
-async function fresh(
+async function fresh<T>(
   database: Omit<PostgresSettings, 'max'>,
-  measure: (node: BenchNode) => Promise<number>,
-): Promise<number> {
+  measure: (node: BenchNode) => Promise<T>,
+): Promise<T> {
   const node = new BenchNode(database);
   try {
     await node.address();

@@ -5,6 +5,7 @@ import { systemClock } from '#libs/kernel';
 import type { Bus, BusLogger } from '#libs/messaging';
 import { Metrics } from '#libs/observability';
 import type { PostgresSettings, PrimaryPool } from '#libs/postgres';
+import { cpuSeconds } from '#libs/testing';
 import { NodeCalls } from '../../apps/sync/src/node-calls.js';
 import { type SyncSettings, syncSettings } from '../../apps/sync/src/sync.config.js';
 import { SyncMetrics } from '../../apps/sync/src/sync.metrics.js';
@@ -33,6 +34,11 @@ export class BenchNode {
 
   get stands(): Extract<NodeWord, { type: 'stands' }> | undefined {
     return this.heard;
+  }
+
+  /** Microseconds of CPU that it has used so far. */
+  get cpuMicros(): number {
+    return cpuSeconds(this.child.pid ?? 0) * 1e6;
   }
 
   async address(): Promise<string> {
