@@ -2,6 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { CONSISTENCY_RESULTS, type ConsistencyResult } from '#libs/contracts';
 import { Metrics } from '#libs/observability';
 
+/** The last comparison with the state in the database. */
+export interface LatestTruth {
+  version: number;
+  agoMs: number;
+}
+
 @Injectable()
 export class ConsistencyMetrics {
   readonly rounds;
@@ -34,7 +40,7 @@ export class ConsistencyMetrics {
   }
 
   watch(
-    read: () => { counts: Record<ConsistencyResult, number>; bytes: number; truthVersion: number },
+    read: () => { counts: Record<ConsistencyResult, number>; bytes: number; truth: LatestTruth | undefined },
   ): void {
     this.metrics.gauge(
       'consistency_nodes',
@@ -45,13 +51,20 @@ export class ConsistencyMetrics {
         for (const result of CONSISTENCY_RESULTS) gauge.set({ result }, counts[result]);
       },
     );
-    this.metrics.gauge(
+    const truthGauge = (name: string, help: string, figureOf: (latest: LatestTruth) => number) =>
+      this.metrics.gauge(name, help, [], (gauge) => {
+        const { truth } = read();
+        if (truth !== undefined) gauge.set(figureOf(truth));
+      });
+    truthGauge(
       'consistency_truth_version',
-      'Where this instance last compared nodes with the state in the database; 0: not yet',
-      [],
-      (gauge) => {
-        gauge.set(read().truthVersion);
-      },
+      'Where this instance last compared nodes with the state in the database',
+      ({ version }) => version,
+    );
+    truthGauge(
+      'consistency_truth_age_seconds',
+      'Time since this instance last compared nodes with the state in the database',
+      ({ agoMs }) => agoMs / 1_000,
     );
     this.metrics.gauge('consistency_received_bytes', 'Bytes of the answers of nodes', [], (gauge) => {
       gauge.set(read().bytes);

@@ -53,7 +53,7 @@ export class ConsistencyService {
     metrics.watch(() => ({
       counts: checks.counts,
       bytes: calls.receivedBytes,
-      truthVersion: truthCheck.lastVersion,
+      truth: truthCheck.latest,
     }));
   }
 

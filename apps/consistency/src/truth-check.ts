@@ -20,8 +20,7 @@ const MAX_KEYS = 20_000;
 @Injectable()
 export class TruthCheck {
   readonly pace: TruthPace;
-  /** 0: not yet. */
-  lastVersion = 0;
+  private last: { version: number; endedMs: number } | undefined;
   private running: Promise<Suspicion> | undefined;
 
   constructor(
@@ -33,6 +32,12 @@ export class TruthCheck {
     private readonly clock: Clock,
   ) {
     this.pace = new TruthPace(settings.truthEveryMs);
+  }
+
+  /** Where the last comparison was, and how long ago; undefined: none by this instance yet. */
+  get latest(): { version: number; agoMs: number } | undefined {
+    const { last } = this;
+    return last && { version: last.version, agoMs: this.clock.monotonicMs() - last.endedMs };
   }
 
   /** Joins when one is under way. Resolves to what is to be looked into. */
@@ -56,7 +61,7 @@ export class TruthCheck {
     const { pin, count, comparison, suspicion, restedMs } = told;
     const endedMs = this.clock.monotonicMs();
     this.pace.took({ endedMs, busyMs: endedMs - begunMs - restedMs });
-    this.lastVersion = pin.version;
+    this.last = { version: pin.version, endedMs };
     await this.note(pin, count, comparison, endedMs - begunMs);
     return suspicion;
   }

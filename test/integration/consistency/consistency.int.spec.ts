@@ -199,8 +199,11 @@ describe('the state in the database', () => {
 
   it('speaks for a node that has nobody else to be compared with', async () => {
     const lab = await open(10);
-    await lab.start('c-1', { HOLDFAST_TRUTH_INTERVAL_MS: '1000' });
+    const { port } = await lab.start('c-1', { HOLDFAST_TRUTH_INTERVAL_MS: '1000' });
     await until(async () => (await lab.check()).consistent, 'it matches');
+    const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    expect(metrics).toMatch(/^holdfast_consistency_truth_version\{.*\} 10$/m);
+    expect(metrics).toMatch(/^holdfast_consistency_truth_age_seconds\{.*\} \d/m);
     expect((await lab.report()).truth).toMatchObject({ entries: 10, match: ['node-1'], suspect: [] });
     misapply(lab.leader, 'k1', 'wrong');
     await until(() => lab.repaired.length === 1, 'it is repaired', 20_000);
