@@ -1,4 +1,5 @@
 import { benchBalance } from './balance.js';
+import { benchCompaction } from './compaction.js';
 import { benchConsistency } from './consistency.js';
 import { benchDetect } from './detect.js';
 import { benchDigest } from './digest.js';
@@ -26,6 +27,7 @@ const BENCHES: Record<string, (options: BenchOptions) => Promise<void>> = {
   probing: benchProbing,
   consistency: benchConsistency,
   sync: benchSync,
+  compaction: benchCompaction,
 };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

@@ -1,8 +1,11 @@
 import { Cluster, postgresClient } from '#libs/testing';
 
 /** Runs a benchmark against a fresh cluster and leaves nothing behind. */
-export async function withCluster(run: (cluster: Cluster) => Promise<void>): Promise<void> {
-  const cluster = await Cluster.start();
+export async function withCluster(
+  run: (cluster: Cluster) => Promise<void>,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const cluster = await Cluster.start({ env });
   try {
     await cluster.whole();
     await run(cluster);

@@ -46,6 +46,10 @@ export interface SyncSettings {
   recordEveryMs: number;
 }
 
+/** A node takes no more changes than this in one body. */
+const NODE_TAKES = 1_000;
+/** A bounded rate comes in batches of so long, not in bursts that others would have to wait for. */
+const PACED_BATCH_MS = 20;
 const PUSH_BACKOFF = { baseMs: 500, capMs: 10_000 };
 
 /** Without an input: of this process. */
@@ -82,6 +86,7 @@ export function syncSettings(
 }
 
 function plannerSettings(changesPerSecond: number): PlannerSettings {
+  const most = Math.max(1, Math.min(NODE_TAKES, Math.floor((changesPerSecond * PACED_BATCH_MS) / 1_000)));
   return {
     lag: {
       behindAfterMs: 1_000,
@@ -89,8 +94,7 @@ function plannerSettings(changesPerSecond: number): PlannerSettings {
       leave: { versions: 1_000, ms: 1_000 },
     },
     tellEveryMs: 5_000,
-    // A node takes no more than 1,000 changes in one body.
-    batch: { first: 250, most: 1_000, growBy: 50 },
+    batch: { first: Math.min(250, most), most, growBy: 50 },
     maxTasks: 4,
     maxLoads: 1,
     batchesInARow: 100,
