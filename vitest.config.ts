@@ -46,6 +46,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.e2e.spec.ts'],
+          pool: 'forks', // a thread may spin for ever in Node's own cleanup of pipes to children that were killed
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
@@ -56,6 +57,7 @@ export default defineConfig({
         test: {
           name: 'soak',
           include: ['test/e2e/**/*.soak.spec.ts'],
+          pool: 'forks', // a thread may spin for ever in Node's own cleanup of pipes to children that were killed
           fileParallelism: false,
           testTimeout: 3_600_000,
           hookTimeout: 180_000,
