@@ -143,8 +143,8 @@ export const LeaderLost = z.object({ nodeId: NodeId, term: Term, reason: z.strin
 export type LeaderLost = z.infer<typeof LeaderLost>;
 
 /**
- * How long ago the database last confirmed that the leader leads, in ms: as of then its head was the history's. Absent
- * from leaders that do not tell.
+ * How long ago the database last confirmed that the leader leads, in ms: as of then its head was the history's. Null:
+ * nothing confirms it. Absent from leaders that do not tell.
  */
 const ConfirmedAgoMs = z.number().nonnegative().nullish();
 

@@ -27,7 +27,7 @@ function crash(who: string, atMs: number, forMs: number): WithoutId<Fault> {
   return { kind: 'crash', who, disk: 'kept', atMs, forMs };
 }
 
-const FRESHNESS = 'apps/config-node/src/engine/head-freshness.ts';
+const FRESHNESS = 'apps/config-node/src/domain/head-freshness.ts';
 
 const MENDED: Mended[] = [
   {
@@ -56,8 +56,8 @@ const MENDED: Mended[] = [
     ),
     undone: {
       file: FRESHNESS,
-      find: 'if (lateMs <= STALLED_MS) return;',
-      put: 'if (lateMs <= Number.POSITIVE_INFINITY) return;',
+      find: 'if (lateMs <= STALLED_MS) return false;',
+      put: 'if (lateMs <= Number.POSITIVE_INFINITY) return false;',
     },
     broken: 'a node is well when it is level',
   },

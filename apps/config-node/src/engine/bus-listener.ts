@@ -1,6 +1,6 @@
 import { changeFromWire, changeToWire, type PullReply } from '#libs/contracts';
 import type { Bus } from '#libs/messaging';
-import type { HeadFreshness } from './head-freshness.js';
+import type { HeadFreshnessWatch } from './head-freshness-watch.js';
 import type { Leadership } from './leadership.js';
 import type { Peers } from './peers.js';
 import type { PollDoor } from './poll-door.js';
@@ -22,7 +22,7 @@ export class BusListener {
     private readonly leadership: Leadership,
     private readonly replication: Replication,
     private readonly poll: PollDoor,
-    private readonly freshness: HeadFreshness,
+    private readonly freshness: HeadFreshnessWatch,
     /** Has head read soon. */
     private readonly readHead: () => void,
   ) {}

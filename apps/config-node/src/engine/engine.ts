@@ -15,7 +15,7 @@ import { COMPACTOR_OPTIONS, type CompactorOptions } from './compactor.js';
 import { Divergence } from './divergence.js';
 import { EngineMetrics } from './engine.metrics.js';
 import { FactCursor } from './fact-cursor.js';
-import { HeadFreshness } from './head-freshness.js';
+import { HeadFreshnessWatch } from './head-freshness-watch.js';
 import { HeadWatch } from './head-watch.js';
 import { Integrity } from './integrity.js';
 import { registerInternalDoors } from './internal-doors.js';
@@ -180,7 +180,7 @@ export class Engine {
     );
     this.poll = new PollDoor(host, this.leadership, this.membership, store, headRead, options, clock, logger);
     const { leadership, replication, poll } = this;
-    const freshness = new HeadFreshness(clock, () => bus.flush());
+    const freshness = new HeadFreshnessWatch(clock, () => bus.flush());
     this.listener = new BusListener(bus, host, peers, leadership, replication, poll, freshness, readHead);
     this.engineMetrics = new EngineMetrics(metrics, host, this.leadership, this.replication);
   }
