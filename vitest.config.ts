@@ -10,7 +10,8 @@ export default defineConfig({
   ssr: { resolve },
   environments,
   test: {
-    pool: 'threads',
+    // A thread may spin for ever in Node's own cleanup of pipes to children that were killed.
+    pool: 'forks',
     isolate: false,
     // A machine that is busy with other things may stand still for seconds.
     expect: { poll: { timeout: 10_000 } },
@@ -46,7 +47,6 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.e2e.spec.ts'],
-          pool: 'forks', // a thread may spin for ever in Node's own cleanup of pipes to children that were killed
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
@@ -57,7 +57,6 @@ export default defineConfig({
         test: {
           name: 'soak',
           include: ['test/e2e/**/*.soak.spec.ts'],
-          pool: 'forks', // a thread may spin for ever in Node's own cleanup of pipes to children that were killed
           fileParallelism: false,
           testTimeout: 3_600_000,
           hookTimeout: 180_000,
