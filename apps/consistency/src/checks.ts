@@ -67,7 +67,8 @@ export class Checks {
   regular(): Promise<boolean> {
     return this.inTurn(async () => {
       const { instanceId, instanceLifeMs, repairs } = this.settings;
-      this.instances = await this.store.renew(instanceId, instanceLifeMs);
+      const others = await this.store.instances.renew(instanceId, instanceLifeMs);
+      this.instances = [instanceId, ...others];
       const head = await this.truth.head();
       const { own, asked } = shareOf(instanceId, this.members.ids(), this.instances, head.leaderId);
       if (own.length === 0) return false;
@@ -130,8 +131,10 @@ export class Checks {
   ): Promise<ConsistencyCheckReply> {
     const pin = { version, chain };
     const begunMs = this.clock.monotonicMs();
-    const all = await this.runner.run(pin, this.addressesOf(asked), this.suspicion);
-    this.suspicion = stillSuspected(this.suspicion, all);
+    const { suspicion } = this;
+    const all = await this.runner.run(pin, this.addressesOf(asked), suspicion);
+    // What was raised meanwhile this round has not looked into.
+    if (this.suspicion === suspicion) this.suspicion = stillSuspected(suspicion, all);
     const outcomes = (await this.spokenFor(all)).filter(({ nodeId }) => own.includes(nodeId));
     const tookMs = this.clock.monotonicMs() - begunMs;
     this.measure(outcomes, tookMs);

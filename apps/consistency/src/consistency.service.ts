@@ -80,7 +80,7 @@ export class ConsistencyService {
   async stop(): Promise<void> {
     await Promise.all(this.loops.map((loop) => loop.stop()));
     await this.journal.stop();
-    await this.store
+    await this.store.instances
       .resign(this.settings.instanceId)
       .catch((error: unknown) => this.complain('taking leave', error));
   }

@@ -9,7 +9,7 @@ import type {
   TruthCompared,
 } from '#libs/contracts';
 import type { JournalRows, OutboxFact, OutboxRows } from '#libs/messaging';
-import { migrate, PrimaryPool } from '#libs/postgres';
+import { InstanceRows, migrate, PrimaryPool } from '#libs/postgres';
 import type { RepairHistory } from './domain/repair-plan.js';
 import { CONSISTENCY_MIGRATIONS } from './migrations/index.js';
 
@@ -35,33 +35,14 @@ const SHOWN = 50;
 /** The tables of the consistency service. */
 @Injectable()
 export class ConsistencyStore implements OutboxRows, JournalRows<Happened> {
-  constructor(private readonly pool: PrimaryPool) {}
+  readonly instances: InstanceRows;
+
+  constructor(private readonly pool: PrimaryPool) {
+    this.instances = new InstanceRows(pool, 'consistency');
+  }
 
   migrate(): Promise<void> {
     return migrate(this.pool, 'consistency', CONSISTENCY_MIGRATIONS);
-  }
-
-  /** Says that this instance lives, and learns who else does. */
-  async renew(instanceId: string, lifeMs: number): Promise<string[]> {
-    const { rows } = await this.pool.query<{ instanceId: string }>({
-      name: 'consistency.renew',
-      text: `with me as (
-          insert into consistency.instances (instance_id, renewed_at) values ($1, clock_timestamp())
-          on conflict (instance_id) do update set renewed_at = excluded.renewed_at
-        ) select instance_id as "instanceId" from consistency.instances
-          where renewed_at > clock_timestamp() - $2 * interval '1 millisecond' and instance_id <> $1`,
-      values: [instanceId, lifeMs],
-      timeoutMs: 1_000,
-    });
-    return [instanceId, ...rows.map((row) => row.instanceId)].sort();
-  }
-
-  async resign(instanceId: string): Promise<void> {
-    await this.pool.query({
-      text: 'delete from consistency.instances where instance_id = $1',
-      values: [instanceId],
-      timeoutMs: 1_000,
-    });
   }
 
   async save({ repairs, facts }: Happened): Promise<'saved' | 'taken'> {
@@ -216,8 +197,6 @@ export class ConsistencyStore implements OutboxRows, JournalRows<Happened> {
           delete from consistency.rounds where id <= (select max(id) - ${ROUNDS_KEPT} from consistency.rounds)
         ), a as (
           delete from consistency.repairs where at < clock_timestamp() - interval '${REPAIRS_KEPT_DAYS} days'
-        ), i as (
-          delete from consistency.instances where renewed_at < clock_timestamp() - interval '1 hour'
         ) delete from consistency.facts where at < clock_timestamp() - interval '${FACTS_KEPT_DAYS} days'`,
     });
   }

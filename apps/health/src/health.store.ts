@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { CheckTransition, HealthReport } from '#libs/contracts';
 import type { JournalRows, OutboxFact, OutboxRows } from '#libs/messaging';
-import { migrate, PrimaryPool } from '#libs/postgres';
+import { InstanceRows, migrate, PrimaryPool } from '#libs/postgres';
 import type { CheckMove } from './domain/node-check.js';
 import { HEALTH_MIGRATIONS } from './migrations/index.js';
 
@@ -20,34 +20,14 @@ const FACTS_KEPT_DAYS = 7;
 /** The tables of the health service. It goes on without them, and writes what it kept when they can be written. */
 @Injectable()
 export class HealthStore implements OutboxRows, JournalRows<MoveEntry> {
-  constructor(private readonly pool: PrimaryPool) {}
+  readonly instances: InstanceRows;
+
+  constructor(private readonly pool: PrimaryPool) {
+    this.instances = new InstanceRows(pool, 'health');
+  }
 
   migrate(): Promise<void> {
     return migrate(this.pool, 'health', HEALTH_MIGRATIONS);
-  }
-
-  /** Says that this instance lives, and learns who else does. */
-  async renew(instanceId: string, lifeMs: number): Promise<string[]> {
-    const { rows } = await this.pool.query<{ instanceId: string }>({
-      name: 'health.renew',
-      text: `with me as (
-          insert into health.instances (instance_id, renewed_at) values ($1, clock_timestamp())
-          on conflict (instance_id) do update set renewed_at = excluded.renewed_at
-        ) select instance_id as "instanceId" from health.instances
-          where renewed_at > clock_timestamp() - $2 * interval '1 millisecond' and instance_id <> $1`,
-      values: [instanceId, lifeMs],
-      timeoutMs: 1_000,
-    });
-    return rows.map((row) => row.instanceId);
-  }
-
-  /** Leaves at once instead of being missed. */
-  async resign(instanceId: string): Promise<void> {
-    await this.pool.query({
-      text: 'delete from health.instances where instance_id = $1',
-      values: [instanceId],
-      timeoutMs: 1_000,
-    });
   }
 
   async save({ move, facts }: MoveEntry): Promise<'saved' | 'taken'> {
@@ -147,8 +127,7 @@ export class HealthStore implements OutboxRows, JournalRows<MoveEntry> {
           and (ranked.n > ${TRANSITIONS_KEPT} or t.at < clock_timestamp() - interval '${TRANSITIONS_KEPT_DAYS} days')`,
     });
     await this.pool.query({
-      text: `with i as (delete from health.instances where renewed_at < clock_timestamp() - interval '1 hour'),
-          n as (delete from health.nodes where updated_at < clock_timestamp() - interval '${TRANSITIONS_KEPT_DAYS} days')
+      text: `with n as (delete from health.nodes where updated_at < clock_timestamp() - interval '${TRANSITIONS_KEPT_DAYS} days')
         delete from health.facts where at < clock_timestamp() - interval '${FACTS_KEPT_DAYS} days'`,
     });
   }

@@ -50,7 +50,7 @@ export class Peers {
     if (nowMs - this.renewedAtMs < everyMs) return;
     this.renewedAtMs = nowMs;
     try {
-      this.instances.rows(await this.store.renew(instanceId, rowLifeMs));
+      this.instances.rows(await this.store.instances.renew(instanceId, rowLifeMs));
     } catch (error) {
       this.instances.rows([]);
       throw error;
@@ -59,6 +59,6 @@ export class Peers {
 
   async leave(): Promise<void> {
     this.say([], true);
-    await this.store.resign(this.settings.instanceId);
+    await this.store.instances.resign(this.settings.instanceId);
   }
 }

@@ -20,7 +20,6 @@ export class SyncService {
   private readonly pusher: Pusher;
   private readonly addresses = new Map<string, string>();
   private readonly loops: Repeating[] = [];
-  private instances: string[] = [];
   private migrated = false;
   private headReadAtMs = Number.NEGATIVE_INFINITY;
   private recorded = '';
@@ -66,7 +65,7 @@ export class SyncService {
     await this.calls.close();
     await this.pusher.stop();
     const leave = (error: unknown) => this.complain('taking leave', error);
-    await this.store.resign(this.settings.instanceId).catch(leave);
+    await this.store.instances.resign(this.settings.instanceId).catch(leave);
   }
 
   get head(): number {
@@ -175,8 +174,8 @@ export class SyncService {
   private async renew(): Promise<void> {
     if (!this.migrated) return;
     const { instanceId, instanceLifeMs } = this.settings;
-    this.instances = await this.store.renew(instanceId, instanceLifeMs);
-    this.planner.shareIs(shareOf(instanceId, this.planner.nodeIds(), this.instances));
+    const others = await this.store.instances.renew(instanceId, instanceLifeMs);
+    this.planner.shareIs(shareOf(instanceId, this.planner.nodeIds(), [instanceId, ...others]));
   }
 
   private async readSizes(): Promise<void> {

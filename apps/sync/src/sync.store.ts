@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { NodeSync, SyncReport, WireChange } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
-import { migrate, PrimaryPool } from '#libs/postgres';
+import { InstanceRows, migrate, PrimaryPool } from '#libs/postgres';
 import type { Sizes } from './domain/catch-up-way.js';
 import { LOG_PAGE, type PageRow, pageOf } from './log-rows.js';
 import { SYNC_MIGRATIONS } from './migrations/index.js';
@@ -11,7 +11,11 @@ export type NodeRow = Omit<NodeSync, 'lagVersions' | 'seenAt' | 'observer'>;
 /** Reads the change log with a role that can only read it; writes down where nodes stand. */
 @Injectable()
 export class SyncStore {
-  constructor(private readonly pool: PrimaryPool) {}
+  readonly instances: InstanceRows;
+
+  constructor(private readonly pool: PrimaryPool) {
+    this.instances = new InstanceRows(pool, 'sync');
+  }
 
   migrate(): Promise<void> {
     return migrate(this.pool, 'sync', SYNC_MIGRATIONS);
@@ -61,32 +65,6 @@ export class SyncStore {
     return { stateKeys, stateBytes, bytesPerChange: logBytes / changes };
   }
 
-  /** Says that this instance lives, and learns who else does. */
-  async renew(instanceId: string, lifeMs: number): Promise<string[]> {
-    const { rows } = await this.pool.query<{ instanceId: string }>({
-      name: 'sync.renew',
-      text: `with me as (
-          insert into sync.instances (instance_id, renewed_at) values ($1, clock_timestamp())
-          on conflict (instance_id) do update set renewed_at = excluded.renewed_at
-        ), gone as (
-          delete from sync.instances where renewed_at < clock_timestamp() - interval '1 hour' and instance_id <> $1
-        ) select instance_id as "instanceId" from sync.instances
-          where renewed_at > clock_timestamp() - $2 * interval '1 millisecond' and instance_id <> $1`,
-      values: [instanceId, lifeMs],
-      timeoutMs: 1_000,
-    });
-    return [instanceId, ...rows.map((row) => row.instanceId)].sort();
-  }
-
-  async resign(instanceId: string): Promise<void> {
-    await this.pool.query({
-      name: 'sync.resign',
-      text: 'delete from sync.instances where instance_id = $1',
-      values: [instanceId],
-      timeoutMs: 1_000,
-    });
-  }
-
   async saveNodes(nodes: readonly NodeRow[], head: number, observer: string): Promise<void> {
     await this.pool.query({
       name: 'sync.positions',
@@ -115,20 +93,10 @@ export class SyncStore {
   async report(lifeMs: number): Promise<SyncReport> {
     const [{ version: head }, instances, nodes] = await Promise.all([
       this.head(),
-      this.instances(lifeMs),
+      this.instances.alive(lifeMs),
       this.nodes(),
     ]);
     return { head, instances, nodes };
-  }
-
-  private async instances(lifeMs: number): Promise<string[]> {
-    const { rows } = await this.pool.query<{ instanceId: string }>({
-      name: 'sync.instances',
-      text: `select instance_id as "instanceId" from sync.instances
-        where renewed_at > clock_timestamp() - $1 * interval '1 millisecond' order by instance_id`,
-      values: [lifeMs],
-    });
-    return rows.map(({ instanceId }) => instanceId);
   }
 
   private async nodes(): Promise<NodeSync[]> {
