@@ -6,6 +6,7 @@ import {
   type NodePosition,
   planRetention,
   type RetentionBounds,
+  readRules,
   removable,
   ruleOf,
   stateUntil,
@@ -61,6 +62,17 @@ describe('how far the history may be removed', () => {
     ['a clock that is far ahead', [node('a', 10_000, -1)], {}, { upTo: 0, heldBack: 'positions-stale' }],
   ])('is held back by %s', (_what, positions, history, expected) => {
     expect(plan(positions, history)).toEqual(expected);
+  });
+});
+
+describe('the rules', () => {
+  it.each([
+    ['no-rules', undefined, 'no-rules'],
+    ['not JSON', '{', 'rules-invalid'],
+    ['not of the schema', '{"namespaces": {"app": {"maxAgeDays": 0}}}', 'rules-invalid'],
+    ['valid', '{"namespaces": {"app": {"maxAgeDays": 1}}}', { namespaces: { app: { maxAgeDays: 1 } } }],
+  ])('%s', (_, text, expected) => {
+    expect(readRules(text === undefined ? undefined : Buffer.from(text))).toEqual(expected);
   });
 });
 

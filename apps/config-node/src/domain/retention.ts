@@ -1,7 +1,8 @@
 import {
   ANY_NAMESPACE,
-  type HistoryRetention,
+  HistoryRetention,
   isReservedNamespace,
+  parseSystemValue,
   type RetentionRule,
 } from '#libs/contracts';
 
@@ -91,6 +92,13 @@ export function planRetention(
   ];
   const lowest = candidates.reduce((a, b) => (b.upTo < a.upTo ? b : a));
   return { ...lowest, upTo: Math.max(0, lowest.upTo) };
+}
+
+/** What the operators' key says; undefined = there is no such key. */
+export function readRules(value: Buffer | undefined): HistoryRetention | 'no-rules' | 'rules-invalid' {
+  if (value === undefined) return 'no-rules';
+  const parsed = parseSystemValue(HistoryRetention, value.toString('utf8'));
+  return 'fault' in parsed ? 'rules-invalid' : parsed.value;
 }
 
 /** The rule of a namespace; undefined = all of its history is kept. */

@@ -1,4 +1,4 @@
-import { HistoryRetention, LIMITS, parseSystemValue, RETENTION_KEY, SYSTEM_NAMESPACE } from '#libs/contracts';
+import { type HistoryRetention, LIMITS, RETENTION_KEY, SYSTEM_NAMESPACE } from '#libs/contracts';
 import { type Clock, type Repeating, repeat, sleep } from '#libs/kernel';
 import type { Logger, Metrics } from '#libs/observability';
 import { StatementRefused } from '#libs/postgres';
@@ -9,9 +9,11 @@ import {
   planRetention,
   RETENTION_BOUNDS,
   type RetentionPlan,
+  readRules,
   removable,
   ruleOf,
 } from '../domain/retention.js';
+import { batchesOf, nextAfter } from '../domain/retention-walk.js';
 import type { ChangeLog } from '../store/change-log.js';
 import type { Compaction, OldKey, OldOperation } from '../store/compaction.js';
 import type { Leader } from '../store/leader-lock.js';
@@ -36,11 +38,9 @@ export const COMPACTOR_OPTIONS: CompactorOptions = {
 
 /** A look into memory: whether the rules were changed, or it is time. */
 const LOOK_EVERY_MS = 1_000;
-const SLICE_KEYS = 50;
-const SLICE_OPERATIONS_PER_KEY = 100;
+const SLICE = { keys: 50, operationsPerKey: 100 };
 /** A publish waits for at most one such batch: some milliseconds. */
-const BATCH_OPERATIONS = 50;
-const BATCH_BYTES = 1024 * 1024;
+const BATCH = { operations: 50, bytes: 1024 * 1024 };
 /** Publishes have the database for themselves in between: for nineteen times as long as a batch took, at least. */
 const REST_MS = 25;
 const REST_SHARE = 19;
@@ -105,7 +105,7 @@ export class Compactor {
     const entry = this.rulesEntry();
     if (entry?.version === this.rulesVersion && nowMs < this.dueAtMs) return;
     this.rulesVersion = entry?.version;
-    const rules = rulesOf(entry);
+    const rules = readRules(entry?.value);
     if (typeof rules === 'string') {
       this.holdBack({ upTo: 0, heldBack: rules });
       return;
@@ -166,22 +166,23 @@ export class Compactor {
       ageMs === undefined ? null : await compaction.versionOfAge(ageMs, this.host.replica.version);
     const maxVersions = rule.maxVersionsPerKey ?? null;
     for (let after: string | undefined = ''; after !== undefined && this.goesOn(walk); ) {
-      const keys: OldKey[] = await compaction.slice({
-        ...{ namespace, after, upTo, maxVersions },
-        ...{ keys: SLICE_KEYS, operationsPerKey: SLICE_OPERATIONS_PER_KEY },
+      const keys: OldKey[] = await compaction.slice({ namespace, after, upTo, maxVersions, ...SLICE });
+      const old = keys.map(({ key, operations, keepFrom }) => {
+        return { key, operations: removable(operations, { upTo, agedVersion, keepFrom }) };
       });
-      const old = keys.map(({ operations, keepFrom }) =>
-        removable(operations, { upTo, agedVersion, keepFrom }),
+      await this.remove(
+        walk,
+        old.flatMap(({ operations }) => operations),
       );
-      await this.remove(walk, old.flat());
-      after = nextAfter(keys, old, after);
+      const counts = old.map(({ key, operations }) => ({ key, removable: operations.length }));
+      after = nextAfter(counts, after, SLICE);
       await sleep(REST_MS);
     }
   }
 
   private async remove(walk: Walk, operations: readonly OldOperation[]): Promise<void> {
     const { compaction } = this.store;
-    for (const batch of batchesOf(operations)) {
+    for (const batch of batchesOf(operations, BATCH)) {
       if (!this.goesOn(walk)) return;
       const begunMs = this.clock.monotonicMs();
       const removed = await this.publisher.betweenBatches(() => compaction.remove(walk.leader, batch));
@@ -223,36 +224,3 @@ const SAYING: Record<HeldBack, string> = {
   window: 'history is removed but for the latest versions',
   recent: 'history is removed but for what is young',
 };
-
-function rulesOf(entry: Entry | undefined): HistoryRetention | 'no-rules' | 'rules-invalid' {
-  if (entry === undefined) return 'no-rules';
-  const parsed = parseSystemValue(HistoryRetention, entry.value.toString('utf8'));
-  return 'fault' in parsed ? 'rules-invalid' : parsed.value;
-}
-
-/** From where to go on; a key that may have more to remove is looked at again. Undefined at the end. */
-function nextAfter(
-  keys: readonly OldKey[],
-  old: readonly (readonly unknown[])[],
-  after: string,
-): string | undefined {
-  const full = old.findIndex((operations) => operations.length === SLICE_OPERATIONS_PER_KEY);
-  if (full >= 0) return keys[full - 1]?.key ?? after;
-  return keys.length < SLICE_KEYS ? undefined : keys.at(-1)?.key;
-}
-
-/** In order, bounded by number and by bytes, at least one in each. */
-function* batchesOf(operations: readonly OldOperation[]): Generator<OldOperation[]> {
-  let batch: OldOperation[] = [];
-  let bytes = 0;
-  for (const operation of operations) {
-    if (batch.length >= BATCH_OPERATIONS || (batch.length > 0 && bytes + operation.bytes > BATCH_BYTES)) {
-      yield batch;
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(operation);
-    bytes += operation.bytes;
-  }
-  if (batch.length > 0) yield batch;
-}

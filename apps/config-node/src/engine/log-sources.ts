@@ -49,6 +49,11 @@ export class LogSources {
     return changes;
   }
 
+  /** At the end of a walk through the log: by the next one the database may have lost what was read. */
+  forgetAhead(): void {
+    this.ahead = undefined;
+  }
+
   private page(after: number): Promise<Change[] | 'compacted'> {
     return this.store.log.changesAfter(after, LOG_LIMIT, LIMITS.batchBytes);
   }

@@ -42,7 +42,7 @@ export class Replication {
     private readonly host: ReplicaHost,
     private readonly store: ConfigStore,
     private readonly sources: LogSources,
-    private readonly peers: Peers,
+    peers: Peers,
     client: PeerClient,
     private readonly divergence: Divergence,
     private readonly duties: ReplicationDuties,
@@ -120,17 +120,11 @@ export class Replication {
 
   /** Straight from the log to where head stands; false when the log does not lead there. */
   async catchUp(head: HeadRow): Promise<boolean> {
-    let movedAtMs = this.clock.monotonicMs();
-    while (this.host.replica.version < head.version && !this.stopped) {
-      const before = this.host.replica.version;
-      const changes = await this.sources.fromLog(before);
-      if (changes === 'compacted') await this.resynchronise('compacted');
-      else if (this.apply(changes) === 'diverged') return false;
-      if (this.host.replica.version > before) movedAtMs = this.clock.monotonicMs();
-      else if (this.clock.monotonicMs() - movedAtMs > CATCH_UP_STUCK_MS) return false;
-      else await sleep(RETRY_MS / 10);
+    try {
+      return await this.followLog(head);
+    } finally {
+      this.sources.forgetAhead();
     }
-    return this.host.replica.chainAt(head.version) === head.chain || this.host.replica.version > head.version;
   }
 
   /** Replaces everything by the state at head; joins when that is going on. */
@@ -159,7 +153,22 @@ export class Replication {
       .catch((error: unknown) => this.logger.warn({ error }, 'pulling changes failed'))
       .finally(() => {
         this.pulling = undefined;
+        this.sources.forgetAhead();
       });
+  }
+
+  private async followLog(head: HeadRow): Promise<boolean> {
+    let movedAtMs = this.clock.monotonicMs();
+    while (this.host.replica.version < head.version && !this.stopped) {
+      const before = this.host.replica.version;
+      const changes = await this.sources.fromLog(before);
+      if (changes === 'compacted') await this.resynchronise('compacted');
+      else if (this.apply(changes) === 'diverged') return false;
+      if (this.host.replica.version > before) movedAtMs = this.clock.monotonicMs();
+      else if (this.clock.monotonicMs() - movedAtMs > CATCH_UP_STUCK_MS) return false;
+      else await sleep(RETRY_MS / 10);
+    }
+    return this.host.replica.chainAt(head.version) === head.chain || this.host.replica.version > head.version;
   }
 
   private refuseWrongDatabase(): void {
@@ -248,7 +257,7 @@ export class Replication {
   /** A node without any state, and no log within reach, starts from another node's state. */
   private async pullOrCopy(after: number): Promise<void> {
     const moved = await this.sources.pull(after, this.lag, (pulled) => this.take(pulled));
-    if (!moved && this.host.replica.clusterId === null) await this.loading.fromPeer(this.peers.others());
+    if (!moved && this.host.replica.clusterId === null) await this.loading.fromPeers();
   }
 
   /** True when the node has moved on. */

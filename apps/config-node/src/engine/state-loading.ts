@@ -45,13 +45,22 @@ export class StateLoading {
   }
 
   /** From the database, which is asked first, or another node. */
-  async whole(): Promise<void> {
-    try {
-      await this.fromDatabase('compacted');
-    } catch (error) {
-      this.logger.debug({ error }, 'the state cannot be had from the database');
-      await this.fromPeer(this.peers.others());
-    }
+  whole(): Promise<void> {
+    return this.alone(async () => {
+      try {
+        await this.loadState('compacted');
+      } catch (error) {
+        this.logger.debug({ error }, 'the state cannot be had from the database');
+        await this.copy(this.peers.others());
+      }
+    });
+  }
+
+  /** From whichever node gives it; changes nothing when none does. */
+  fromPeers(): Promise<void> {
+    return this.alone(async () => {
+      await this.copy(this.peers.others());
+    });
   }
 
   /**
@@ -64,7 +73,7 @@ export class StateLoading {
     const others = this.peers.others();
     const asked = ids.flatMap((id) => others.filter((other) => other.id === id));
     await this.alone(async () => {
-      if (await this.fromPeer(asked)) return;
+      if (await this.copy(asked)) return;
       try {
         await this.loadState('compacted');
       } catch (cause) {
@@ -74,7 +83,7 @@ export class StateLoading {
   }
 
   /** True when the state was replaced. An answer that is cut short or altered changes nothing. */
-  async fromPeer(others: readonly { id: string; address: string }[]): Promise<boolean> {
+  private async copy(others: readonly { id: string; address: string }[]): Promise<boolean> {
     const { replica } = this.host;
     for (const { id, address } of others) {
       try {
