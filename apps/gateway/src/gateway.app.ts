@@ -54,7 +54,8 @@ export function gatewayApp(settings: GatewaySettings): ServiceOptions {
       parts.rotationClock.start();
       parts.balancingKey.start(parts.bus);
       parts.follower.start(() => parts.hub.counts.watchers + parts.hub.counts.longPolls > 0);
-      await listen(app.getHttpServer(), { port: settings.port, host: settings.bind });
+      const own = { port: settings.port, host: settings.bind };
+      await listen(app.getHttpServer(), own, settings.sharedListening === '1');
     },
     started: () => parts.prober.askAll(),
     stopping: async () => {

@@ -9,6 +9,7 @@ const NAMES = [
   'natsPassword',
   'clusterKey',
   'nodes',
+  'sharedListening',
   'balancing',
   'hedgeReads',
   'logLevel',

@@ -3,10 +3,15 @@ import type { Server as NetServer } from 'node:net';
 
 /**
  * How a gateway comes to its connections: a parent that holds the address for several gateways sends the bound
- * handle over IPC; without a parent the gateway binds the address itself.
+ * handle over IPC; without such a parent the gateway binds the address itself. That there is an IPC channel says
+ * nothing: process managers of all kinds open one.
  */
-export async function listen(server: Server, own: { port: number; host: string }): Promise<void> {
-  const handle = process.channel ? await handleFromParent() : undefined;
+export async function listen(
+  server: Server,
+  own: { port: number; host: string },
+  isShared: boolean,
+): Promise<void> {
+  const handle = isShared && process.channel ? await handleFromParent() : undefined;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     const listening = () => {
@@ -20,7 +25,7 @@ export async function listen(server: Server, own: { port: number; host: string }
 
 const HANDLE_WITHIN_MS = 10_000;
 
-/** The message comes once, right after the start; a parent that sends none only watches over the process. */
+/** The message comes once, right after the start; if it does not, the gateway is better off on its own. */
 function handleFromParent(): Promise<NetServer | undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => settle(undefined), HANDLE_WITHIN_MS);

@@ -126,6 +126,11 @@ export const SETTINGS = {
     schema: nodes.default([]),
     meaning: 'Nodes known beforehand: node-1=http://host:port,…; others are discovered.',
   },
+  sharedListening: {
+    schema: z.enum(['0', '1']).default('0'),
+    meaning:
+      '1: the process that starts a gateway sends it the listening socket over IPC, as it shares one among several.',
+  },
   balancing: {
     schema: z.enum(BALANCING_STRATEGIES).default('least-connections'),
     meaning:

@@ -5,6 +5,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SyncReport } from '#libs/contracts';
+import { rendezvousOwner } from '#libs/kernel';
 import { chainAfter } from '#libs/replica';
 import { type NatsServer, startNats } from '#libs/servers';
 import { startService } from '#libs/service';
@@ -170,29 +171,33 @@ describe('sync', () => {
   });
 
   it('shares the nodes among instances, takes over from one that is gone, and shows where all stand', async () => {
-    const doors = await Promise.all(['node-8', 'node-9', 'node-10', 'node-11'].map((id) => startDoor(id)));
+    const both = ['sync-a', 'sync-b'];
+    const ids = Array.from({ length: 40 }, (_, i) => `shared-${i}`);
+    const shares = both.map((each) => ids.filter((id) => rendezvousOwner(id, both) === each).slice(0, 2));
+    const doors = await Promise.all(shares.flat().map((id) => startDoor(id)));
     const stopFirst = await startSync('sync-a');
     await startSync('sync-b');
     await until('level', () => doors.every(isLevel), 20_000);
     const report = async () =>
       SyncReport.parse((await bare.request('sync.report', '{}', { timeout: 5_000 })).json());
-    const observers = async () => {
+    const isSharedBy = async (...instances: string[]) => {
       const { nodes } = await report();
-      const own = nodes.filter(({ nodeId }) => doors.some(({ id }) => id === nodeId));
-      return own.map(({ observer }) => observer);
+      const observerOf = new Map(nodes.map(({ nodeId, observer }) => [nodeId, observer]));
+      return doors.every(({ id }) => observerOf.get(id) === rendezvousOwner(id, instances));
     };
-    await until('both are known', async () => (await report()).instances.join() === 'sync-a,sync-b', 15_000);
+    await until('both are known', async () => (await report()).instances.join() === both.join(), 15_000);
+    // Where a node stands is written down by whose it is, when that changes.
+    const isSharedNow = async (...instances: string[]) => {
+      await commit(1);
+      await until('level again', () => doors.every(isLevel), 20_000);
+      return isSharedBy(...instances);
+    };
+    await until('each has its share', () => isSharedNow(...both), 20_000, 500);
     await stopFirst();
-    await commit(1);
-    await until('level again', () => doors.every(isLevel), 20_000);
-    await until(
-      'all are the second one’s',
-      async () => (await observers()).every((each) => each === 'sync-b'),
-      15_000,
-    );
+    await until('all are the second one’s', () => isSharedNow('sync-b'), 20_000, 500);
     const isShown = async () => {
       const { head, nodes } = await report();
-      const own = nodes.find(({ nodeId }) => nodeId === 'node-8');
+      const own = nodes.find(({ nodeId }) => nodeId === doors[0]?.id);
       return (
         head === fence.version && own?.version === head && own.lagVersions === 0 && own.state === 'level'
       );

@@ -139,6 +139,7 @@ function gateways(input: PlanInput): ServiceProcess[] {
       HOLDFAST_INSTANCE_ID: name,
       HOLDFAST_BIND: input.bind,
       HOLDFAST_PORT: String(input.gatewayPort),
+      HOLDFAST_SHARED_LISTENING: '1',
     },
   }));
 }
