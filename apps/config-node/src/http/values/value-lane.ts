@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Problem } from '#libs/contracts';
 import { systemClock } from '#libs/kernel';
+import { CPU_LIMIT_SIGNAL } from './cpu-limit.ts';
 import type { ValueTask, ValueTaskResult, WorkerMessage } from './value-worker.ts';
 
 /** From sources Node runs the worker as it is; the build has the same file compiled. */
@@ -12,10 +13,12 @@ const WORKER = fileURLToPath(
 const SEMI_SPACE_MB = 8;
 
 export interface LaneOptions {
-  /** A task that takes longer loses its worker. */
-  taskMs: number;
+  /** CPU time that a task may use before it is the end of its worker. */
+  cpuMs: number;
   /** A task that has waited longer for its turn does not get it: whoever sent it is about to give up. */
   waitMs: number;
+  /** A task without a result so long after it came is given up, however little CPU its worker got. */
+  answerMs: number;
   /** Tasks that may wait for the worker. */
   queued: number;
   /** Bytes of values that may wait for the worker. */
@@ -28,8 +31,11 @@ export interface LaneOptions {
   idleMs: number;
 }
 
-/** How a task ended that has no result. `failed` and `not-reached` are nothing that the value could help. */
-export type TaskFailure = 'timed-out' | 'out-of-memory' | 'failed' | 'not-reached';
+/**
+ * How a task ended that has no result. The value is to blame for `cpu-limit` and `out-of-memory` alone: `not-reached`
+ * waited too long for its turn, and the worker of `starved` got too little CPU on a busy machine.
+ */
+export type TaskFailure = 'cpu-limit' | 'out-of-memory' | 'failed' | 'not-reached' | 'starved';
 
 interface Waiting {
   task: ValueTask;
@@ -39,8 +45,8 @@ interface Waiting {
 }
 
 /**
- * One worker and the tasks that wait for it, one at a time. A value that keeps the worker for too long, or takes too
- * much memory, is the end of the worker, and the next task gets a new one. The worker is a process: a thread that
+ * One worker and the tasks that wait for it, one at a time. A value that uses too much CPU or memory is the end of the
+ * worker, which watches its own CPU time, and the next task gets a new one. The worker is a process: a thread that
  * runs out of heap in one large allocation takes its whole process along, whatever its resource limits.
  */
 export class ValueLane {
@@ -54,8 +60,8 @@ export class ValueLane {
 
   constructor(private readonly options: LaneOptions) {}
 
-  get hasWorker(): boolean {
-    return this.worker !== undefined;
+  get workerPid(): number | undefined {
+    return this.worker?.pid;
   }
 
   /** Throws `cluster-busy` at once when too much waits already. */
@@ -86,8 +92,10 @@ export class ValueLane {
     if (this.current !== undefined) return;
     this.current = this.take();
     if (this.current === undefined) return;
-    if (this.worker === undefined) this.start();
-    else if (this.ready) this.dispatch(this.worker, this.current);
+    const worker = this.worker ?? this.start();
+    const leftMs = this.current.sinceMs + this.options.answerMs - systemClock.monotonicMs();
+    this.timer = setTimeout(() => this.giveUp(worker, 'starved'), Math.max(leftMs, 0));
+    if (this.ready) this.dispatch(worker, this.current);
   }
 
   /** The next task that is still wanted. */
@@ -103,14 +111,13 @@ export class ValueLane {
   }
 
   private dispatch(worker: ChildProcess, { task }: Waiting): void {
-    this.timer = setTimeout(() => this.giveUp(worker, 'timed-out'), this.options.taskMs);
     // A worker that can be told nothing any more has ended or is about to, and says so itself.
     worker.send(task, () => undefined);
   }
 
-  private start(): void {
-    const { heapMb, niceness } = this.options;
-    const worker = fork(WORKER, [String(niceness)], {
+  private start(): ChildProcess {
+    const { heapMb, niceness, cpuMs } = this.options;
+    const worker = fork(WORKER, [String(niceness), String(cpuMs)], {
       serialization: 'advanced',
       execArgv: [`--max-old-space-size=${heapMb}`, `--max-semi-space-size=${SEMI_SPACE_MB}`],
       env: {},
@@ -120,11 +127,10 @@ export class ValueLane {
     worker.channel?.unref();
     worker.on('message', (message: WorkerMessage) => this.receive(worker, message));
     worker.on('error', () => this.giveUp(worker, 'failed'));
-    worker.on('exit', (_code, signal) =>
-      this.giveUp(worker, signal === 'SIGABRT' ? 'out-of-memory' : 'failed'),
-    );
+    worker.on('exit', (_code, signal) => this.giveUp(worker, failureOf(signal)));
     this.worker = worker;
     this.ready = false;
+    return worker;
   }
 
   private receive(worker: ChildProcess, message: WorkerMessage): void {
@@ -162,4 +168,10 @@ export class ValueLane {
     }, this.options.idleMs);
     this.idleTimer.unref();
   }
+}
+
+/** What the signal that ended a worker says of its task. */
+function failureOf(signal: NodeJS.Signals | null): TaskFailure {
+  if (signal === CPU_LIMIT_SIGNAL) return 'cpu-limit';
+  return signal === 'SIGABRT' ? 'out-of-memory' : 'failed';
 }

@@ -1,5 +1,6 @@
 import { setPriority } from 'node:os';
 import { checkValue } from './check-value.ts';
+import { CpuLimit } from './cpu-limit.ts';
 import { type DiffSide, unifiedDiff } from './unified-diff.ts';
 import type { ValueFault } from './value-fault.ts';
 
@@ -12,7 +13,7 @@ export type ValueTaskResult =
   | { type: 'check'; fault: ValueFault | undefined }
   | { type: 'diff'; patch: string | undefined };
 
-/** First of all the worker says that it has loaded: the time of a task runs from there. */
+/** First of all the worker says that it has loaded and watches its CPU time. */
 export type WorkerMessage = { type: 'ready' } | ValueTaskResult;
 
 function perform(task: ValueTask): ValueTaskResult {
@@ -30,9 +31,11 @@ function tell(message: WorkerMessage): void {
   process.send?.(message);
 }
 
-const niceness = Number(process.argv[2]);
+const [niceness = 0, cpuMs = 0] = process.argv.slice(2).map(Number);
 if (niceness > 0) setPriority(niceness); // who is not root may only go back in line
 // Whoever started this process has gone: nobody waits for a result.
 process.on('disconnect', () => process.exit());
-process.on('message', (task: ValueTask) => tell(perform(task)));
+const limit = new CpuLimit(cpuMs);
+process.on('message', (task: ValueTask) => tell(limit.run(() => perform(task))));
+await limit.started();
 tell({ type: 'ready' });

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { afterAll, describe, expect, it } from 'vitest';
 import { unifiedDiff } from './unified-diff.ts';
 import { ValueLane } from './value-lane.js';
@@ -55,9 +56,34 @@ describe('value workers', { timeout: 30_000 }, () => {
   });
 });
 
+describe('report 1: values on a machine that is too busy', { timeout: 30_000 }, () => {
+  it('are neither invalid nor too different: the cluster is busy', async () => {
+    const starved = new ValueWorkers();
+    const others = childProcesses();
+    const large = Buffer.from(`[${'1,'.repeat(50_000)}1]`);
+    await Promise.all([
+      starved.check('application/json', Buffer.from('1')),
+      starved.check('application/json', large),
+    ]);
+    for (const pid of childProcesses()) if (!others.includes(pid)) process.kill(pid, 'SIGSTOP');
+    const busy = { code: 'cluster-busy', status: 429 };
+    await Promise.all([
+      expect(starved.check('application/json', large)).rejects.toMatchObject(busy),
+      expect(starved.diff({ name: 'a', text: 'x' }, { name: 'b', text: 'y' })).rejects.toMatchObject(busy),
+    ]);
+    await starved.stop();
+  });
+});
+
+function childProcesses(): number[] {
+  const children = execFileSync('pgrep', ['-P', String(process.pid)], { encoding: 'utf8' });
+  return children.trim().split('\n').map(Number);
+}
+
 const LANE = {
-  taskMs: 1_000,
-  waitMs: 5_000,
+  cpuMs: 1_000,
+  waitMs: 30_000,
+  answerMs: 30_000,
   queued: 10,
   queuedBytes: 10_000_000,
   heapMb: 64,
@@ -66,46 +92,71 @@ const LANE = {
 };
 const json = { type: 'check' as const, contentType: 'application/json', value: Buffer.from('1') };
 const yaml = { type: 'check' as const, contentType: 'application/yaml', value: slowYaml };
+const good = { type: 'check', fault: undefined };
+
+/** What a machine with too much to do does to a worker. */
+function stopWorker(lane: ValueLane): number {
+  const pid = lane.workerPid;
+  if (pid === undefined) throw new Error('the lane has no worker');
+  process.kill(pid, 'SIGSTOP');
+  return pid;
+}
 
 describe('a lane', { timeout: 30_000 }, () => {
-  it('ends a worker that takes too long, and goes on with a new one', async () => {
-    const lane = new ValueLane({ ...LANE, taskMs: 30, waitMs: 5_000, queued: 10, queuedBytes: 10_000_000 });
+  it('report 1: ends a worker that uses too much CPU, and goes on with a new one', async () => {
+    const lane = new ValueLane({ ...LANE, cpuMs: 100 });
     const outcomes = await Promise.all([lane.run(json, 1), lane.run(yaml, 1), lane.run(json, 1)]);
     await lane.stop();
-    expect(outcomes).toEqual([
-      { type: 'check', fault: undefined },
-      'timed-out',
-      { type: 'check', fault: undefined },
-    ]);
+    expect(outcomes).toEqual([good, 'cpu-limit', good]);
+  });
+
+  it('report 1: has no fault to find with a value whose worker did not get the CPU for longer than the limit', async () => {
+    const lane = new ValueLane({ ...LANE, cpuMs: 300 });
+    await lane.run(json, 1);
+    const worker = stopWorker(lane);
+    const outcome = lane.run(json, 1);
+    setTimeout(() => process.kill(worker, 'SIGCONT'), 600);
+    expect(await outcome).toEqual(good);
+    expect(lane.workerPid).toBe(worker);
+    await lane.stop();
+  });
+
+  it('report 1: says that a worker was starved when no CPU comes at all, and goes on with a new one', async () => {
+    const lane = new ValueLane({ ...LANE, answerMs: 3_000 });
+    await lane.run(json, 1);
+    stopWorker(lane);
+    expect(await lane.run(json, 1)).toBe('starved');
+    expect(await lane.run(json, 1)).toEqual(good);
+    await lane.stop();
   });
 
   it('loses a worker to a value that takes too much memory, and goes on with a new one', async () => {
     // However the heap runs out: a thread would sometimes end the whole process with it.
     for (const heapMb of [48, 64, 96, 128]) {
-      const lane = new ValueLane({ ...LANE, taskMs: 20_000, waitMs: 20_000, heapMb });
+      const lane = new ValueLane({ ...LANE, cpuMs: 20_000, heapMb });
       const outcomes = await Promise.all([lane.run(yaml, 1), lane.run(json, 1)]);
       await lane.stop();
-      expect(outcomes).toEqual(['out-of-memory', { type: 'check', fault: undefined }]);
+      expect(outcomes).toEqual(['out-of-memory', good]);
     }
   });
 
   it('lets an idle worker go, and starts another when there is work', async () => {
     const lane = new ValueLane({ ...LANE, idleMs: 20 });
     await lane.run(json, 1);
-    await expect.poll(() => lane.hasWorker).toBe(false);
-    await expect(lane.run(json, 1)).resolves.toEqual({ type: 'check', fault: undefined });
+    await expect.poll(() => lane.workerPid).toBeUndefined();
+    await expect(lane.run(json, 1)).resolves.toEqual(good);
     await lane.stop();
   });
 
   it('does not begin what has waited for too long', async () => {
-    const lane = new ValueLane({ ...LANE, taskMs: 400, waitMs: 50, queued: 10, queuedBytes: 10_000_000 });
+    const lane = new ValueLane({ ...LANE, cpuMs: 400, waitMs: 50 });
     const [, second] = await Promise.all([lane.run(yaml, 1), lane.run(yaml, 1)]);
     await lane.stop();
     expect(second).toBe('not-reached');
   });
 
   it('refuses what it has no room for, instead of growing', async () => {
-    const lane = new ValueLane({ ...LANE, taskMs: 1_000, waitMs: 5_000, queued: 2, queuedBytes: 100 });
+    const lane = new ValueLane({ ...LANE, queued: 2, queuedBytes: 100 });
     const running = [lane.run(json, 1), lane.run(json, 60)];
     expect(() => lane.run(json, 60)).toThrow('cluster-busy');
     running.push(lane.run(json, 1));

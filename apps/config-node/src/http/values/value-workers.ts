@@ -5,9 +5,10 @@ import type { ValueTask, ValueTaskResult } from './value-worker.ts';
 
 /** Values up to this size have a worker to themselves: no large or hostile one can keep them waiting. */
 const SMALL_BYTES = 32 * 1024;
-const TASK_MS = 1_000;
-/** Less than a write may take as a whole. */
+const CPU_MS = 1_000;
+/** Both are less than a write may take as a whole. */
 const WAIT_MS = 3_500;
+const ANSWER_MS = 4_500;
 /** A process takes some 50 ms to start: small values, which are the rule, seldom wait for that. */
 const SMALL_IDLE_MS = 600_000;
 const LARGE_IDLE_MS = 60_000;
@@ -22,16 +23,17 @@ const FORMED = new Set([
 ]);
 
 /** What a value did to the worker that read it. */
-type ValueFailure = Extract<TaskFailure, 'timed-out' | 'out-of-memory'>;
+type ValueFailure = Extract<TaskFailure, 'cpu-limit' | 'out-of-memory'>;
 
 /**
- * Everything that is done to the text of values: in processes of its own, bounded in time, memory and number. A legal
+ * Everything that is done to the text of values: in processes of its own, bounded in CPU time, memory and number. A legal
  * value of 1 MiB can keep a parser busy for seconds; on the event loop that would cost a leader its office.
  */
 export class ValueWorkers {
   private readonly small = new ValueLane({
-    taskMs: TASK_MS,
+    cpuMs: CPU_MS,
     waitMs: WAIT_MS,
+    answerMs: ANSWER_MS,
     queued: 4_096,
     queuedBytes: 32 * MB,
     heapMb: 64,
@@ -39,8 +41,9 @@ export class ValueWorkers {
     idleMs: SMALL_IDLE_MS,
   });
   private readonly large = new ValueLane({
-    taskMs: TASK_MS,
+    cpuMs: CPU_MS,
     waitMs: WAIT_MS,
+    answerMs: ANSWER_MS,
     queued: 64,
     queuedBytes: 32 * MB,
     heapMb: 192,
@@ -48,7 +51,10 @@ export class ValueWorkers {
     idleMs: LARGE_IDLE_MS,
   });
 
-  /** Throws 422 `invalid-value` unless the bytes are a value of their type. `where` names the value in a change set. */
+  /**
+   * Throws 422 `invalid-value` unless the bytes are a value of their type, 429 `cluster-busy` when the machine is too
+   * busy to say. `where` names the value in a change set.
+   */
   async check(contentType: string, value: Buffer, where: Record<string, unknown> = {}): Promise<void> {
     if (!FORMED.has(contentType)) return;
     const outcome = await this.run({ type: 'check', contentType, value }, value.length);
@@ -66,7 +72,7 @@ export class ValueWorkers {
     });
   }
 
-  /** Throws 422 `diff-too-large`. */
+  /** Throws 422 `diff-too-large`, or 429 `cluster-busy` when the machine is too busy to say. */
   async diff(from: DiffSide, to: DiffSide): Promise<string> {
     const outcome = await this.run({ type: 'diff', from, to }, from.text.length + to.text.length);
     if (typeof outcome === 'object' && outcome.type === 'diff' && outcome.patch !== undefined) {
@@ -83,11 +89,14 @@ export class ValueWorkers {
     const outcome = await (bytes <= SMALL_BYTES ? this.small : this.large).run(task, bytes);
     if (outcome === 'failed') throw new Error('the worker that reads values has gone');
     if (outcome === 'not-reached') throw new Problem('cluster-busy', 'too many values wait to be read');
+    if (outcome === 'starved') {
+      throw new Problem('cluster-busy', 'the machine is too busy to read the value in time');
+    }
     return outcome;
   }
 }
 
 const FAILED: Readonly<Record<ValueFailure, string>> = {
-  'timed-out': `takes longer than ${TASK_MS / 1_000} s to read`,
+  'cpu-limit': `takes more than ${CPU_MS / 1_000} s of CPU time to read`,
   'out-of-memory': 'takes too much memory to read',
 };
