@@ -23,14 +23,16 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
     name: nodeId,
     logger,
   });
-  const store = ConfigStore.open({
+  const database = {
     hosts: settings.postgresHosts,
     database: settings.postgresDatabase,
     user: settings.postgresUser ?? 'holdfast_node',
     password: settings.postgresPassword,
     applicationName: nodeId,
-    onConnectionError: (error) => logger.debug({ reason: error.message }, 'a database connection broke'),
-  });
+    onConnectionError: (error: Error) =>
+      logger.debug({ reason: error.message }, 'a database connection broke'),
+  };
+  const store = ConfigStore.open(database, settings.nodeRole);
   const engine = new Engine(
     {
       nodeId,

@@ -7,7 +7,7 @@ import { timingsOf } from '#libs/config';
 import { sha256, systemClock } from '#libs/kernel';
 import { Bus } from '#libs/messaging';
 import { Metrics, Readiness } from '#libs/observability';
-import type { PostgresHost } from '#libs/postgres';
+import type { PostgresHost, PrimaryPool } from '#libs/postgres';
 import { checksumOf, type Replica } from '#libs/replica';
 import { type NatsServer, startNats } from '#libs/servers';
 import { PublicGuard, type RunningService, startService } from '#libs/service';
@@ -30,6 +30,8 @@ export interface EngineLab {
 
 export interface NodeOptions extends Partial<EngineOptions> {
   database?: PostgresHost;
+  /** Serves what people ask for, instead of the node's one pool. */
+  reads?: PrimaryPool;
   natsPort?: number;
 }
 
@@ -53,10 +55,10 @@ export async function openEngineLab(): Promise<EngineLab> {
   const seeds: { id: string; address: string }[] = [];
 
   const node = async (id: string, options: NodeOptions = {}): Promise<LabNode> => {
-    const { database, natsPort = nats.port, ...engineOptions } = options;
+    const { database, reads, natsPort = nats.port, ...engineOptions } = options;
     const logger = pino({ level: process.env.ENGINE_LAB_LOG ?? 'silent' });
     const pool = storage.pool({ max: 8, ...(database ? { hosts: [database] } : {}) });
-    const store = new ConfigStore(pool);
+    const store = new ConfigStore(pool, reads, pool);
     const metrics = new Metrics('config-node', id);
     const bus = Bus.connect({
       servers: [`127.0.0.1:${natsPort}`],

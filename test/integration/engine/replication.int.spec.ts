@@ -2,6 +2,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { changeFromWire, WireChange } from '#libs/contracts';
+import { deferred } from '#libs/kernel';
 import { FaultProxy } from '#libs/testing';
 import { CLUSTER_KEY, type EngineLab, type LabNode, openEngineLab, put, until, write } from './engine-lab.js';
 
@@ -71,6 +72,22 @@ describe('a follower', () => {
     await until(() => isLevel(leader, follower), 'level');
     expect(dump(follower)).toEqual(dump(leader));
     await until(() => follower.engine.membership.condition === 'ok', 'verified');
+  });
+
+  it('finding 14: it catches up and leads while people hold every connection for history', async () => {
+    const first = await lab.node('node-1');
+    await lab.elect(first);
+    await publish(first, 3_000);
+    await first.stop();
+    const reads = lab.storage.pool({ max: 1 });
+    const held = deferred<void>();
+    const holding = reads.withConnection(() => held.promise);
+    const second = await lab.node('node-2', { reads });
+    await lab.elect(second);
+    await publish(second, 1);
+    expect(second.replica.version).toBe(3_001);
+    held.resolve();
+    await holding;
   });
 
   it('goes on without the bus, by the database', async () => {

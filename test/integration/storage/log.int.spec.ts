@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CHANGES_OF_NAMESPACES } from '../../../apps/config-node/src/store/log-page.sql.js';
 import type { Fence, StoredEntry } from '../../../apps/config-node/src/store/store.types.js';
 import { after, batchOf, kept, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
 
@@ -64,6 +65,29 @@ describe('the log', () => {
     expect(await lab.store.log.changesAfter(from, 10, 1_000_000)).toHaveLength(3);
   });
 
+  it('is read for several namespaces, with how far the page is complete', async () => {
+    const from = fence.version;
+    await commit([
+      { operations: [put('c', '1', 'one')] },
+      { operations: [put('c', '1', 'two')] },
+      { operations: [put('c', '1', 'three')] },
+      { operations: [put('d', '1', 'one')] },
+      { operations: [put('d', '1', 'three')] },
+    ]);
+    const read = async (namespaces: string[], after: number, limit: number, maxBytes?: number) => {
+      const page = kept(
+        await lab.store.log.touching(namespaces, { after, limit, ...(maxBytes && { maxBytes }) }),
+      );
+      return [page.changes.map((change) => change.version - from), page.through - from];
+    };
+    expect(await read(['one', 'two'], from, 10)).toEqual([[1, 2, 4], 5]);
+    expect(await read(['one', 'two'], from, 2)).toEqual([[1, 2], 2]);
+    expect(await read(['one', 'two'], from, 10, 1)).toEqual([[1], 1]);
+    expect(await read(['one'], from + 4, 10)).toEqual([[], 5]);
+    expect(await read(['nowhere'], from, 10)).toEqual([[], 5]);
+    expect(await read([], from + 9, 10)).toEqual([[], 9]);
+  });
+
   it('tells the history of a key, newest first, and its value at each version', async () => {
     const from = fence.version;
     await commit([
@@ -100,6 +124,32 @@ describe('the log', () => {
       version: from + 1,
       checksum: put('h', 'one').checksum,
     });
+  });
+});
+
+describe('finding 14: the log of one namespace', () => {
+  it('costs what its page holds, not what others published before', async () => {
+    await lab.admin.query(`insert into config.changes (version, term, chain, kind, bytes, created_at)
+      select v, 1, '\\x00'::bytea || decode(repeat('00', 31), 'hex'), 'change', 200, now()
+      from generate_series(1000001, 1030000) as v`);
+    await lab.admin.query(`insert into config.change_ops
+        (version, ordinal, namespace, key, op, value, content_type, checksum, created)
+      select v, 0, case when v > 1027000 then 'late' else 'busy' end, 'k', 'put', '\\x61', 'text/plain', '\\x00', false
+      from generate_series(1000001, 1030000) as v`);
+    try {
+      await lab.admin.query('analyze config.change_ops, config.changes');
+      const { rows } = await lab.admin.query({
+        text: `explain (analyze, buffers, format json) ${CHANGES_OF_NAMESPACES}`,
+        values: [fence.version, 100, 4_000_000, ['late'], true],
+      });
+      const { Plan: plan } = rows[0]['QUERY PLAN'][0];
+      expect(plan['Actual Rows']).toBe(100);
+      // The rows of the others would be 27,000 and more.
+      expect(plan['Shared Hit Blocks'] + plan['Shared Read Blocks']).toBeLessThan(4_000);
+    } finally {
+      await lab.admin.query('delete from config.change_ops where version > 1000000');
+      await lab.admin.query('delete from config.changes where version > 1000000');
+    }
   });
 });
 

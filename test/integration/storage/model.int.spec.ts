@@ -84,7 +84,7 @@ function draw(rng: Rng, tables: ConfigTables): Case {
   const version = tables.head.version;
   const { leaderId } = tables.head;
   const fence = fenceAt({ ...tables.head, leaderId: leaderId ?? 'n1' });
-  switch (rng.int(12)) {
+  switch (rng.int(13)) {
     case 0:
     case 1:
     case 2:
@@ -114,6 +114,12 @@ function draw(rng: Rng, tables: ConfigTables): Case {
       const from = Math.max(0, version - rng.int(30));
       const [limit, bytes] = [1 + rng.int(8), rng.int(2_000)];
       return { name: 'log', run: onBoth((store) => store.log.changesAfter(from, limit, bytes)) };
+    }
+    case 11: {
+      const namespaces = ['app', 'zone', 'none'].slice(rng.int(2), 1 + rng.int(3));
+      const after = Math.max(0, version - rng.int(30));
+      const page = { after, limit: 1 + rng.int(8), maxBytes: rng.int(2_000) };
+      return { name: 'namespaces', run: onBoth((store) => store.log.touching(namespaces, page)) };
     }
     default:
       return { name: 'barrier', run: onBoth((store) => store.barrier()) };

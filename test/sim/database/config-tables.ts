@@ -185,6 +185,28 @@ export class ConfigTables {
     return page;
   }
 
+  /** Of some namespaces, with their operations alone; `through` is how far the page is complete. */
+  touching(
+    { after, limit, maxBytes }: { after: number; limit: number; maxBytes: number },
+    namespaces: readonly string[],
+    withLost: boolean,
+  ): { page: ChangeModel[]; through: number | null } {
+    const touched = this.changes.filter(
+      ({ version, kind, operations }) =>
+        version > after &&
+        ((withLost && kind === 'lost') || operations.some((one) => namespaces.includes(one.namespace))),
+    );
+    const page: ChangeModel[] = [];
+    let bytes = 0;
+    for (const change of touched.slice(0, limit)) {
+      bytes += change.bytes;
+      if (page.length > 0 && bytes > maxBytes) break;
+      page.push(change);
+    }
+    const through = (page.length < touched.length ? page : this.changes).at(-1)?.version ?? null;
+    return { page, through };
+  }
+
   /** In the order of namespace and key, by their bytes. */
   sortedEntries(): EntryModel[] {
     return [...this.entries.values()].sort(

@@ -27,6 +27,7 @@ const READS: ReadonlySet<string> = new Set([
   'read-head',
   'look-up-requests',
   'changes-after',
+  'changes-of-namespaces',
   'failover.head',
   'sync.head',
   'failover.views',

@@ -29,7 +29,20 @@ export const CONFIG_STATEMENTS: Readonly<
   barrier: (tables) => headRow(tables),
   'look-up-requests': (tables, [ids]) => rowsOf(lookUp(tables, ids as readonly string[])),
   'changes-after': (tables, [after, limit, maxBytes]) =>
-    rowsOf(tables.changesAfter(after as number, limit as number, maxBytes as number).flatMap(logRows)),
+    rowsOf(
+      tables
+        .changesAfter(after as number, limit as number, maxBytes as number)
+        .flatMap((change) => logRows(change)),
+    ),
+  'changes-of-namespaces': (tables, [after, limit, maxBytes, namespaces, withLost]) => {
+    const bounds = { after, limit, maxBytes } as { after: number; limit: number; maxBytes: number };
+    const of = namespaces as readonly string[];
+    const { page, through } = tables.touching(bounds, of, withLost as boolean);
+    const found = page.flatMap((change) => logRows(change, of));
+    return rowsOf(
+      (found.length > 0 ? found : [{ version: null }]).map((row) => ({ ...row, floor: 1, through })),
+    );
+  },
   // The model has one place for the state and the log of a key: they cannot differ.
   'scrub-slice': () => NO_ROW,
   'entries-page': (tables, values) => entriesPage(tables, values as [string, string, number, number]),
@@ -180,11 +193,15 @@ const NO_OPERATION = {
   created: null,
 };
 
-/** A change joined with its operations. */
-export function logRows(change: ChangeModel): object[] {
+/** A change joined with its operations: all, or those in some namespaces. */
+export function logRows(change: ChangeModel, namespaces?: readonly string[]): object[] {
   const header = changeRow(change);
-  if (change.operations.length === 0) return [{ ...header, ...NO_OPERATION }];
-  return change.operations.map((operation, ordinal) => ({ ...header, ...operationRow(operation, ordinal) }));
+  const rows = change.operations.flatMap((operation, ordinal) =>
+    namespaces === undefined || namespaces.includes(operation.namespace)
+      ? [{ ...header, ...operationRow(operation, ordinal) }]
+      : [],
+  );
+  return rows.length === 0 ? [{ ...header, ...NO_OPERATION }] : rows;
 }
 
 function lookUp(tables: ConfigTables, ids: readonly string[]): object[] {

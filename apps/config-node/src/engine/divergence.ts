@@ -104,7 +104,7 @@ export class Divergence {
     let high = Math.min(replica.version, head.version);
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      const page = await this.store.log.changesAfter(middle - 1, 1, 1);
+      const page = await this.store.ownLog.changesAfter(middle - 1, 1, 1);
       if (page === 'compacted') {
         low = middle; // far below what a database can lose
         continue;

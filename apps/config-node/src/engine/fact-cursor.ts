@@ -62,13 +62,13 @@ export class FactCursor {
   private async changesAfter(version: number): Promise<readonly Change[]> {
     const recent = this.host.replica.changesAfter(version, CHANGES_AT_ONCE);
     if (recent !== 'compacted') return recent;
-    const logged = await this.store.log.changesAfter(version, CHANGES_AT_ONCE, LIMITS.batchBytes);
+    const logged = await this.store.ownLog.changesAfter(version, CHANGES_AT_ONCE, LIMITS.batchBytes);
     if (logged !== 'compacted') return logged;
     this.logger.warn(
       { version },
       'the log is compacted beyond the last fact that was told: some never will be',
     );
-    const retained = await this.store.log.retainedAfter(0, CHANGES_AT_ONCE, LIMITS.batchBytes);
+    const retained = await this.store.ownLog.retainedAfter(0, CHANGES_AT_ONCE, LIMITS.batchBytes);
     return retained === 'compacted' ? [] : retained;
   }
 

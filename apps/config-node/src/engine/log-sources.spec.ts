@@ -18,7 +18,7 @@ class Log {
   }
 }
 
-const sourcesOver = (log: Log) => new LogSources(...([{}, { log }, {}, {}, {}] as unknown as Parts));
+const sourcesOver = (log: Log) => new LogSources(...([{}, { ownLog: log }, {}, {}, {}] as unknown as Parts));
 type Parts = ConstructorParameters<typeof LogSources>;
 const first = (page: Change[] | 'compacted') => (page === 'compacted' ? page : page[0]);
 

@@ -55,7 +55,7 @@ export class LogSources {
   }
 
   private page(after: number): Promise<Change[] | 'compacted'> {
-    return this.store.log.changesAfter(after, LOG_LIMIT, LIMITS.batchBytes);
+    return this.store.ownLog.changesAfter(after, LOG_LIMIT, LIMITS.batchBytes);
   }
 
   private readAhead(after: number): void {

@@ -130,7 +130,7 @@ export class Publisher {
         this.ask(this.store.readHead(), (head) => ({ type: 'head', head }));
         break;
       case 'read-log':
-        this.ask(this.store.log.changesAfter(action.after, 1, 1), (page) => {
+        this.ask(this.store.ownLog.changesAfter(action.after, 1, 1), (page) => {
           invariant(page !== 'compacted', 'what follows the history of a leader is never compacted');
           return { type: 'log', next: page[0] };
         });

@@ -229,7 +229,7 @@ export class Replication {
   private async isInLog(): Promise<boolean> {
     const { version, chain } = this.host.replica;
     if (version === 0) return true;
-    const page = await this.store.log.changesAfter(version - 1, 1, 1);
+    const page = await this.store.ownLog.changesAfter(version - 1, 1, 1);
     if (this.host.replica.version !== version) return true; // moved on: judged again at the next head
     // Nothing tells any more which history is the wrong one: the state at head is right in any case.
     if (page === 'compacted') this.loadInstead = true;

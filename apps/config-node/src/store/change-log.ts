@@ -1,5 +1,6 @@
 import type { Change } from '#libs/contracts';
 import type { PrimaryPool } from '#libs/postgres';
+import { ALL_CHANGES, CHANGES_OF_NAMESPACES } from './log-page.sql.js';
 import {
   CHANGE_COLUMNS,
   type ChangeRow,
@@ -13,6 +14,12 @@ import type { HistoryItem, StoredEntry } from './store.types.js';
 
 /** A page of the log ends at this many bytes unless the caller says otherwise. */
 const PAGE_BYTES = 4 * 1024 * 1024;
+/** Changes that touch some namespaces, complete up to and with version `through`. */
+export interface NamespacePage {
+  changes: Change[];
+  through: number;
+}
+
 /**
  * The change log, for whoever replays it or looks back. Retention leaves holes in what is older than the floor: nothing
  * here shows such a part as if it were whole. Every answer and the floor that it is judged by are of one moment.
@@ -48,11 +55,34 @@ export class ChangeLog {
     namespace: string,
     page: { after: number; limit: number; maxBytes?: number },
   ): Promise<Change[] | 'compacted'> {
-    const { rows } = await this.pool.queryAnyReadable<PageRow>({
-      text: CHANGES_OF_NAMESPACE,
-      values: [page.after, page.limit, page.maxBytes ?? PAGE_BYTES, namespace],
+    const found = await this.pageOf([namespace], { ...page, withLost: false });
+    return found === 'compacted' ? found : found.changes;
+  }
+
+  /**
+   * Of some namespaces, for whoever catches up with these alone: the changes that touch one of them, with only their
+   * operations in them, and the changes of kind 'lost', which concern everybody. It costs one look-up for each change
+   * given and each namespace, however much was published elsewhere.
+   */
+  touching(
+    namespaces: readonly string[],
+    page: { after: number; limit: number; maxBytes?: number },
+  ): Promise<NamespacePage | 'compacted'> {
+    return this.pageOf(namespaces, { ...page, withLost: true });
+  }
+
+  private async pageOf(
+    namespaces: readonly string[],
+    page: { after: number; limit: number; maxBytes?: number; withLost: boolean },
+  ): Promise<NamespacePage | 'compacted'> {
+    const { rows } = await this.pool.queryAnyReadable<NamespaceRow>({
+      name: 'changes-of-namespaces',
+      text: CHANGES_OF_NAMESPACES,
+      values: [page.after, page.limit, page.maxBytes ?? PAGE_BYTES, namespaces, page.withLost],
     });
-    return pageOf(rows, page.after);
+    const changes = pageOf(rows, page.after);
+    if (changes === 'compacted') return changes;
+    return { changes, through: Math.max(page.after, rows[0]?.through ?? 0) };
   }
 
   /** The first version from which everything can be replayed. */
@@ -134,32 +164,9 @@ export class ChangeLog {
 type LogRow = ChangeRow & OperationRow & { value: Buffer | null };
 /** The floor comes with every row, and in a row of its own when there is nothing else. */
 type PageRow = { floor: number } & (LogRow | { version: null });
+type NamespaceRow = PageRow & { through: number | null };
 
 const isLogged = (row: PageRow): row is { floor: number } & LogRow => row.version !== null;
-
-const ALL_CHANGES = logPage({ inNamespace: false });
-const CHANGES_OF_NAMESPACE = logPage({ inNamespace: true });
-
-/** $1 after, $2 limit, $3 bytes, $4 namespace. The first change is always there, so that every page makes progress. */
-function logPage({ inNamespace }: { inNamespace: boolean }): string {
-  const touches = inNamespace
-    ? 'and exists (select from config.change_ops as t where t.version = p.version and t.namespace = $4)'
-    : '';
-  return `with f as (
-      select coalesce(max(floor), 1) as floor from config.log_floors ${inNamespace ? 'where namespace = $4' : ''}
-    ), c as (
-      select * from (
-        select *, sum(bytes) over w as bytes_so_far, row_number() over w as nth
-        from (select p.* from config.changes as p where p.version > $1 ${touches}
-              order by p.version limit $2) as next
-        window w as (order by version)
-      ) as sized where bytes_so_far <= $3 or nth = 1
-    )
-    select f.floor, ${CHANGE_COLUMNS}, ${OPERATION_COLUMNS}, o.value
-    from f left join c on f.floor <= $1 + 1
-    left join config.change_ops as o on o.version = c.version ${inNamespace ? 'and o.namespace = $4' : ''}
-    order by c.version, o.ordinal`;
-}
 
 function pageOf(rows: readonly PageRow[], after: number): Change[] | 'compacted' {
   const floor = rows[0]?.floor ?? 1;

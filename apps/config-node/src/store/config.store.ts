@@ -21,9 +21,19 @@ import type { BatchChange, Fence, HeadRow, RequestKind, StoredRequest } from './
 const HEAD_COLUMNS = `h.cluster_id as "clusterId", h.version, encode(h.chain, 'hex') as chain, h.term,
   h.leader_id as "leaderId", h.incarnation, h.attempt`;
 
-/** One for the batch, one for what must not wait behind it, one for a linearizable read. */
-const LEADER_CONNECTIONS = 3;
-const READ_CONNECTIONS = 4;
+/** Connections of a node to the primary, by what they serve. */
+interface Connections {
+  /** Batches, what must not wait behind a batch, and linearizable reads. */
+  writes: number;
+  /** What people ask for: history, older pages of the log, past values. */
+  reads: number;
+  /** What the node itself reads from the log; 0 = by the connections of `reads`. */
+  ownLog: number;
+}
+
+const VOTER: Connections = { writes: 3, reads: 4, ownLog: 2 };
+/** It commits nothing and is never elected, and there may be hundreds of them. */
+const OBSERVER: Connections = { writes: 1, reads: 2, ownLog: 0 };
 
 /**
  * Schema `config`: the sequencer row, the change log and the state it leads to. Every method is one statement (or one
@@ -32,34 +42,42 @@ const READ_CONNECTIONS = 4;
 export class ConfigStore {
   readonly #pool: PrimaryPool;
   readonly #reads: PrimaryPool;
-  /** Every change, and every version of every key: for whoever replays or looks back. */
+  readonly #ownReads: PrimaryPool;
+  /** Every change, and every version of every key: for whoever asks this node. */
   readonly log: ChangeLog;
+  /** The same for the node itself: an elected leader that catches up waits for nobody's request. */
+  readonly ownLog: ChangeLog;
   /** What is old in it. */
   readonly compaction: Compaction;
   /** The state in the database against the log. */
   readonly entriesScrub: EntriesScrub;
   readonly discarded: DiscardedHistories;
 
-  /** `reads` serves what people ask for (history, log, values): it must not take connections that the leader needs. */
-  constructor(pool: PrimaryPool, reads: PrimaryPool = pool) {
+  /**
+   * `reads` serves what people ask for (history, log, values): it must not take connections that the leader needs.
+   * `ownReads` serves what the node itself reads of log and state, so that no number of those requests delays a leader.
+   */
+  constructor(pool: PrimaryPool, reads: PrimaryPool = pool, ownReads: PrimaryPool = reads) {
     this.#pool = pool;
     this.#reads = reads;
+    this.#ownReads = ownReads;
     this.log = new ChangeLog(reads);
+    this.ownLog = new ChangeLog(ownReads);
     this.compaction = new Compaction(pool, reads);
     this.entriesScrub = new EntriesScrub(pool, reads);
     this.discarded = new DiscardedHistories(pool);
   }
 
-  /** A store with pools of its own; `end` closes them. */
-  static open(settings: Omit<PostgresSettings, 'max'>): ConfigStore {
-    return new ConfigStore(
-      new PrimaryPool({ ...settings, max: LEADER_CONNECTIONS }),
-      new PrimaryPool({ ...settings, max: READ_CONNECTIONS }),
-    );
+  /** A store with pools of its own, as large as the node's role needs them; `end` closes them. */
+  static open(settings: Omit<PostgresSettings, 'max'>, role: 'voter' | 'observer'): ConfigStore {
+    const { writes, reads, ownLog } = role === 'voter' ? VOTER : OBSERVER;
+    const poolOf = (max: number) => new PrimaryPool({ ...settings, max });
+    const readPool = poolOf(reads);
+    return new ConfigStore(poolOf(writes), readPool, ownLog === 0 ? readPool : poolOf(ownLog));
   }
 
   async end(): Promise<void> {
-    await Promise.all([this.#pool.end(), this.#reads.end()]);
+    await Promise.all([this.#pool.end(), this.#reads.end(), this.#ownReads.end()]);
   }
 
   /** Whether the primary answered the last statement sent to it. */
@@ -157,7 +175,7 @@ export class ConfigStore {
    * is bounded: it must not wait for anything but its own work.
    */
   async loadState<T>(consume: (head: HeadRow, pages: EntryPages) => Promise<T>): Promise<T> {
-    return this.#reads.readTransaction(
+    return this.#ownReads.readTransaction(
       'begin transaction isolation level repeatable read, read only',
       async (tx) => {
         // Longer than a publish may take; a running timer is only stopped by 0.

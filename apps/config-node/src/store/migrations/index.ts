@@ -2,6 +2,7 @@ import { migration0001 } from './0001-config.js';
 import { migration0002 } from './0002-consistency.js';
 import { migration0003 } from './0003-discarded-histories.js';
 import { migration0004 } from './0004-retention.js';
+import { migration0005 } from './0005-namespace-pages.js';
 
 /** In order, and only ever added to: the position is the schema's version. */
 export const CONFIG_MIGRATIONS: readonly string[] = [
@@ -9,4 +10,5 @@ export const CONFIG_MIGRATIONS: readonly string[] = [
   migration0002,
   migration0003,
   migration0004,
+  migration0005,
 ];
