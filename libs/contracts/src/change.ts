@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
+import { valueFromJson, valueToJson } from './json-value.js';
 
 /**
  * A change as processes hold it: one version, one or more operations, atomic.
@@ -54,7 +54,7 @@ export const WireOperation = z.discriminatedUnion('op', [
 ]);
 export type WireOperation = z.infer<typeof WireOperation>;
 
-/** A change in JSON, between processes. Values that are not UTF-8 text travel as base64. */
+/** A change in JSON, between processes. Values that are not text travel as base64 (see json-value.ts). */
 export const WireChange = z.object({
   version: Version,
   term: Version,
@@ -67,16 +67,6 @@ export const WireChange = z.object({
   operations: z.array(WireOperation),
 });
 export type WireChange = z.infer<typeof WireChange>;
-
-/** A value as it stands in JSON: text as it is, anything else in base64. */
-export function valueToJson(value: Buffer): { value: string; encoding?: 'base64' } {
-  if (isUtf8(value)) return { value: value.toString('utf8') };
-  return { value: value.toString('base64'), encoding: 'base64' };
-}
-
-export function valueFromJson(json: { value: string; encoding?: 'base64' | undefined }): Buffer {
-  return Buffer.from(json.value, json.encoding ?? 'utf8');
-}
 
 export function changeToWire(change: Change): WireChange {
   return {

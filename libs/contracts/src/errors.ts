@@ -36,7 +36,7 @@ export const ERRORS = {
   'diff-too-large': { status: 422, title: 'The difference is too large to compute', retry: 'never' },
   'cluster-busy': {
     status: 429,
-    title: 'The cluster has more writes than it can take',
+    title: 'The cluster has more requests than it can take',
     retry: 'later',
     retryAfterS: 1,
   },

@@ -8,8 +8,6 @@ export {
   type DeleteOperation,
   type Operation,
   type PutOperation,
-  valueFromJson,
-  valueToJson,
   WireChange,
   WireOperation,
 } from './change.js';
@@ -72,6 +70,7 @@ export {
   VERIFICATIONS,
   type Verified,
 } from './internal-api.js';
+export { JSON_VALUE_FACTOR, type JsonValue, valueFromJson, valueToJson } from './json-value.js';
 export { LIMITS } from './limits.js';
 export {
   Incarnation,

@@ -7,4 +7,5 @@ export { InvariantViolation, invariant, unreachable } from './invariant.js';
 export { rendezvousOwner } from './rendezvous.js';
 export { type Repeating, type RepeatOptions, repeat } from './repeat.js';
 export { type Rng, seededRng, systemRng } from './rng.js';
+export { Slices } from './slices.js';
 export { compareUtf8 } from './utf8.js';

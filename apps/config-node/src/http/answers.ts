@@ -24,9 +24,14 @@ export function demandJsonAccepted(request: FastifyRequest): void {
 }
 
 export function sendJson(reply: FastifyReply, host: ReplicaHost, body: unknown): FastifyReply {
+  return sendJsonText(reply, host, JSON.stringify(body));
+}
+
+/** JSON that is encoded already. */
+export function sendJsonText(reply: FastifyReply, host: ReplicaHost, text: string | Buffer): FastifyReply {
   return reply
     .headers({ ...readHeaders(host), 'cache-control': 'no-cache', 'content-type': JSON_TYPE })
-    .send(JSON.stringify(body));
+    .send(text);
 }
 
 /** What stands at a key, as it is returned: byte for byte. */

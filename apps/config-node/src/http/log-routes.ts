@@ -4,11 +4,13 @@ import { type Change, LIMITS, namespaceFault, Problem, parseQuery, QUERIES } fro
 import { changeJson } from '#libs/watch';
 import type { HistoryItem } from '../store/store.types.js';
 import { demandJsonAccepted, readHeaders, sendJson } from './answers.js';
+import type { HeavyAnswers } from './heavy-answers.js';
 import { type PastValues, versionCompacted } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';
 import type { ReadGate } from './read-gate.js';
 import { type KeyAddress, keyAddress } from './request/address.js';
 import { decodeCursor, encodeCursor } from './request/list-cursor.js';
+import { objectWithList } from './sliced-json.js';
 import { fromStorage } from './storage-problem.js';
 import type { DiffSide } from './values/unified-diff.ts';
 import type { ValueWorkers } from './values/value-workers.js';
@@ -20,6 +22,7 @@ export function registerLogRoutes(
   gate: ReadGate,
   past: PastValues,
   workers: ValueWorkers,
+  heavy: HeavyAnswers,
 ): void {
   fastify.get('/v1/changes', async (request, reply) => {
     const query = parseQuery(QUERIES.changes, request.url);
@@ -29,7 +32,7 @@ export function registerLogRoutes(
     await gate.pass(query, request.headers);
     const changes = await changesAfter(query);
     const head = Math.max(host.replica.version, changes.at(-1)?.version ?? 0);
-    return sendJson(reply, host, { changes: changes.map(loggedChange), head });
+    return heavy.send(reply, sizeOf(changes), () => objectWithList({ head }, 'changes', inPieces(changes)));
   });
 
   async function changesAfter(query: { after: number; limit: number; namespace?: string | undefined }) {
@@ -133,8 +136,31 @@ export function registerLogRoutes(
   }
 }
 
-function loggedChange(change: Change) {
-  return { ...changeJson(change), ...(change.lost ? { lost: change.lost } : {}) };
+function sizeOf(changes: readonly Change[]): { bytes: number; items: number } {
+  let bytes = 0;
+  let items = 0;
+  for (const { operations } of changes) {
+    items += 1 + operations.length;
+    for (const operation of operations) if (operation.op === 'put') bytes += operation.value.length;
+  }
+  return { bytes, items };
+}
+
+/** Every change in JSON, of which one alone may have 4 MiB of values: operation by operation. */
+function* inPieces(changes: readonly Change[]): Generator<Iterable<string>> {
+  for (const change of changes) {
+    const { operations: _, ...said } = changeJson({ ...change, operations: [] });
+    const fields = { ...said, ...(change.lost ? { lost: change.lost } : {}) };
+    yield objectWithList(fields, 'operations', operationsOf(change));
+  }
+}
+
+function* operationsOf(change: Change): Generator<string> {
+  for (const operation of change.operations) {
+    for (const json of changeJson({ ...change, operations: [operation] }).operations) {
+      yield JSON.stringify(json);
+    }
+  }
 }
 
 /** A history's cursor is that of a listing whose last key is the key and whose version is the last one shown. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { registerWatchRoutes, WatchHub } from '#libs/watch';
 import { readHeaders } from './answers.js';
+import { HeavyAnswers } from './heavy-answers.js';
 import { HotRead } from './hot-read.js';
 import { registerLogRoutes } from './log-routes.js';
 import { NodeChanges } from './node-changes.js';
@@ -24,6 +25,7 @@ export async function registerPublicApi(fastify: FastifyInstance, deps: PublicAp
   const { host, store, guard, clock, metrics, logger } = deps;
   const gate = new ReadGate(host, store);
   const past = new PastValues(host, store);
+  const heavy = new HeavyAnswers(host);
   const workers = new ValueWorkers();
   const forwarder = new WriteForwarder(deps.clusterKey);
   const hotRead = new HotRead(host, guard);
@@ -49,8 +51,8 @@ export async function registerPublicApi(fastify: FastifyInstance, deps: PublicAp
     scope.addHook('onError', async (_request, reply) => {
       reply.headers(readHeaders(host));
     });
-    registerValueRoutes(scope, deps, gate, past);
-    registerLogRoutes(scope, deps, gate, past, workers);
+    registerValueRoutes(scope, deps, gate, past, heavy);
+    registerLogRoutes(scope, deps, gate, past, workers, heavy);
     registerWriteRoutes(scope, deps, past, workers, forwarder);
     registerWatchRoutes(scope, { hub, readHeaders: () => readHeaders(host) });
   });

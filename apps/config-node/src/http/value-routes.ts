@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LIMITS, Problem, parseQuery, QUERIES, valueToJson } from '#libs/contracts';
 import type { Entry } from '#libs/replica';
 import { demandJsonAccepted, readHeaders, sendEntry, sendJson, sendNotModified } from './answers.js';
+import type { HeavyAnswers } from './heavy-answers.js';
 import type { PastValues } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';
 import type { ReadDemands, ReadGate } from './read-gate.js';
@@ -9,6 +10,7 @@ import { type KeyAddress, keyAddress, namespaceOf } from './request/address.js';
 import { configsQuery, type ListQuery } from './request/configs-query.js';
 import { namesVersion, parseTags } from './request/entity-tag.js';
 import { decodeCursor, encodeCursor } from './request/list-cursor.js';
+import { objectWithList } from './sliced-json.js';
 
 /** GET and HEAD of a value and of a listing, and the list of namespaces: from memory. */
 export function registerValueRoutes(
@@ -16,6 +18,7 @@ export function registerValueRoutes(
   { host }: PublicApiDeps,
   gate: ReadGate,
   past: PastValues,
+  heavy: HeavyAnswers,
 ): void {
   fastify.get('/v1/namespaces', async (request, reply) => {
     const query = parseQuery(QUERIES.reach, request.url);
@@ -62,30 +65,31 @@ export function registerValueRoutes(
   async function list(request: FastifyRequest, reply: FastifyReply, query: ListQuery): Promise<FastifyReply> {
     demandJsonAccepted(request);
     const namespace = namespaceOf(request.url);
-    const cursor =
-      query.cursor === undefined ? undefined : decodeCursor(query.cursor, namespace, query.prefix);
+    const from = query.cursor === undefined ? undefined : decodeCursor(query.cursor, namespace, query.prefix);
     await gate.pass(query, request.headers);
-    if (cursor !== undefined) await gate.reach(cursor.version, query.timeout ?? LIMITS.minVersionWaitMs);
-    const prefix = cursor?.prefix ?? query.prefix ?? '';
+    if (from !== undefined) await gate.reach(from.version, query.timeout ?? LIMITS.minVersionWaitMs);
+    const prefix = from?.prefix ?? query.prefix ?? '';
     const page = host.replica.list({
       namespace,
       prefix,
-      after: cursor?.after,
+      after: from?.after,
       limit: query.limit,
       maxBytes: LIMITS.listPageBytes,
-      atVersion: cursor?.version,
+      atVersion: from?.version,
     });
     if (page === 'expired') {
       throw new Problem('cursor-expired', 'this node can no longer list at that version: begin again');
     }
     const last = page.entries.at(-1);
-    return sendJson(reply, host, {
-      version: page.version,
-      items: page.entries.map((entry) => listItem(entry, query.values)),
-      ...(page.more && last !== undefined
-        ? { cursor: encodeCursor({ namespace, prefix, version: page.version, after: last.key }) }
-        : {}),
-    });
+    const cursor =
+      page.more && last !== undefined
+        ? encodeCursor({ namespace, prefix, version: page.version, after: last.key })
+        : undefined;
+    const bytes = query.values ? page.entries.reduce((sum, { value }) => sum + value.length, 0) : 0;
+    const size = { bytes, items: page.entries.length };
+    return heavy.send(reply, size, () =>
+      objectWithList({ version: page.version, cursor }, 'items', itemsOf(page.entries, query.values)),
+    );
   }
 }
 
@@ -100,6 +104,10 @@ function absent({ namespace, key }: KeyAddress, version: number | undefined): Pr
           key,
         },
       );
+}
+
+function* itemsOf(entries: readonly Entry[], values: boolean): Generator<string> {
+  for (const entry of entries) yield JSON.stringify(listItem(entry, values));
 }
 
 function listItem(entry: Entry, values: boolean) {

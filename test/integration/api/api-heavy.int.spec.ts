@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ApiLab, type ApiNode, openApiLab } from './api-lab.js';
+import { longestTurnMs } from './longest-turn.js';
+import { bodyOf, configPath, requestsTo, verdict } from './requests.js';
+
+let lab: ApiLab;
+let node: ApiNode;
+
+beforeAll(async () => {
+  lab = await openApiLab();
+  node = await lab.node('node-1');
+  await lab.elect(node);
+});
+afterAll(() => lab.close());
+
+const { request, put } = requestsTo(() => node);
+const MiB = 1024 * 1024;
+const LISTING = '/v1/namespaces/controls/configs?limit=1000';
+
+/** A value whose every byte is valid UTF-8 and takes six bytes as a JSON string. */
+const controls = Buffer.alloc(MiB - 1, '\u0001');
+
+describe('finding 6a: listings of values that are large in JSON', () => {
+  beforeAll(async () => {
+    for (const key of ['a', 'b', 'c', 'd']) {
+      const { status } = await request('PUT', configPath(key, 'controls'), controls);
+      expect(status).toBe(201);
+    }
+  });
+
+  it('take at most twice the bytes of the values', async () => {
+    for (const target of [LISTING, '/v1/changes?after=0']) {
+      const { status, body } = await request('GET', target);
+      expect(status).toBe(200);
+      expect(body.length).toBeLessThan(2 * 4 * MiB);
+    }
+    const { items } = bodyOf(await request('GET', LISTING));
+    expect(items).toHaveLength(4);
+    for (const { value, encoding } of items) {
+      expect(encoding).toBe('base64');
+      expect(Buffer.from(value, 'base64').equals(controls)).toBe(true);
+    }
+  });
+
+  it('are encoded a few at a time and in slices: 80 at once hold up nobody and depose nobody', async () => {
+    const { term } = await lab.storage.store.readHead();
+    await put('calm', 'x');
+    let under = true;
+    const reads = new Set<number>();
+    const { result: listings, longestMs } = await longestTurnMs(async () => {
+      const asked = Promise.all(Array.from({ length: 80 }, () => request('GET', LISTING))).finally(() => {
+        under = false;
+      });
+      while (under) reads.add((await request('GET', configPath('calm'))).status);
+      return asked;
+    });
+    const verdicts = listings.map(verdict);
+    expect(new Set(verdicts.map(String))).toEqual(new Set(['200,', '429,cluster-busy']));
+    expect(listings.filter(({ status }) => status === 429).every((one) => one.headers['retry-after'])).toBe(
+      true,
+    );
+    expect([...reads]).toEqual([200]);
+    expect(longestMs).toBeLessThan(60);
+    expect(await lab.storage.store.readHead()).toMatchObject({ term, leaderId: 'node-1' });
+  }, 60_000);
+});
