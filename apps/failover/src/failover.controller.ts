@@ -92,7 +92,7 @@ export class FailoverController {
   @EventPattern<string>('node.heartbeat')
   heartbeat(@Payload() beat: NodeHeartbeat): void {
     this.nodes.heartbeat(beat);
-    if (beat.term !== undefined) this.head.noteTerm(beat.term);
+    if (beat.term !== undefined && this.head.isOfCluster(beat.clusterId)) this.head.noteTerm(beat.term);
   }
 
   @EventPattern<string>('node.registered')

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { LeaderElected } from '#libs/contracts';
+import { isPlausibleTerm, type LeaderElected, TERM_AHEAD_MAX } from '#libs/contracts';
 import { type Clock, type Repeating, repeat } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
 import { type HeadRow, HeadStore } from './head.store.js';
@@ -46,17 +46,23 @@ export class HeadWatch {
     return this.known;
   }
 
-  /** The highest term seen anywhere: a claim goes beyond it. */
+  /** The highest term seen anywhere, never more than 1,000 beyond the head's: a claim goes beyond it. */
   get highestTerm(): number {
-    return this.highest;
+    return Math.min(this.highest, (this.known?.term ?? 0) + TERM_AHEAD_MAX);
+  }
+
+  isOfCluster(clusterId: string | null | undefined): boolean {
+    return this.known !== undefined && this.known.clusterId === clusterId;
   }
 
   onChange(listener: (head: HeadRow) => void): void {
     this.listeners.add(listener);
   }
 
+  /** Somebody said that there is such a term. One that is too high to be believed is only a hint to read the head. */
   noteTerm(term: number): void {
-    this.highest = Math.max(this.highest, term);
+    if (isPlausibleTerm(term, this.known?.term ?? 0)) this.highest = Math.max(this.highest, term);
+    else this.loop?.poke();
   }
 
   async read(): Promise<HeadRow> {
@@ -73,7 +79,7 @@ export class HeadWatch {
   elected(elected: LeaderElected): void {
     const { known } = this;
     this.noteTerm(elected.term);
-    if (!known || elected.term <= known.term) return;
+    if (!known || elected.term <= known.term || !isPlausibleTerm(elected.term, known.term)) return;
     const { term, leaderId, incarnation, version } = elected;
     this.taken = this.sent;
     this.take({ ...known, term, leaderId, incarnation, version: Math.max(version, known.version) });
@@ -85,7 +91,7 @@ export class HeadWatch {
 
   private take(head: HeadRow): void {
     const { known } = this;
-    this.noteTerm(head.term);
+    this.highest = Math.max(this.highest, head.term);
     this.watchForLoss(head);
     this.known = head;
     if (known?.term === head.term && known.leaderId === head.leaderId) return;

@@ -1,4 +1,4 @@
-import type { NodeHold } from '#libs/contracts';
+import { isFarAhead, type NodeHold } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 
 const MAX_NODES = 1_000;
@@ -11,6 +11,7 @@ export class HoldsView {
 
   take(hold: NodeHold): void {
     const known = this.holds.get(hold.nodeId);
+    if (isFarAhead(known?.seq ?? 0, hold.seq)) return;
     if (known ? known.seq >= hold.seq : this.holds.size >= MAX_NODES) return;
     this.holds.set(hold.nodeId, hold);
   }

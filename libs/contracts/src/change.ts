@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Counter } from './counters.js';
 import { valueFromJson, valueToJson } from './json-value.js';
 
 /**
@@ -37,7 +38,7 @@ export interface DeleteOperation {
   key: string;
 }
 
-const Version = z.number().int().nonnegative();
+const Version = Counter;
 export const ChainHex = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const WireOperation = z.discriminatedUnion('op', [

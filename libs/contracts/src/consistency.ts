@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Counter } from './counters.js';
 import { NodeId } from './node.js';
 
 /**
@@ -6,7 +7,7 @@ import { NodeId } from './node.js';
  * is the change log; what several nodes say against one decides nothing.
  */
 const Time = z.string();
-const Version = z.number().int().nonnegative();
+const Version = Counter;
 const Hash = z.string();
 
 /** `unknown` is never taken for `match`: nothing is said of a node that could not be compared. */

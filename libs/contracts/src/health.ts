@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Counter } from './counters.js';
 import { Incarnation, NodeId } from './node.js';
 
 /**
@@ -33,7 +34,7 @@ export const HealthBody = z.object({
   status: z.enum(['ready', 'not-ready']),
   /** Nodes say who they are: another process may have got the port of one that is gone. */
   nodeId: NodeId.optional(),
-  incarnation: z.number().int().nonnegative().optional(),
+  incarnation: Counter.optional(),
   checks: z.record(z.string(), z.looseObject({ ok: z.boolean() })),
 });
 export type HealthBody = z.infer<typeof HealthBody>;
@@ -68,7 +69,7 @@ export const HealthChanged = z.object({
    * Rises with every change, whoever observes: greater than any that was heard of, and at least the wall clock, so
    * that an instance which could not learn the last one is believed all the same.
    */
-  seq: z.number().int().positive(),
+  seq: Counter.positive(),
   evidence: z.record(z.string(), z.unknown()),
   at: Time,
 });
@@ -87,8 +88,8 @@ export const HealthStanding = z.object({
 export type HealthStanding = z.infer<typeof HealthStanding>;
 
 export const CheckTransition = z.object({
-  incarnation: z.number().int().nonnegative(),
-  seq: z.number().int().positive(),
+  incarnation: Counter,
+  seq: Counter.positive(),
   from: CheckedState,
   to: CheckedState,
   reason: ProbeResult.nullable(),
@@ -102,7 +103,7 @@ export const HealthReportRequest = z.object({ nodeId: NodeId });
 /** What the checks of one node have found lately, the newest first. */
 export const HealthReport = z.object({
   nodeId: NodeId,
-  incarnation: z.number().int().nonnegative(),
+  incarnation: Counter,
   state: CheckedState,
   reason: ProbeResult.nullable(),
   consecutive: Consecutive,

@@ -39,6 +39,15 @@ export {
   TruthCompared,
 } from './consistency.js';
 export { CONTENT_TYPES, type ContentType, parseContentType } from './content-type.js';
+export {
+  COUNTER_MAX,
+  Counter,
+  INCARNATION_AHEAD_MAX_MS,
+  isFarAhead,
+  isPlausibleIncarnation,
+  isPlausibleTerm,
+  TERM_AHEAD_MAX,
+} from './counters.js';
 export { ERRORS, type ErrorCode, errorKind, isErrorCode } from './errors.js';
 export { HEADERS } from './headers.js';
 export {

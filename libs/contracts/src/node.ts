@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Counter } from './counters.js';
 
 export const NODE_ROLES = ['leader', 'follower', 'candidate', 'observer'] as const;
 export type NodeRole = (typeof NODE_ROLES)[number];
@@ -28,7 +29,7 @@ export type StatusReason = (typeof STATUS_REASONS)[number];
 export const NodeId = z
   .string()
   .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?$/, 'a node id is 1-63 letters, digits, - and _');
-export const Incarnation = z.number().int().positive();
+export const Incarnation = Counter.positive();
 export const Metadata = z
   .record(z.string().max(64), z.string().max(512))
   .refine((m) => Object.keys(m).length <= 32, 'at most 32 entries');
@@ -44,10 +45,10 @@ export const NodeInfo = z.object({
   reason: z.enum(STATUS_REASONS).nullable(),
   address: NodeAddress.nullable(),
   incarnation: Incarnation,
-  statusSeq: z.number().int().nonnegative(),
-  version: z.number().int().nonnegative(),
-  lag: z.number().int().nonnegative(),
-  term: z.number().int().nonnegative(),
+  statusSeq: Counter,
+  version: Counter,
+  lag: Counter,
+  term: Counter,
   lastHeartbeatAt: z.string().nullable(),
   registeredAt: z.string(),
   metadata: Metadata,

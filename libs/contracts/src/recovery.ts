@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Counter } from './counters.js';
 import { Incarnation, NodeId } from './node.js';
 
 /** How a failed node is brought back, and what keeps one out of the rotation: facts, questions and answers. */
@@ -10,7 +11,7 @@ const Time = z.string();
  */
 export const NodeHold = z.object({
   nodeId: NodeId,
-  seq: z.number().int().positive(),
+  seq: Counter.positive(),
   drained: z.boolean(),
   /** Null = not quarantined; else when the quarantine ends by itself. */
   quarantinedUntil: Time.nullable(),
@@ -35,7 +36,7 @@ export type RecoveryState = (typeof RECOVERY_STATES)[number];
 export const RecoveryStep = z.object({
   nodeId: NodeId,
   /** Counts up for ever per node; a receiver applies only what is greater. */
-  seq: z.number().int().positive(),
+  seq: Counter.positive(),
   state: z.enum(RECOVERY_STATES),
   /** The incarnation that failed, or that an operator had restarted. */
   incarnation: Incarnation,

@@ -7,6 +7,7 @@ import {
   ConsistencyRepaired,
   ConsistencyReport,
 } from './consistency.js';
+import { Counter } from './counters.js';
 import {
   HealthChanged,
   HealthListReply,
@@ -42,8 +43,8 @@ import { SyncDiverged, SyncLagging, SyncLevel, SyncReport } from './sync.js';
  * The subjects of the bus: one schema each, the plain payload in JSON, CloudEvents attributes in the headers.
  * Payloads only ever grow: a receiver ignores fields that it does not know.
  */
-const Version = z.number().int().nonnegative();
-const Term = z.number().int().nonnegative();
+const Version = Counter;
+const Term = Counter;
 const Time = z.string();
 
 /** Where a history stands. Equal (version, chain) means equal history. */
@@ -56,7 +57,7 @@ export const NodeHeartbeat = z.object({
   nodeId: NodeId,
   incarnation: Incarnation,
   /** Counts up within an incarnation; a receiver drops what is not greater. */
-  seq: z.number().int().nonnegative(),
+  seq: Counter,
   kind: z.enum(['config-node', 'service']).optional(),
   role: z.enum(NODE_ROLES).optional(),
   address: NodeAddress.optional(),
@@ -80,7 +81,7 @@ export const NodeStatusChanged = z.object({
   nodeId: NodeId,
   incarnation: Incarnation,
   /** Counts up for ever per node; a receiver applies only what is greater. */
-  statusSeq: z.number().int().positive(),
+  statusSeq: Counter.positive(),
   from: z.enum(NODE_STATUSES).nullable(),
   to: z.enum(NODE_STATUSES),
   reason: z.enum(STATUS_REASONS).nullable(),
@@ -110,7 +111,7 @@ export const NodeVerdict = z.object({
    * Counts up for ever per node: a fact is published again from its row, so an older one may come after a newer one.
    * A receiver applies what is not less. Absent when it could not be recorded.
    */
-  seq: z.number().int().positive().optional(),
+  seq: Counter.positive().optional(),
   /** The failover instance that judged, and those that confirmed. */
   judgedBy: z.string(),
   confirmedBy: z.array(z.string()),
@@ -328,7 +329,7 @@ export type PollReply = z.infer<typeof PollReply>;
 export const WitnessRequest = z.object({
   askedBy: z.string(),
   nodeId: NodeId,
-  incarnation: z.number().int().nonnegative(),
+  incarnation: Counter,
   /** What the asker suspects. */
   reason: z.enum(VERDICT_REASONS).optional(),
 });

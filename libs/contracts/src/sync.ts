@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { ChainHex } from './change.js';
+import { Counter } from './counters.js';
 import { NodeId } from './node.js';
 
 /** How nodes that are behind are brought up to date: what the sync service tells others, and asks of nodes. */
 const Time = z.string();
-const Version = z.number().int().nonnegative();
+const Version = Counter;
 
 /**
  * `level`: at the head, or so little behind that the broadcast is on its way. `lagging`: so far behind that it is told.

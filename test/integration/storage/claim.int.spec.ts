@@ -48,6 +48,17 @@ describe('config.claim', () => {
     expect(claimed?.term).toBe(head.term + 41);
   });
 
+  it('finding 2: refuses a highest term more than 1,000 beyond the head, and changes nothing', async () => {
+    const pool = failoverPool();
+    const head = await lab.store.readHead();
+    for (const absurd of [head.term + 1_001, Number.MAX_SAFE_INTEGER]) {
+      await expect(claim(pool, head, 'node-9', absurd)).rejects.toMatchObject({ sqlState: '22003' });
+    }
+    expect(await lab.store.readHead()).toEqual(head);
+    const claimed = await claim(pool, head, head.leaderId ?? '', head.term + 1_000);
+    expect(claimed?.term).toBe(head.term + 1_001);
+  });
+
   it('does nothing for another suspect or another term than head names', async () => {
     const pool = failoverPool();
     const head = await lab.store.readHead();

@@ -1,6 +1,6 @@
 import { hash as realHash } from 'node:crypto';
 
-export { createHash, timingSafeEqual } from 'node:crypto';
+export { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
 /** Nodes compute the same hashes of the same small things, one after the other. */
 const MAX_BYTES = 1_024;

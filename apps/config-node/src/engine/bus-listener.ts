@@ -47,7 +47,7 @@ export class BusListener {
       bus.subscribe('node.heartbeat', ({ nodeId, kind, address, term, version, condition, clusterId }) => {
         if (kind !== 'config-node' || nodeId === host.nodeId) return;
         const own = host.replica.clusterId;
-        const isOurs = clusterId == null || own === null || clusterId === own;
+        const isOurs = own !== null && clusterId === own;
         const counts = isOurs && condition !== 'wrong-database';
         this.peers.heard(nodeId, counts ? { address, version } : { address });
         if (counts && term !== undefined && this.leadership.heardTerm(term)) this.readHead();

@@ -88,7 +88,7 @@ export class Leadership {
   heard(term: number, leaderId: string): boolean {
     if (term < this.host.term) return this.known?.id !== leaderId; // late, or deposed and not aware of it
     const isNews = term > this.host.term || this.known?.id !== leaderId;
-    this.host.noteTerm(term);
+    if (!this.host.noteTerm(term)) return true;
     this.known = { id: leaderId, term };
     return isNews;
   }
@@ -111,7 +111,8 @@ export class Leadership {
 
   /** Takes note of head as the database has it, and begins or ends this node's term accordingly. */
   headRead(head: HeadRow): void {
-    this.host.noteTerm(head.term);
+    this.host.noteHeadTerm(head.term);
+    this.peers.noteHead(head.version);
     if (head.leaderId !== null) this.known = { id: head.leaderId, term: head.term };
     switch (this.officeFor(head)) {
       case 'leave':
@@ -132,7 +133,7 @@ export class Leadership {
     this.candidateUntilMs = Number.NEGATIVE_INFINITY;
     if (head?.leaderId) this.known = { id: head.leaderId, term: head.term };
     if (this.known?.id === this.options.nodeId) this.known = null;
-    if (head !== undefined) this.host.noteTerm(head.term);
+    if (head !== undefined) this.host.noteHeadTerm(head.term);
     this.logger.warn({ why, term, leader: this.known?.id ?? null }, 'stepped down');
     this.duties.termEnded(term, why);
   }
@@ -183,7 +184,8 @@ export class Leadership {
       version,
       chain,
     };
-    const highest = Math.max(this.peers.highestVersion, this.host.highestVersion);
+    const heard = this.peers.highestVersionUpTo(version + this.options.maxLostTail);
+    const highest = Math.max(heard, this.host.highestVersion);
     const lostTo = highest > version && highest - version <= this.options.maxLostTail ? highest : null;
     this.ownTerm = term;
     this.confirmedAtMs = this.clock.monotonicMs();

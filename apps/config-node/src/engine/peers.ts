@@ -10,12 +10,14 @@ const MAX_PEERS = 256;
 /** What is heard of the other nodes: where they can be reached, and how far their histories go. */
 export class Peers {
   private readonly known = new Map<string, Peer>();
-  /** Highest version that anybody was heard to hold. */
-  highestVersion = 0;
+  private headVersion = 0;
+  /** Of the versions that anybody was heard to hold, the highest that can be of this history. */
+  private highestVersion = 0;
 
   constructor(
     private readonly ownId: string,
     seeds: readonly { id: string; address: string }[],
+    private readonly maxLostTail: number,
   ) {
     for (const { id, address } of seeds) this.known.set(id, { id, address, version: 0 });
   }
@@ -26,9 +28,25 @@ export class Peers {
     if (news.address !== undefined) peer.address = news.address;
     if (news.version !== undefined) {
       peer.version = news.version;
-      this.highestVersion = Math.max(this.highestVersion, news.version);
+      if (news.version <= this.headVersion + this.maxLostTail) {
+        this.highestVersion = Math.max(this.highestVersion, news.version);
+      }
     }
     this.known.set(id, peer);
+  }
+
+  /** Where the head in the database stands. */
+  noteHead(version: number): void {
+    this.headVersion = version;
+  }
+
+  /**
+   * Highest version that anybody was heard to hold. Versions beyond `limit` are left out: no lost tail is that long, so
+   * that one absurd version does not hide the true ones.
+   */
+  highestVersionUpTo(limit: number): number {
+    const heard = [this.highestVersion, ...[...this.known.values()].map(({ version }) => version)];
+    return Math.max(0, ...heard.filter((version) => version <= limit));
   }
 
   addressOf(id: string): string | null {

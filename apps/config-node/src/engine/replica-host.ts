@@ -1,4 +1,4 @@
-import type { Change, Head } from '#libs/contracts';
+import { type Change, type Head, isPlausibleTerm, TERM_AHEAD_MAX } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import { type ApplyResult, type Position, Replica, type StateBuilder } from '#libs/replica';
 
@@ -21,6 +21,8 @@ const STALE_AFTER_MS = 3_000;
 export class ReplicaHost {
   readonly replica = new Replica();
   private highestTerm = 0;
+  /** Of head, as the database last gave it. */
+  private headTerm = 0;
   /** Highest version that this node ever held, also of a history that it had to discard. */
   highestVersion = 0;
   private freshAtMs = Number.NEGATIVE_INFINITY;
@@ -34,12 +36,21 @@ export class ReplicaHost {
     private readonly clock: Clock,
   ) {}
 
-  /** Highest term heard of. */
+  /** Highest term heard of, never more than 1,000 beyond what the database or the own history proves. */
   get term(): number {
-    return Math.max(this.highestTerm, this.replica.term);
+    return Math.max(Math.min(this.highestTerm, this.provenTerm + TERM_AHEAD_MAX), this.replica.term);
   }
 
-  noteTerm(term: number): void {
+  /** Somebody said that there is such a term. False when it is too high to be believed: only head can tell. */
+  noteTerm(term: number): boolean {
+    if (!isPlausibleTerm(term, this.provenTerm)) return false;
+    this.highestTerm = Math.max(this.highestTerm, term);
+    return true;
+  }
+
+  /** The term of `config.head`, as the database gave it. */
+  noteHeadTerm(term: number): void {
+    this.headTerm = term;
     this.highestTerm = Math.max(this.highestTerm, term);
   }
 
@@ -137,6 +148,10 @@ export class ReplicaHost {
       return known === undefined || known === head.chain;
     };
     return this.waitUntil(check, timeoutMs, signal);
+  }
+
+  private get provenTerm(): number {
+    return Math.max(this.headTerm, this.replica.term);
   }
 
   private async waitUntil(

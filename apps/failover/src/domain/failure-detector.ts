@@ -1,4 +1,4 @@
-import type { VerdictReason } from '#libs/contracts';
+import { isFarAhead, type VerdictReason } from '#libs/contracts';
 import type { DetectorInput, DetectorOutput, DetectorSettings, GivenVerdict } from './detector.types.js';
 import { type Assessment, assess, assessSilence, type Surroundings } from './evidence.js';
 import { beginAnew, judgeAfresh, type Watched, watched } from './watched.js';
@@ -233,6 +233,7 @@ export class FailureDetector {
   private accept(node: Watched, given: GivenVerdict): DetectorOutput[] {
     if (given.incarnation !== node.incarnation) return [];
     if (given.seq !== undefined && given.seq < node.verdictSeq) return [];
+    if (isFarAhead(node.verdictSeq, given.seq ?? 0)) return [];
     node.verdictSeq = given.seq ?? node.verdictSeq;
     // News of a lesser evil does not end the question about a greater one.
     if (given.verdict !== 'degraded' || given.reason === node.asking) node.asking = undefined;

@@ -49,6 +49,21 @@ describe('who leads', () => {
     expect(view.target?.term).toBe(4);
   });
 
+  it('finding 2: is not hidden by a loss of a term that nobody knows', () => {
+    const view = new LeaderView();
+    view.learn({ term: 3, id: 'n1', address: 'http://n1' }, 0);
+    view.lost(5);
+    view.lost(Number.MAX_SAFE_INTEGER);
+    expect(view.target?.term).toBe(3);
+    view.lost(4);
+    expect(view.target).toBeNull();
+    view.learn({ term: 4, id: 'n2', address: 'http://n2' }, 0);
+    view.leads(4);
+    expect(view.target?.term).toBe(4);
+    view.learn({ term: 5, id: 'n1', address: 'http://n1' }, 0);
+    expect(view.target?.term).toBe(5);
+  });
+
   it('is corrected within its term by the election itself, and by nothing else', () => {
     const view = new LeaderView();
     view.learn({ term: 2, id: 'node-1', address: 'http://n1' }, 0);

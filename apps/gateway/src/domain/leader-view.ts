@@ -59,8 +59,12 @@ export class LeaderView {
     return true;
   }
 
-  /** The leader of `term` stepped down, or can no longer lead. */
+  /**
+   * The leader of `term` stepped down, or can no longer lead. Only of the known term or of the next one, whose election
+   * may be heard later: a greater one would hide every leader until then.
+   */
   lost(term: number): void {
+    if (term > this.known.term + 1) return;
     this.lostTerm = Math.max(this.lostTerm, term);
   }
 

@@ -1,4 +1,11 @@
-import type { NodeInfo, NodeRole, NodeStatus, NodeVerdict, StatusReason } from '#libs/contracts';
+import {
+  isFarAhead,
+  type NodeInfo,
+  type NodeRole,
+  type NodeStatus,
+  type NodeVerdict,
+  type StatusReason,
+} from '#libs/contracts';
 import { Candidate, weightIn } from './candidate.js';
 import { blankRecord, type NodeRecord } from './node-record.js';
 import { STANDINGS, type Standing, standingOf } from './standing.js';
@@ -125,6 +132,7 @@ export class NodeTable {
     const node = this.nodes.get(verdict.nodeId);
     if (node === undefined || verdict.incarnation < node.incarnation) return false;
     if (verdict.seq !== undefined && verdict.seq < node.verdictSeq) return false;
+    if (isFarAhead(node.verdictSeq, verdict.seq ?? 0)) return false;
     node.verdictSeq = verdict.seq ?? node.verdictSeq;
     if (verdict.verdict === 'failed') node.judged = { incarnation: verdict.incarnation, atMs: nowMs };
     else if (verdict.verdict === 'clear' && !this.registrySilent(nowMs)) node.judged = null;
@@ -150,6 +158,7 @@ export class NodeTable {
     const node = this.recordOf(beat.nodeId);
     if (beat.incarnation < node.incarnation) return false;
     if (beat.incarnation === node.incarnation && beat.seq <= node.heartbeatSeq) return false;
+    if (beat.incarnation === node.incarnation && isFarAhead(node.heartbeatSeq, beat.seq)) return false;
     this.becomes(node, beat.incarnation);
     node.heartbeatSeq = beat.seq;
     node.lastHeartbeatAt = at;
@@ -213,7 +222,7 @@ export class NodeTable {
   ): void {
     if (at.incarnation < node.incarnation) return;
     this.becomes(node, at.incarnation);
-    if (at.statusSeq < node.statusSeq) return;
+    if (at.statusSeq < node.statusSeq || isFarAhead(node.statusSeq, at.statusSeq)) return;
     const newer = at.statusSeq > node.statusSeq || node.status === null;
     if (newer && status === 'healthy' && node.candidate !== null) node.candidate.vouchedFor = true;
     node.statusSeq = at.statusSeq;

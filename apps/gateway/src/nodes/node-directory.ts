@@ -1,4 +1,4 @@
-import type { FactPayload, NodeInfo, NodePing } from '#libs/contracts';
+import { type FactPayload, isPlausibleTerm, type NodeInfo, type NodePing } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import { type LeaderNews, LeaderView } from '../domain/leader-view.js';
 import { type NodeAt, NodeTable } from '../domain/node-table.js';
@@ -91,6 +91,7 @@ export class NodeDirectory {
 
   heartbeat(beat: FactPayload<'node.heartbeat'>): void {
     this.busSpokeAtMs = this.clock.monotonicMs();
+    if (!this.believes(beat.term ?? 0)) return;
     if (!this.table.heartbeat(beat, new Date(this.clock.wallMs()).toISOString())) return;
     this.nodeStands(beat.nodeId, beat.role, beat.term ?? 0, beat.version ?? 0, beat.address ?? null);
   }
@@ -115,6 +116,7 @@ export class NodeDirectory {
   }
 
   elected(election: FactPayload<'leader.elected'>): void {
+    if (!this.believes(election.term)) return;
     if (this.electedAt === undefined || election.term > this.electedAt.term) {
       this.electedAt = { term: election.term, at: election.at };
     }
@@ -133,6 +135,7 @@ export class NodeDirectory {
 
   head(head: FactPayload<'sync.head'>): void {
     this.busSpokeAtMs = this.clock.monotonicMs();
+    if (!this.believes(head.term)) return;
     this.leaderSaid(head.term, head.version);
     this.leads(head.leaderId, head.term, this.table.get(head.leaderId)?.address ?? null);
   }
@@ -191,6 +194,14 @@ export class NodeDirectory {
   /** The leader acknowledged a write: the history stands there, whether or not the bus has said so yet. */
   committed(term: number, version: number): void {
     this.leaderSaid(term, version);
+  }
+
+  /** A term that is far beyond the known one is only a hint to ask the nodes themselves. */
+  private believes(term: number): boolean {
+    const known = this.view.leader.term;
+    if (known === 0 || isPlausibleTerm(term, known)) return true;
+    this.doubt(undefined);
+    return false;
   }
 
   private judgeWeight(id: string): void {

@@ -1,4 +1,4 @@
-import type { NodeHold } from '#libs/contracts';
+import { isFarAhead, type NodeHold } from '#libs/contracts';
 
 interface Held {
   hold: NodeHold;
@@ -17,6 +17,7 @@ export class Holds {
 
   take(hold: NodeHold, nowMs: number, wallMs: number): 'taken' | 'old' {
     const known = this.held.get(hold.nodeId);
+    if (isFarAhead(known?.hold.seq ?? 0, hold.seq)) return 'old';
     if (known ? hold.seq <= known.hold.seq : this.held.size >= MAX_NODES) return 'old';
     const { quarantinedUntil } = hold;
     const endsMs = quarantinedUntil === null ? Number.NaN : Date.parse(quarantinedUntil);

@@ -1,4 +1,11 @@
-import type { HealthChanged, NodeHeartbeat, NodeHold, NodeInfo, NodeVerdict } from '#libs/contracts';
+import {
+  type HealthChanged,
+  isFarAhead,
+  type NodeHeartbeat,
+  type NodeHold,
+  type NodeInfo,
+  type NodeVerdict,
+} from '#libs/contracts';
 import { HealthEvidence } from './health-evidence.js';
 import { Holds } from './holds.js';
 import {
@@ -51,6 +58,9 @@ export class Membership {
     if (known.record.left || beat.incarnation < known.record.incarnation || beat.seq <= known.seq) {
       return { outcome: 'stale' };
     }
+    if (isFarAhead(known.seq, beat.seq)) {
+      return { outcome: 'stale' };
+    }
     this.apply(known, beat, at, nowMs);
     return { outcome: 'applied', transition: this.settle(known, nowMs) };
   }
@@ -60,6 +70,7 @@ export class Membership {
     const member = this.members.get(verdict.nodeId);
     if (!member || member.record.left || verdict.incarnation !== member.record.incarnation) return undefined;
     if (verdict.seq !== undefined && verdict.seq < member.verdictSeq) return undefined;
+    if (isFarAhead(member.verdictSeq, verdict.seq ?? 0)) return undefined;
     member.verdictSeq = verdict.seq ?? member.verdictSeq;
     member.guessed = false;
     if (verdict.verdict === 'clear' || verdict.reason === null) {
@@ -151,6 +162,7 @@ export class Membership {
     if (!known || known.record.incarnation !== other.incarnation) return;
     const ahead = other.statusSeq - known.record.statusSeq;
     if (ahead < 0 || (ahead === 0 && !options.authoritative)) return;
+    if (!options.authoritative && isFarAhead(known.record.statusSeq, other.statusSeq)) return;
     const { status, reason, statusSeq } = other;
     known.record = { ...known.record, status, reason, statusSeq };
   }
