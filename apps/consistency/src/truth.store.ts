@@ -32,7 +32,8 @@ export class TruthStore {
     const { rows } = await this.pool.query<TruthRow>({
       name: 'consistency.truth',
       text: `select k.namespace, k.key, o.version as "loggedVersion", o.op, o.content_type as "loggedType",
-          'sha256:' || encode(o.checksum, 'hex') as "loggedChecksum", e.version as "entryVersion",
+          'sha256:' || encode(o.checksum, 'hex') as "loggedChecksum", l.version as "latestVersion",
+          l.content_type as "latestType", 'sha256:' || encode(l.checksum, 'hex') as "latestChecksum", e.version as "entryVersion",
           e.content_type as "entryType", 'sha256:' || encode(e.checksum, 'hex') as "entryChecksum",
           (select encode(chain, 'hex') from config.changes where version = $3) as chain,
           (select coalesce(lost_from, version) from config.changes order by version limit 1) as oldest,
@@ -40,6 +41,7 @@ export class TruthStore {
           (select f.floor from config.log_floors as f where f.namespace = k.namespace) as floor
         from unnest($1::text[], $2::text[]) as k (namespace, key)
         left join lateral (${LAST_OPERATION}) as o on true
+        left join lateral (${LATEST_OPERATION}) as l on true
         left join config.entries as e on e.namespace = k.namespace and e.key = k.key`,
       values: [keys.map(({ namespace }) => namespace), keys.map(({ key }) => key), pin.version],
     });
@@ -121,11 +123,18 @@ const LAST_OPERATION = `select l.version, l.op, l.value, l.content_type, l.check
   where l.namespace = k.namespace and l.key = k.key and l.version <= $3
   order by l.version desc, l.ordinal desc limit 1`;
 
+/** The last one of the key, by which its entry is to be made. */
+const LATEST_OPERATION = `select n.version, n.content_type, n.checksum from config.change_ops as n
+  where n.namespace = k.namespace and n.key = k.key order by n.version desc, n.ordinal desc limit 1`;
+
 interface TruthRow extends KeyName {
   loggedVersion: number | null;
   op: 'put' | 'delete' | null;
   loggedType: string | null;
   loggedChecksum: string | null;
+  latestVersion: number | null;
+  latestType: string | null;
+  latestChecksum: string | null;
   entryVersion: number | null;
   entryType: string | null;
   entryChecksum: string | null;
@@ -155,12 +164,15 @@ interface ValueRow extends KeyName {
 }
 
 function rowsOf(row: TruthRow) {
-  const { loggedVersion, loggedType, loggedChecksum, entryVersion, entryType, entryChecksum } = row;
-  const logged =
-    loggedVersion === null
-      ? null
-      : { version: loggedVersion, state: stateOf(loggedVersion, loggedType, loggedChecksum) };
-  return { logged, entry: stateOf(entryVersion, entryType, entryChecksum) };
+  return {
+    logged: operationOf(row.loggedVersion, row.loggedType, row.loggedChecksum),
+    latest: operationOf(row.latestVersion, row.latestType, row.latestChecksum),
+    entry: stateOf(row.entryVersion, row.entryType, row.entryChecksum),
+  };
+}
+
+function operationOf(version: number | null, contentType: string | null, checksum: string | null) {
+  return version === null ? null : { version, state: stateOf(version, contentType, checksum) };
 }
 
 function stateOf(

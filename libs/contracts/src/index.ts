@@ -180,6 +180,8 @@ export {
   ANY_NAMESPACE,
   BALANCING_STRATEGIES,
   type BalancingStrategy,
+  ENTRY_REPAIRS_KEY,
+  EntryRepairs,
   GatewayBalancing,
   HistoryRetention,
   isSystemKey,

@@ -46,6 +46,15 @@ export type HistoryRetention = z.infer<typeof HistoryRetention>;
 
 export const RETENTION_KEY = 'history/retention';
 
+/**
+ * The value of `consistency/entry-repairs`: how many entries of the database the leader may set right within an hour before
+ * it stops and waits for an operator, 100 without it. To publish it again is to say that the leader may go on.
+ */
+export const EntryRepairs = z.strictObject({ maxPerHour: z.number().int().min(0).max(1_000_000) });
+export type EntryRepairs = z.infer<typeof EntryRepairs>;
+
+export const ENTRY_REPAIRS_KEY = 'consistency/entry-repairs';
+
 /** Holdfast's own configuration lives in this namespace. */
 export const SYSTEM_NAMESPACE = 'system';
 
@@ -53,6 +62,10 @@ export const SYSTEM_NAMESPACE = 'system';
 export const SYSTEM_KEYS = {
   'gateway/balancing': { schema: GatewayBalancing, meaning: 'How gateways choose among nodes.' },
   [RETENTION_KEY]: { schema: HistoryRetention, meaning: 'How much of the history is kept.' },
+  [ENTRY_REPAIRS_KEY]: {
+    schema: EntryRepairs,
+    meaning: 'How many entries of the database are set right before an operator looks.',
+  },
 } as const satisfies Record<string, { schema: z.ZodType; meaning: string }>;
 export type SystemKey = keyof typeof SYSTEM_KEYS;
 

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { checksumOf } from '#libs/replica';
-import { put, until, write } from '../engine/engine-lab.js';
-import { ConsistencyLab } from './consistency-lab.js';
+import type { EntryVerdict } from '../../../apps/config-node/src/domain/entry-repair.js';
+import { type LabNode, put, until, write } from '../engine/engine-lab.js';
+import { ConsistencyLab, misapply } from './consistency-lab.js';
 
 let lab: ConsistencyLab | undefined;
 
@@ -29,8 +30,9 @@ const entries = async (lab: ConsistencyLab) => {
   return rows.map(({ key, value }) => `${key}=${value}`);
 };
 
-/** The next walk of the leader begins at most 20 s after the last one. */
-const WALK_MS = 25_000;
+const keysOf = (node: LabNode) => node.replica.namespaces().find(({ name }) => name === 'app')?.keys;
+
+const judge = (verdict: EntryVerdict) => (differing: readonly unknown[]) => differing.map(() => verdict);
 
 describe('the state in the database', () => {
   it('is set right by the leader from the log, and told by the consistency service', async () => {
@@ -48,7 +50,8 @@ describe('the state in the database', () => {
       insert into config.entries select namespace, 'gone', value, content_type, checksum, version, created_at
         from config.entries where key = 'k4';
     `);
-    await until(async () => (await findings(lab)).length === 6, 'all are found', WALK_MS);
+    await lab.engines.elect(lab.leader); // a term begins with a walk
+    await until(async () => (await findings(lab)).length === 6, 'all are found');
     expect(await findings(lab)).toEqual([
       ...['gone extra true', 'k0 mismatch true', 'k1 mismatch true', 'k2 missing true'],
       ...['k3 mismatch true', 'never extra true'],
@@ -77,10 +80,10 @@ describe('the state in the database', () => {
     const keys = [{ namespace: 'app', key: 'k0' }];
     await admin(lab).query(`update config.entries set value = 'x' where key = 'k0'`);
     const other = { term: 99, leaderId: 'node-1', incarnation: 1 };
-    expect(await store.entriesScrub.setRight(other, keys, { repair: true })).toBe('fenced');
+    expect(await store.entriesScrub.setRight(other, keys, judge('scrub'))).toBe('fenced');
     const { term, leaderId, incarnation } = await store.readHead();
     const leader = { term, leaderId: leaderId ?? '', incarnation };
-    expect(await store.entriesScrub.setRight(leader, keys, { repair: false })).toMatchObject([
+    expect(await store.entriesScrub.setRight(leader, keys, judge('too-many'))).toMatchObject([
       { class: 'mismatch', repaired: false },
     ]);
     // As a compacted log would be: nothing is known of k1 but its row.
@@ -89,10 +92,41 @@ describe('the state in the database', () => {
       delete from config.changes where version = (select min(version) from config.changes);
       update config.entries set value = 'y' where key = 'k1';
     `);
-    const seen = await store.entriesScrub.setRight(leader, [{ namespace: 'app', key: 'k1' }], {
-      repair: true,
-    });
+    const seen = await store.entriesScrub.setRight(leader, [{ namespace: 'app', key: 'k1' }], judge('scrub'));
     expect(seen).toMatchObject([{ class: 'mismatch', repaired: false, expected: null }]);
+  });
+
+  it('finding 7: is not deleted because operations of the log are lost, nor is anything in the nodes', async () => {
+    const lab = await open(450);
+    const { leader, engines } = lab;
+    await admin(lab).query('delete from config.change_ops');
+    // Each new term begins with a walk.
+    for (let term = 0; term < 2; term++) {
+      const walked = lab.alerts.filter(({ name }) => name === 'log.damaged').length;
+      await engines.elect(leader);
+      await until(
+        () => lab.alerts.filter(({ name }) => name === 'log.damaged').length > walked,
+        'it is told',
+      );
+    }
+    await until(async () => (await findings(lab)).length === 450, 'all are written down');
+    expect(new Set((await findings(lab)).map((finding) => finding.replace(/k\d+ /, '')))).toEqual(
+      new Set(['extra false']),
+    );
+    expect((await entries(lab)).length).toBe(450);
+
+    const newcomer = await engines.node('node-2', { dataDir: `${leader.dataDir}-new` });
+    lab.nodes.push(newcomer);
+    await lab.level();
+    expect(keysOf(newcomer)).toBe(450);
+    misapply(newcomer, 'k7', 'wrong');
+    await lab.start('c-1');
+    const { nodes, repairs } = await lab.check(true);
+    expect(repairs).toEqual([]);
+    expect(nodes.map(({ result }) => result)).not.toContain('mismatch');
+    expect([keysOf(leader), keysOf(newcomer), (await entries(lab)).length]).toEqual([450, 450, 450]);
+    await leader.engine.publisher.submit(write([put('after', 'after')]));
+    await lab.level();
   });
 
   it('is walked through in slices that leave out nothing, however many operations a key has', async () => {

@@ -128,7 +128,8 @@ export class Engine {
       },
     );
     const retention = { ...COMPACTOR_OPTIONS, ...options.retention };
-    this.upkeep = new Upkeep(retention, store, host, this.publisher, metrics, clock, logger);
+    const upkeepParts = { store, host, publisher: this.publisher, alerts };
+    this.upkeep = new Upkeep(retention, upkeepParts, metrics, clock, logger);
     this.divergence = new Divergence(options, host, store, this.snapshotter, alerts, readHead, clock, logger);
     this.replication = new Replication(
       host,

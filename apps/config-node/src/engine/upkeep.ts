@@ -2,10 +2,18 @@ import type { Clock } from '#libs/kernel';
 import type { Logger, Metrics } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
 import type { Leader } from '../store/leader-lock.js';
+import type { Alerts } from './alerts.js';
 import { Compactor, type CompactorOptions } from './compactor.js';
 import { EntriesScrubber } from './entries-scrubber.js';
 import type { Publisher } from './publisher.js';
 import type { ReplicaHost } from './replica-host.js';
+
+interface UpkeepParts {
+  store: ConfigStore;
+  host: ReplicaHost;
+  publisher: Publisher;
+  alerts: Alerts;
+}
 
 /** What a leader does for the database between its batches. */
 export class Upkeep {
@@ -14,14 +22,19 @@ export class Upkeep {
 
   constructor(
     retention: CompactorOptions,
-    store: ConfigStore,
-    host: ReplicaHost,
-    publisher: Publisher,
+    { store, host, publisher, alerts }: UpkeepParts,
     metrics: Metrics,
     clock: Clock,
     logger: Logger,
   ) {
-    this.scrubber = new EntriesScrubber(store.entriesScrub, publisher, metrics, clock, logger);
+    this.scrubber = new EntriesScrubber(
+      store.entriesScrub,
+      publisher,
+      host,
+      { alerts, logger },
+      metrics,
+      clock,
+    );
     this.compactor = new Compactor(retention, store, host, publisher, metrics, clock, logger);
   }
 

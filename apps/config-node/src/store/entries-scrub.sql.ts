@@ -53,24 +53,34 @@ with recursive logged as (
 select namespace, key, class, last as looked from looked where class is not null or nth = last
 order by namespace, key`;
 
+const EXPECTED = `case when o.op = 'put' then jsonb_build_object('version', o.version, 'contentType', o.content_type,
+      'checksum', 'sha256:' || encode(o.checksum, 'hex')) end`;
+const FOUND = `case when e.version is not null then jsonb_build_object('version', e.version, 'contentType',
+      e.content_type, 'checksum', 'sha256:' || encode(sha256(e.value), 'hex')) end`;
+
+/** Which of these keys are wrong, as it is now; after head was locked it stays so. */
+export const LOOK_AT = `
+select * from (
+  select k.namespace, k.key, ${CLASS} as class, ${EXPECTED} as expected, ${FOUND} as found
+  from unnest($1::text[], $2::text[]) as k (namespace, key)
+  left join lateral (${LAST_OPERATION}) as o on true
+  left join config.entries as e on e.namespace = k.namespace and e.key = k.key
+) as looked where class is not null`;
+
 /**
- * Sets the entries of these keys right by the log as it is now, after head was locked, and writes down what was found.
- * $3 false: writes down only. What nothing proves is left as it is, and written down once an hour. The latest 10,000
- * findings are kept.
+ * Sets the entries of these keys right by the log, where the verdict $3 on a key is 'scrub', after head was locked; writes
+ * down what was found. What is left as it is, is written down once an hour. The latest 10,000 findings are kept.
  */
 export const SET_RIGHT = `
 with seen as (
-  select k.namespace, k.key, ${CLASS} as class, o.version, o.value, o.content_type, o.checksum, c.created_at,
-    case when o.op = 'put' then jsonb_build_object('version', o.version, 'contentType', o.content_type,
-      'checksum', 'sha256:' || encode(o.checksum, 'hex')) end as expected,
-    case when e.version is not null then jsonb_build_object('version', e.version, 'contentType', e.content_type,
-      'checksum', 'sha256:' || encode(sha256(e.value), 'hex')) end as found
-  from unnest($1::text[], $2::text[]) as k (namespace, key)
+  select k.namespace, k.key, k.verdict, ${CLASS} as class, o.version, o.value, o.content_type, o.checksum, c.created_at,
+    ${EXPECTED} as expected, ${FOUND} as found
+  from unnest($1::text[], $2::text[], $3::text[]) as k (namespace, key, verdict)
   left join lateral (${LAST_OPERATION}) as o on true
   left join config.changes as c on c.version = o.version
   left join config.entries as e on e.namespace = k.namespace and e.key = k.key
 ), wrong as (
-  select *, $3 and (class = 'extra' or expected is not null) as repaired from seen where class is not null
+  select *, verdict = 'scrub' and (class = 'extra' or expected is not null) as repaired from seen where class is not null
 ), removed as (
   delete from config.entries as e using wrong as w
   where w.repaired and w.class = 'extra' and e.namespace = w.namespace and e.key = w.key
@@ -82,7 +92,7 @@ with seen as (
 ), noted as (
   insert into config.entry_findings (namespace, key, class, expected, found, repaired, why, version, leader_id, at)
   select w.namespace, w.key, w.class, w.expected, w.found, w.repaired,
-    case when w.repaired then 'scrub' when $3 then 'compacted' else 'too-many' end, $4, $5, clock_timestamp()
+    w.verdict, $4, $5, clock_timestamp()
   from wrong as w
   where w.repaired or not exists (
     select from config.entry_findings as f where f.namespace = w.namespace and f.key = w.key and not f.repaired
@@ -91,4 +101,4 @@ with seen as (
 ), pruned as (
   delete from config.entry_findings where id <= (select max(id) - 10000 from config.entry_findings)
 )
-select namespace, key, class, repaired, expected, found from wrong`;
+select namespace, key, class, repaired, verdict, expected, found from wrong`;

@@ -1,5 +1,6 @@
 import type { PrimaryPool } from '#libs/postgres';
-import { SCRUB_SLICE, SET_RIGHT } from './entries-scrub.sql.js';
+import type { EntryVerdict, KeyContent } from '../domain/entry-repair.js';
+import { LOOK_AT, SCRUB_SLICE, SET_RIGHT } from './entries-scrub.sql.js';
 import { type Leader, lockHead } from './leader-lock.js';
 
 export interface KeyAddress {
@@ -15,12 +16,20 @@ export interface ScrubSlice {
   last: KeyAddress | undefined;
 }
 
-export interface WrongEntry extends KeyAddress {
+/** As the log (`expected`) and `config.entries` (`found`) have a key that differs; null = nothing. */
+export interface DifferingEntry extends KeyAddress {
   class: 'missing' | 'mismatch' | 'extra';
-  repaired: boolean;
-  expected: unknown;
-  found: unknown;
+  expected: KeyContent | null;
+  found: KeyContent | null;
 }
+
+export interface WrongEntry extends DifferingEntry {
+  verdict: EntryVerdict;
+  repaired: boolean;
+}
+
+/** What is to be done about each, in the same order; head is at `version` and stays there meanwhile. */
+export type JudgeEntries = (differing: readonly DifferingEntry[], version: number) => EntryVerdict[];
 
 /** `config.entries` against the log that makes it: looked at by reads alone, repaired behind the lock of head. */
 export class EntriesScrub {
@@ -48,22 +57,23 @@ export class EntriesScrub {
   setRight(
     leader: Leader,
     keys: readonly KeyAddress[],
-    options: { repair: boolean },
+    judge: JudgeEntries,
   ): Promise<WrongEntry[] | 'fenced'> {
     return this.pool.transaction(async (tx) => {
       const version = await lockHead(tx, leader);
       if (version === undefined) return 'fenced';
+      const { rows: differing } = await tx.query<DifferingEntry>({ text: LOOK_AT, values: columnsOf(keys) });
+      if (differing.length === 0) return [];
+      const verdicts = judge(differing, version);
       const { rows } = await tx.query<WrongEntry>({
         text: SET_RIGHT,
-        values: [
-          keys.map(({ namespace }) => namespace),
-          keys.map(({ key }) => key),
-          options.repair,
-          version,
-          leader.leaderId,
-        ],
+        values: [...columnsOf(differing), verdicts, version, leader.leaderId],
       });
       return rows;
     });
   }
+}
+
+function columnsOf(keys: readonly KeyAddress[]): [namespaces: string[], keys: string[]] {
+  return [keys.map(({ namespace }) => namespace), keys.map(({ key }) => key)];
 }

@@ -24,7 +24,7 @@ export function trueCut(truths: Iterable<KeyName & { truth: Truth }>): string | 
   const digest = new StateDigest();
   let bucket = 0;
   for (const { namespace, key, truth } of truths) {
-    if (truth.state === 'unknown') return undefined;
+    if (truth.state === 'unknown' || truth.disputed) return undefined;
     bucket = bucketOf(namespace, key);
     if (truth.state === 'present') digest.add(bucket, { namespace, key, ...truth.expected });
   }

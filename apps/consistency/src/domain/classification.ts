@@ -25,6 +25,10 @@ export function classify(
     }
     const expected = truth.state === 'present' ? truth.expected : null;
     const kind = classOf(expected, found);
+    if (kind !== undefined && truth.disputed) {
+      result.undecided++;
+      continue;
+    }
     if (kind !== undefined) result.differences.push({ namespace, key, class: kind, expected, found });
   }
   return result;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ConsistencyResult, Difference, KeyState } from '#libs/contracts';
+import { classify } from './classification.js';
 import { nameOf } from './pin.js';
 import { inPieces, planRepair } from './repair-plan.js';
 import type { NodeOutcome } from './round.js';
@@ -14,21 +15,25 @@ const state = (version: number): KeyState => ({
 });
 
 describe('the truth of a key', () => {
-  const rows = (logged: number | 'deleted' | null, entry: number | null) => ({
+  const operation = (logged: number | 'deleted' | null) => {
+    if (logged === null) return null;
+    return logged === 'deleted' ? { version: 3, state: null } : { version: logged, state: state(logged) };
+  };
+  /** The entry is what the latest operation made of it, unless something else is said. */
+  const rows = (
+    logged: number | 'deleted' | null,
+    entry: number | null,
+    latest: number | 'deleted' | null = entry ?? (logged === null ? null : 'deleted'),
+  ) => ({
     ...{ namespace: 'app', key: 'k', entry: entry === null ? null : state(entry) },
-    logged:
-      logged === null
-        ? null
-        : logged === 'deleted'
-          ? { version: 3, state: null }
-          : { version: logged, state: state(logged) },
+    ...{ logged: operation(logged), latest: operation(latest) },
   });
 
   it.each([
     ['the last operation of the log', rows(4, 9), true, { state: 'present', expected: state(4), by: 'log' }],
     ['the log, not the row', rows(4, 3), false, { state: 'present', expected: state(4), by: 'log' }],
-    ['a tombstone', rows('deleted', 3), true, { state: 'absent' }],
-    ['no operation in a whole log', rows(null, 3), true, { state: 'absent' }],
+    ['a tombstone', rows('deleted', null), true, { state: 'absent' }],
+    ['no operation in a whole log', rows(null, 9), true, { state: 'absent' }],
     [
       'the row where the log is compacted',
       rows(null, 5),
@@ -39,6 +44,29 @@ describe('the truth of a key', () => {
     ['nothing, when there is no row', rows(null, null), false, { state: 'unknown' }],
   ])('is %s', (_what, given, isWhole, expected) => {
     expect(truthOf(given, 5, isWhole)).toEqual(expected);
+  });
+
+  it.each([
+    ['the operation of an entry is lost', rows(null, 3, null), { state: 'absent', disputed: true }],
+    [
+      'the latest operation of an entry is lost',
+      rows(2, 3, 2),
+      { state: 'present', expected: state(2), by: 'log', disputed: true },
+    ],
+    [
+      'an entry is lost, or its deletion from the log',
+      rows(2, null, 2),
+      { state: 'present', expected: state(2), by: 'log', disputed: true },
+    ],
+  ])('finding 7: it is disputed where %s', (_what, given, expected) => {
+    const truth = truthOf(given, 5, true);
+    expect(truth).toEqual(expected);
+    const truths = new Map([[nameOf(given), { namespace: 'app', key: 'k', truth }]]);
+    const listed = (version: number) => [{ namespace: 'app', key: 'k', ...state(version) }];
+    // Whatever else a node says, it is neither found wrong nor right; and so it is not changed.
+    expect(classify(listed(3), truths)).toEqual({ differences: [], undecided: 1 });
+    const asLogged = truth.state === 'present' ? listed(2) : [];
+    expect(classify(asLogged, truths)).toEqual({ differences: [], undecided: 0 });
   });
 
   it('is unknown when only a row says it and no replica agrees', () => {
