@@ -18,7 +18,22 @@ export function checkValue(contentType: string, bytes: Uint8Array): ValueFault |
   if (check === undefined) return undefined;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const text = buffer.toString('utf8');
-  return isUtf8(buffer) ? check(text) : faultAt(text, badByte(buffer, text), 'not UTF-8');
+  const fault = isUtf8(buffer) ? check(text) : faultAt(text, badByte(buffer, text), 'not UTF-8');
+  if (fault === undefined) return undefined;
+  const encoding = otherEncoding(buffer);
+  return encoding === undefined ? fault : faultAt(text, 0, `the text is ${encoding}: it has to be UTF-8`);
+}
+
+/** Another encoding than UTF-8 that the first bytes give away. U+0000 stands in no text of these types. */
+function otherEncoding(buffer: Buffer): string | undefined {
+  const [first, second, third, fourth] = buffer;
+  if (first === undefined || second === undefined) return undefined;
+  if (first === 0xff && second === 0xfe) return third === 0 && fourth === 0 ? 'UTF-32LE' : 'UTF-16LE';
+  if (first === 0xfe && second === 0xff) return 'UTF-16BE';
+  if (first === 0 && second === 0) return third === 0 || third === 0xfe ? 'UTF-32BE' : undefined;
+  if (first === 0) return 'UTF-16BE';
+  if (second !== 0) return undefined;
+  return third === 0 && fourth === 0 ? 'UTF-32LE' : 'UTF-16LE';
 }
 
 /** Where decoding put a replacement character that the bytes do not contain. */

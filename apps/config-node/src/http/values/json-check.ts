@@ -23,6 +23,9 @@ class JsonCheck {
   }
 
   run(): ValueFault | undefined {
+    if (this.text.startsWith(BYTE_ORDER_MARK)) {
+      return faultAt(this.text, 0, 'the text begins with a byte order mark (BOM), which JSON does not allow');
+    }
     let expect: Expect = 'value';
     while (expect !== 'done') {
       this.space();
@@ -139,6 +142,7 @@ class JsonCheck {
   }
 }
 
+const BYTE_ORDER_MARK = '\ufeff';
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const SPACE = 0x20;

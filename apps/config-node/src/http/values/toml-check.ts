@@ -1,13 +1,25 @@
 import { parse, TomlError } from 'smol-toml';
 import { MAX_DEPTH, tooDeep, type ValueFault } from './value-fault.ts';
 
+const MAX_INTEGER = 2n ** 63n - 1n;
+const MIN_INTEGER = -(2n ** 63n);
+const DATE = /\b(\d{4})-(\d\d)-(\d\d)/g;
+
+/** Whether a text is a TOML 1.1 document. What differs on purpose: docs/value-formats.md. */
 export function checkToml(text: string): ValueFault | undefined {
+  const fault = faultOf(text);
+  if (fault !== undefined) return fault;
+  // The parser takes 30 February for a day in March. A month 92 is refused where this is a date, not a key or a string.
+  const impossible = text.replace(DATE, (date, year: string, month: string, day: string) =>
+    isDay(Number(year), Number(month), Number(day)) ? date : `${year}-9${month[1]}-${day}`,
+  );
+  return impossible === text ? undefined : faultOf(impossible);
+}
+
+function faultOf(text: string): ValueFault | undefined {
   try {
-    // Dotted keys and headers nest without nested text, which the parser's own limit does not see.
-    if (depthOf(parse(text, { maxDepth: MAX_DEPTH, integersAsBigInt: 'asNeeded' })) > MAX_DEPTH) {
-      return { reason: tooDeep(), line: null, column: null };
-    }
-    return undefined;
+    const reason = treeFault(parse(text, { maxDepth: MAX_DEPTH, integersAsBigInt: 'asNeeded' }));
+    return reason === undefined ? undefined : { reason, line: null, column: null };
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     return { reason: reasonOf(error), line: error.line, column: error.column };
@@ -20,18 +32,27 @@ function reasonOf(error: TomlError): string {
   return first.replace(/^Invalid TOML document: /, '');
 }
 
-function depthOf(root: object): number {
-  let depth = 0;
+/** Dotted keys and headers nest without nested text, which the parser's own limit does not see. */
+function treeFault(root: object): string | undefined {
   let level: object[] = [root];
-  while (level.length > 0 && depth <= MAX_DEPTH) {
-    depth += 1;
+  for (let depth = 1; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) return tooDeep();
     const next: object[] = [];
     for (const node of level) {
       for (const child of Object.values(node)) {
+        if (typeof child === 'bigint' && (child > MAX_INTEGER || child < MIN_INTEGER)) {
+          return 'an integer does not fit into 64 bits';
+        }
         if (typeof child === 'object' && child !== null && !(child instanceof Date)) next.push(child);
       }
     }
     level = next;
   }
-  return depth;
+  return undefined;
+}
+
+function isDay(year: number, month: number, day: number): boolean {
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
 }

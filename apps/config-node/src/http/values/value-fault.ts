@@ -6,7 +6,6 @@ export interface ValueFault {
 }
 
 export const MAX_DEPTH = 64;
-export const MAX_ALIASES = 100;
 
 export function faultAt(text: string, offset: number, reason: string): ValueFault {
   const before = text.slice(0, offset);

@@ -4,13 +4,14 @@ import {
   defineMappingTag,
   defineScalarTag,
   defineSequenceTag,
-  EVENT_ID,
   mergeTag,
   parseEvents,
   realMapTag,
   YAMLException,
 } from 'js-yaml';
-import { MAX_ALIASES, MAX_DEPTH, type ValueFault } from './value-fault.ts';
+import { MAX_DEPTH, tooDeep, type ValueFault } from './value-fault.ts';
+import { expansionFault } from './yaml-expansion.ts';
+import { indentYaml } from './yaml-indentation.ts';
 
 /** Tags that mean something to the application only: any of them is well-formed. */
 const ANY_TAG = ['!', 'tag:'].flatMap((prefix) => [
@@ -39,24 +40,34 @@ const ANY_TAG = ['!', 'tag:'].flatMap((prefix) => [
 
 const SCHEMA = CORE_SCHEMA.withTags(mergeTag, realMapTag, ANY_TAG);
 
-/**
- * Whether a text is a stream of YAML documents. Aliases are counted before anything is constructed: a few nested ones
- * stand for more nodes than there are atoms in the universe.
- */
+/** The parser counts the document as a level, and a scalar. */
+const PARSER_DEPTH = MAX_DEPTH + 2;
+
+/** Whether a text is a stream of YAML documents. What differs from YAML 1.2 on purpose: docs/value-formats.md. */
 export function checkYaml(text: string): ValueFault | undefined {
+  const fault = faultOf(text);
+  if (fault === undefined || !fault.reason.startsWith('deficient indentation')) return fault;
+  const indented = indentYaml(text);
+  if (indented === undefined) return fault;
+  if ('reason' in indented) {
+    return { ...fault, reason: `${fault.reason}, and at line ${indented.line}: ${indented.reason}` };
+  }
+  const remaining = faultOf(indented.text);
+  return remaining && indented.original(remaining);
+}
+
+function faultOf(text: string): ValueFault | undefined {
   try {
-    // The parser counts the document as a level.
-    const events = parseEvents(text, { maxDepth: MAX_DEPTH + 1 });
-    const aliases = events.filter((event) => event.type === EVENT_ID.ALIAS).length;
-    if (aliases > MAX_ALIASES) {
-      return { reason: `${aliases} aliases: at most ${MAX_ALIASES} are allowed`, line: null, column: null };
-    }
-    // A hundred aliases cannot merge more than time allows anyway.
+    const events = parseEvents(text, { maxDepth: PARSER_DEPTH });
+    // Before anything is constructed: merge keys cost time.
+    const fault = expansionFault(text, events);
+    if (fault !== undefined) return fault;
     constructFromEvents(events, { source: text, schema: SCHEMA, maxTotalMergeKeys: -1 });
     return undefined;
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
     const { mark } = error;
-    return { reason: error.reason, line: mark ? mark.line + 1 : null, column: mark ? mark.column + 1 : null };
+    const reason = error.reason.startsWith('nesting exceeded') ? tooDeep() : error.reason;
+    return { reason, line: mark ? mark.line + 1 : null, column: mark ? mark.column + 1 : null };
   }
 }
