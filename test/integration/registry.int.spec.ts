@@ -303,3 +303,50 @@ describe('without its stores', () => {
     spy.unsubscribe();
   });
 });
+
+describe('finding 5: what somebody else wrote into Redis', () => {
+  /** Who there is, and all that the member is but for the time of its last heartbeat. */
+  const answers = async (nodeId: string) => {
+    const { nodes } = await ask<{ nodes: NodeInfo[] }>('registry.list', {});
+    const { lastHeartbeatAt: _at, lag: _lag, ...member } = await node(nodeId);
+    return { ids: nodes.map(({ id }) => id), member };
+  };
+  const rows = async () =>
+    (await admin.query('select node_id, incarnation, address from registry.nodes order by node_id')).rows;
+
+  it('changes no answer and no row, in whatever key', async () => {
+    let running = await startRegistry();
+    const cache = new Redis({ port: redis.port, password: redis.password });
+    closers.push(async () => cache.disconnect());
+    const nodeId = newId();
+    await register({ nodeId, incarnation: 5, kind: 'config-node', address: 'http://127.0.0.1:1' });
+    const stop = beating({ nodeId, incarnation: 5 });
+    closers.push(async () => stop());
+    const key = `holdfast:registry:node:${nodeId}`;
+    await until(async () => (await node(nodeId)).status === 'healthy' && (await cache.exists(key)) === 1);
+    const before = { answers: await answers(nodeId), rows: await rows() };
+    const real = (await cache.get(key)) ?? '';
+    const impostor = { ...(await node(nodeId)), incarnation: 2 ** 47, address: 'http://127.0.0.1:666' };
+    const ghost = { ...impostor, id: 'ghost' };
+    const garbage: [string, (key: string) => Promise<unknown>][] = [
+      ['an entry without a MAC', (k) => cache.set(k, `${2 ** 47}:1:${JSON.stringify(impostor)}`)],
+      ['a MAC of other content', (k) => cache.set(k, real.replace(/:\{.*/s, `:${JSON.stringify(impostor)}`))],
+      ['an entry of another key', (k) => cache.set(k, k === key ? real.replace(/^5:/, '9:') : real)],
+      ['bytes', (k) => cache.set(k, Buffer.from([0, 255, 1, 254]))],
+      ['nothing', (k) => cache.set(k, '')],
+      ['another type', (k) => cache.del(k).then(() => cache.rpush(k, 'a'))],
+      ['an index without a MAC', (k) => cache.set(k, JSON.stringify(['ghost', nodeId]))],
+    ];
+    for (const [what, forge] of garbage) {
+      for (const each of [key, 'holdfast:registry:node:ghost', 'holdfast:registry:index']) await forge(each);
+      await cache.set('holdfast:registry:node:ghost', `${2 ** 47}:1:${JSON.stringify(ghost)}`);
+      // A registry that has just started knows nothing better than what it finds.
+      const started = await startRegistry('registry-2');
+      await running.stop();
+      running = started;
+      await until(async () => (await answers(nodeId)).ids.length > 0);
+      expect({ what, answers: await answers(nodeId), rows: await rows() }).toEqual({ what, ...before });
+      expect((await ask<{ status: number }>('registry.get', { nodeId: 'ghost' })).status).toBe(404);
+    }
+  });
+});

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { maskSecrets } from '#libs/config';
-import { systemClock } from '#libs/kernel';
+import { deriveKey, systemClock } from '#libs/kernel';
 import { Bus, BusStrategy, FactOutbox } from '#libs/messaging';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
@@ -40,6 +40,8 @@ export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): 
     sentinels: settings.redisSentinels,
     masterName: settings.redisMaster,
     connectionName: instanceId,
+    macKey: deriveKey(settings.clusterKey, 'redis-mac'),
+    onForged: (key) => logger.warn({ key }, 'an entry of the cache has no valid MAC: removed'),
     onError: (error) => logger.debug({ reason: error.message }, 'redis'),
   });
 

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
-import { NodeInfo } from '#libs/contracts';
+import { NodeId, NodeInfo } from '#libs/contracts';
 import { RedisCache } from '#libs/redis';
 
 const INDEX = 'holdfast:registry:index';
 const keyOf = (nodeId: string) => `holdfast:registry:node:${nodeId}`;
-const Index = z.array(z.string());
+const Index = z.array(NodeId).max(10_000);
 /** Heartbeats of one status: more than a service sends in years. */
 const BEATS_PER_STATUS = 1_000_000_000;
 

@@ -89,6 +89,6 @@ export class RegistryController {
 
   @EventPattern<string>('sync.head')
   head(@Payload() head: SyncHead): void {
-    this.registry.noteVersion(head.version);
+    this.registry.noteHead(head.version);
   }
 }

@@ -105,11 +105,11 @@ export class RegistryService {
   }
 
   registered({ node }: FactPayload<'node.registered'>): void {
-    this.members.merge(recordOf(node), this.clock.monotonicMs(), { authoritative: false });
+    this.introduce(node);
   }
 
-  noteVersion(version: number): void {
-    this.members.noteVersion(version);
+  noteHead(version: number): void {
+    this.members.noteHead(version);
   }
 
   async deregister(nodeId: string, incarnation: number): Promise<void> {
@@ -140,7 +140,7 @@ export class RegistryService {
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** From memory, else the cache, else the database. */
+  /** From memory, else the database, else the cache. */
   async get(nodeId: string): Promise<GetNodeReply> {
     if (!this.members.get(nodeId)) await this.refreshOne(nodeId);
     const record = this.members.get(nodeId);
@@ -193,9 +193,7 @@ export class RegistryService {
   }
 
   private async refreshFromCache(): Promise<void> {
-    for (const node of await this.cache.all()) {
-      this.members.merge(recordOf(node), this.clock.monotonicMs(), { authoritative: false });
-    }
+    for (const node of await this.cache.all()) this.introduce(node);
   }
 
   private async refreshFromStore(): Promise<void> {
@@ -226,14 +224,18 @@ export class RegistryService {
   }
 
   private async refreshOne(nodeId: string): Promise<void> {
+    await this.consultStore(nodeId);
+    if (this.members.get(nodeId)) return;
     try {
       const cached = await this.cache.get(nodeId);
-      if (cached) this.members.merge(recordOf(cached), this.clock.monotonicMs(), { authoritative: false });
-      else await this.consultStore(nodeId);
+      if (cached) this.introduce(cached);
     } catch (error) {
       this.complain('reading the cache', error);
-      await this.consultStore(nodeId);
     }
+  }
+
+  private introduce(node: NodeInfo): void {
+    this.members.introduce(recordOf(node), this.clock.monotonicMs(), this.clock.wallMs());
   }
 
   private async prune(): Promise<void> {

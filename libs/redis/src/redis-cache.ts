@@ -1,6 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { backoffCeilingMs, type Rng, systemRng } from '#libs/kernel';
-import { parseStamped, SET_IF_NEWER, type Stamp, type Stamped } from './stamped.js';
+import { RedisMac } from './redis-mac.js';
+import { openStamped, SET_IF_NEWER, type Stamp, type Stamped, sealStamped } from './stamped.js';
 
 export interface RedisSettings {
   host: string;
@@ -13,6 +14,10 @@ export interface RedisSettings {
   connectionName: string;
   /** 50 ms by default: a cache that is slower than this is not worth the wait. */
   commandTimeoutMs?: number;
+  /** `deriveKey(clusterKey, 'redis-mac')`: what stands in Redis is read only with a MAC under this key. */
+  macKey: Buffer;
+  /** An entry had no valid MAC: somebody else wrote it. It was removed and counts as absent. */
+  onForged?: (key: string) => void;
   /** Told of every failed connection; there is nothing to do about it. */
   onError?: (error: Error) => void;
 }
@@ -32,7 +37,7 @@ class ScriptedRedis extends Redis {
     key: string,
     incarnation: number,
     seq: number,
-    json: string,
+    sealed: string,
     ttlMs: number,
   ) => Promise<number>;
 }
@@ -40,21 +45,26 @@ class ScriptedRedis extends Redis {
 /**
  * A cache in Redis. Nothing here is the truth, so nothing waits for it: without a connection every call rejects at
  * once with CacheUnavailable, and reconnecting goes on for ever in the background. After a failover Redis may have
- * gone back in time: what must not go back carries a stamp.
+ * gone back in time: what must not go back carries a stamp. Whoever may write to Redis is not believed: every entry
+ * carries a MAC over its key, stamp and value, and one without it is removed and counts as absent.
  */
 export class RedisCache {
   readonly #redis: ScriptedRedis;
+  readonly #mac: RedisMac;
+  readonly #onForged: (key: string) => void;
 
   /** Never throws and never waits because Redis is away. */
   static connect(settings: RedisSettings, rng: Rng = systemRng): RedisCache {
     const redis = new ScriptedRedis(optionsFor(settings, rng));
     // Without a listener ioredis writes to the console.
     redis.on('error', (error) => settings.onError?.(error));
-    return new RedisCache(redis);
+    return new RedisCache(redis, new RedisMac(settings.macKey), settings.onForged ?? (() => undefined));
   }
 
-  private constructor(redis: ScriptedRedis) {
+  private constructor(redis: ScriptedRedis, mac: RedisMac, onForged: (key: string) => void) {
     this.#redis = redis;
+    this.#mac = mac;
+    this.#onForged = onForged;
   }
 
   get available(): boolean {
@@ -63,32 +73,33 @@ export class RedisCache {
 
   async getJson(key: string): Promise<unknown> {
     const text = await this.#ask(() => this.#redis.get(key));
-    return text === null ? undefined : JSON.parse(text);
+    const json = text === null ? undefined : this.#mac.open(key, text);
+    if (text !== null && json === undefined) await this.#discard(key);
+    return json === undefined ? undefined : JSON.parse(json);
   }
 
   async setJson(key: string, value: unknown, ttlMs: number): Promise<void> {
-    await this.#ask(() => this.#redis.set(key, JSON.stringify(value), 'PX', ttlMs));
+    await this.#ask(() => this.#redis.set(key, this.#mac.seal(key, JSON.stringify(value)), 'PX', ttlMs));
   }
 
   /** False when what is stored has the same stamp or a greater one; its time to live is then left alone. */
   async setIfNewer(key: string, stamp: Stamp, value: unknown, ttlMs: number): Promise<boolean> {
     const { incarnation, seq } = stamp;
-    const set = await this.#ask(() =>
-      this.#redis.setIfNewer(key, incarnation, seq, JSON.stringify(value), ttlMs),
-    );
+    const sealed = sealStamped(this.#mac, key, { ...stamp, value });
+    const set = await this.#ask(() => this.#redis.setIfNewer(key, incarnation, seq, sealed, ttlMs));
     return set === 1;
   }
 
   async getStamped(key: string): Promise<Stamped | undefined> {
     const text = await this.#ask(() => this.#redis.get(key));
-    return text === null ? undefined : parseStamped(text);
+    return this.#openStamped(key, text);
   }
 
   /** In the order of `keys`, in one round trip. */
   async getManyStamped(keys: readonly string[]): Promise<(Stamped | undefined)[]> {
     if (keys.length === 0) return [];
     const texts = await this.#ask(() => this.#redis.mget(...keys));
-    return texts.map((text) => (text === null ? undefined : parseStamped(text)));
+    return Promise.all(keys.map((key, i) => this.#openStamped(key, texts[i] ?? null)));
   }
 
   async delete(key: string): Promise<void> {
@@ -102,6 +113,18 @@ export class RedisCache {
   /** Closes the connection at once: there is nothing to wait for. */
   close(): void {
     this.#redis.disconnect();
+  }
+
+  async #openStamped(key: string, text: string | null): Promise<Stamped | undefined> {
+    if (text === null) return undefined;
+    const entry = openStamped(this.#mac, key, text);
+    if (entry === undefined) await this.#discard(key);
+    return entry;
+  }
+
+  async #discard(key: string): Promise<void> {
+    this.#onForged(key);
+    await this.delete(key);
   }
 
   async #ask<T>(command: () => Promise<T>): Promise<T> {

@@ -1,3 +1,5 @@
+import type { RedisMac } from './redis-mac.js';
+
 /** What orders the states of one thing, whichever way they travel: compared by incarnation, then by seq. */
 export interface Stamp {
   incarnation: number;
@@ -8,19 +10,29 @@ export interface Stamped extends Stamp {
   value: unknown;
 }
 
-/** `<incarnation>:<seq>:<json>`: the script compares stamps without parsing the value. */
-export function parseStamped(text: string): Stamped | undefined {
-  const match = /^(\d+):(\d+):/.exec(text);
+/**
+ * Stored is `<incarnation>:<seq>:<mac>:<json>`: the script compares stamps without parsing the value, and the MAC is over all
+ * the rest. This is the part from the MAC on.
+ */
+export function sealStamped(mac: RedisMac, key: string, { incarnation, seq, value }: Stamped): string {
+  return mac.seal(stampedKey(key, { incarnation, seq }), JSON.stringify(value));
+}
+
+/** The entry in the text; undefined when it is not one, or its MAC is not of this key, stamp and value. */
+export function openStamped(mac: RedisMac, key: string, text: string): Stamped | undefined {
+  const match = /^(\d{1,16}):(\d{1,16}):/.exec(text);
   if (!match) return undefined;
-  return {
-    incarnation: Number(match[1]),
-    seq: Number(match[2]),
-    value: JSON.parse(text.slice(match[0].length)),
-  };
+  const stamp = { incarnation: Number(match[1]), seq: Number(match[2]) };
+  const json = mac.open(stampedKey(key, stamp), text.slice(match[0].length));
+  return json === undefined ? undefined : { ...stamp, value: JSON.parse(json) };
+}
+
+function stampedKey(key: string, { incarnation, seq }: Stamp): string {
+  return `${key}\n${incarnation}\n${seq}`;
 }
 
 /**
- * KEYS[1]; ARGV: incarnation, seq, value as JSON, time to live in ms. Answers 1 when it was stored.
+ * KEYS[1]; ARGV: incarnation, seq, MAC and value, time to live in ms. Answers 1 when it was stored.
  * Lua's numbers are doubles, exact up to 2^53 like ours.
  */
 export const SET_IF_NEWER = `

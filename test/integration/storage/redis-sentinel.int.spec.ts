@@ -65,6 +65,7 @@ async function asAdmin(server: RedisServer, use: (admin: Redis) => Promise<void>
 
 it('follows the master that the Sentinels name', async () => {
   const cache = RedisCache.connect({
+    macKey: Buffer.from('key'),
     host: 'unused',
     port: 0,
     password: master.password,

@@ -24,6 +24,7 @@ afterAll(async () => {
 function connectTo(port: number): RedisCache {
   // A busy machine is slower than a cache may be.
   return RedisCache.connect({
+    macKey: Buffer.from('key'),
     host: '127.0.0.1',
     port,
     password: server.password,
@@ -92,6 +93,7 @@ describe('RedisCache', () => {
 
   it('gives up on a frozen Redis after the command time-out', async () => {
     const impatient = RedisCache.connect({
+      macKey: Buffer.from('key'),
       host: '127.0.0.1',
       port: server.port,
       password: server.password,

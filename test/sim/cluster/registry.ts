@@ -51,7 +51,7 @@ export function startRegistry(platform: Platform, process: SimProcess, rows: Reg
   bus.subscribe('node.failed', (verdict) => tell(members.verdict(verdict, nowMs())));
   bus.subscribe('node.recovered', (verdict) => tell(members.verdict(verdict, nowMs())));
   bus.subscribe('node.hold', (hold) => tell(members.hold(hold, nowMs(), process.clock.wallMs()).transition));
-  bus.subscribe('sync.head', ({ version }) => members.noteVersion(version));
+  bus.subscribe('sync.head', ({ version }) => members.noteHead(version));
   const tick = () => {
     if (hearing.step(nowMs(), bus.responsive) !== 'hears') members.forgiveSilence(nowMs());
     else for (const transition of members.tick(nowMs())) tell(transition);

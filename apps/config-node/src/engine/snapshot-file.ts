@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { copyFile, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
@@ -13,6 +13,9 @@ import {
 } from '#libs/replica';
 
 const CHUNK_BYTES = 1024 * 1024;
+/** Copies that are set aside and kept; of more the oldest goes, so that no loop of divergences fills the disk. */
+const MAX_SET_ASIDE = 3;
+const SET_ASIDE = /^snapshot\.before-\d+$/;
 /** Writing faster than this would be felt by Postgres on the same disk. */
 const WRITE_BYTES_PER_S = 32 * 1024 * 1024;
 
@@ -71,10 +74,27 @@ export class SnapshotFile {
     try {
       if (await exists(kept)) return kept;
       await copyFile(this.path, kept);
+      await this.prune();
       return kept;
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
+    }
+  }
+
+  /** The copies of `setAside` that are older than the newest three. */
+  private async prune(): Promise<void> {
+    const names = (await readdir(this.dataDir)).filter((name) => SET_ASIDE.test(name));
+    const copies = await Promise.all(
+      names.map(async (name) => {
+        const path = join(this.dataDir, name);
+        return { path, atMs: (await stat(path)).mtimeMs };
+      }),
+    );
+    copies.sort((a, b) => b.atMs - a.atMs);
+    for (const { path } of copies.slice(MAX_SET_ASIDE)) {
+      await unlink(path);
+      this.logger.warn({ path, kept: MAX_SET_ASIDE }, 'an old copy of the snapshot was removed');
     }
   }
 

@@ -24,6 +24,8 @@ export interface Member {
   record: MemberRecord;
   /** Registered by a request, not merely heard of. */
   explicit: boolean;
+  /** Known from a cache or another instance's word alone: shown, never judged and never written. */
+  introduced: boolean;
   seq: number;
   heardAtMs: number;
   steadySinceMs: number | undefined;
@@ -108,6 +110,7 @@ export function newMember(
       left: false,
     },
     explicit: false,
+    introduced: false,
     seq: -1,
     heardAtMs: nowMs,
     steadySinceMs: undefined,
@@ -129,6 +132,7 @@ export function memberBehind(
   return {
     record,
     explicit: true,
+    introduced: false,
     seq: -1,
     heardAtMs: nowMs,
     steadySinceMs: undefined,
@@ -139,6 +143,13 @@ export function memberBehind(
     silent: false,
     recovering: record.status === 'failed' || record.reason === 'recovering',
   };
+}
+
+/** One that a cache names and nobody else: it stands as one that has just come, whatever the cache says of it. */
+export function introducedMember(record: MemberRecord, nowMs: number): Member {
+  const role = record.role === 'observer' ? 'observer' : 'follower';
+  const shown: MemberRecord = { ...record, role, status: 'degraded', reason: 'syncing', version: 0, term: 0 };
+  return { ...memberBehind(shown, undefined, nowMs), introduced: true };
 }
 
 /** The evidence that a stored status stands for, until there is newer evidence. */

@@ -371,12 +371,51 @@ describe('what others know', () => {
     const standing = { verdict: null, verdictSeq: 0, health: health(7) };
     for (const cacheFirst of [true, false]) {
       const subject = membership();
-      if (cacheFirst) subject.merge(unreachable, 0, { authoritative: false });
+      if (cacheFirst) expect(subject.introduce(unreachable, 0, 1_000)).toBe('introduced');
       subject.merge(unreachable, 0, { authoritative: true, standing });
-      if (!cacheFirst) subject.merge(unreachable, 0, { authoritative: false });
+      if (!cacheFirst) expect(subject.introduce(unreachable, 0, 1_000)).toBe('known');
       expect(moved(subject.heartbeat(beat(1), AT, 500))).toBeUndefined();
       expect(shown(subject.health(up(8), 600))).toBe('degraded -> healthy null #10');
     }
+  });
+
+  it('finding 5: of a cache introduces a member as syncing, and is neither judged nor written', () => {
+    const subject = membership();
+    expect(subject.introduce({ ...stored, role: 'leader' }, 0, 1_000)).toBe('introduced');
+    expect(subject.get('node-1')).toMatchObject({
+      ...{ status: 'degraded', reason: 'syncing' },
+      role: 'follower',
+    });
+    expect(subject.get('node-1')).toMatchObject({ version: 0, term: 0 });
+    expect(subject.tick(1_000_000)).toEqual([]);
+    expect(subject.health(up(8), 1_000_000)).toBeUndefined();
+    expect(subject.deregister('node-1', 100)).toBe('unknown');
+  });
+
+  it('finding 5: of a cache replaces nobody, and holds no true incarnation off', () => {
+    const subject = membership();
+    subject.register(registration(), AT, 0);
+    expect(subject.introduce({ ...stored, incarnation: 900, address: 'http://evil' }, 0, 1_000)).toBe(
+      'known',
+    );
+    expect(subject.get('node-1')).toMatchObject({ incarnation: 100 });
+
+    const restarted = membership();
+    expect(restarted.introduce({ ...stored, incarnation: 900 }, 0, 1_000)).toBe('introduced');
+    expect(restarted.register(registration(), AT, 1)).toMatchObject({ outcome: 'registered' });
+    expect(restarted.get('node-1')).toMatchObject({ incarnation: 100 });
+
+    const heard = membership();
+    expect(heard.introduce({ ...stored, incarnation: 900 }, 0, 1_000)).toBe('introduced');
+    expect(moved(heard.heartbeat(beat(1), AT, 1))).toBe('degraded -> degraded syncing #10');
+    expect(heard.get('node-1')).toMatchObject({ incarnation: 100 });
+  });
+
+  it('finding 5: of a cache with an incarnation of the day after tomorrow is refused', () => {
+    const subject = membership();
+    const twoDays = 2 * 24 * 3_600_000;
+    expect(subject.introduce({ ...stored, incarnation: twoDays }, 0, 0)).toBe('refused');
+    expect(subject.get('node-1')).toBeUndefined();
   });
 
   it('of a quarantine is no verdict: the hold is kept by itself', () => {

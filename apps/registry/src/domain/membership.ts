@@ -1,6 +1,7 @@
 import {
   type HealthChanged,
   isFarAhead,
+  isPlausibleIncarnation,
   type NodeHeartbeat,
   type NodeHold,
   type NodeInfo,
@@ -10,6 +11,7 @@ import { HealthEvidence } from './health-evidence.js';
 import { Holds } from './holds.js';
 import {
   type HeartbeatOutcome,
+  introducedMember,
   type Member,
   type MemberRecord,
   type MembershipSettings,
@@ -32,6 +34,8 @@ export class Membership {
   private readonly members = new Map<string, Member>();
   private readonly checks: HealthEvidence;
   private readonly holds = new Holds();
+  private headVersion = 0;
+  /** Against which lag is counted; found again with every tick. */
   private highestVersion = 0;
 
   constructor(private readonly settings: MembershipSettings) {
@@ -40,7 +44,7 @@ export class Membership {
 
   register(request: Registration, at: string, nowMs: number): RegisterOutcome {
     const known = this.members.get(request.nodeId);
-    if (known && request.incarnation <= known.record.incarnation) {
+    if (known && !known.introduced && request.incarnation <= known.record.incarnation) {
       const heardOfOnly =
         request.incarnation === known.record.incarnation && !known.explicit && !known.record.left;
       if (!heardOfOnly) return { outcome: 'not-newer', exceed: known.record.incarnation };
@@ -54,7 +58,10 @@ export class Membership {
 
   heartbeat(beat: NodeHeartbeat, at: string, nowMs: number): HeartbeatOutcome {
     const known = this.members.get(beat.nodeId);
-    if (!known || beat.incarnation > known.record.incarnation) return this.adopt(beat, known, at, nowMs);
+    const isOther = beat.incarnation !== known?.record.incarnation;
+    if (!known || beat.incarnation > known.record.incarnation || (known.introduced && isOther)) {
+      return this.adopt(beat, known, at, nowMs);
+    }
     if (known.record.left || beat.incarnation < known.record.incarnation || beat.seq <= known.seq) {
       return { outcome: 'stale' };
     }
@@ -68,7 +75,8 @@ export class Membership {
   /** Evidence of the witnesses, on the incarnation that they judged. */
   verdict(verdict: NodeVerdict, nowMs: number): Transition | undefined {
     const member = this.members.get(verdict.nodeId);
-    if (!member || member.record.left || verdict.incarnation !== member.record.incarnation) return undefined;
+    if (!member || member.introduced || member.record.left) return undefined;
+    if (verdict.incarnation !== member.record.incarnation) return undefined;
     if (verdict.seq !== undefined && verdict.seq < member.verdictSeq) return undefined;
     if (isFarAhead(member.verdictSeq, verdict.seq ?? 0)) return undefined;
     member.verdictSeq = verdict.seq ?? member.verdictSeq;
@@ -98,8 +106,10 @@ export class Membership {
   /** Who has been silent too long. Only asked when this process could have heard them (see HearingGuard). */
   tick(nowMs: number): Transition[] {
     const transitions: Transition[] = [];
+    this.highestVersion = this.headVersion;
     for (const member of this.members.values()) {
-      if (member.record.left) continue;
+      if (member.record.left || member.introduced) continue;
+      this.highestVersion = Math.max(this.highestVersion, member.record.version);
       member.silent = nowMs - member.heardAtMs > this.settings.heartbeatTimeoutMs;
       const transition = this.settle(member, nowMs);
       if (transition) transitions.push(transition);
@@ -117,14 +127,26 @@ export class Membership {
 
   deregister(nodeId: string, incarnation: number): 'left' | 'not-newer' | 'unknown' {
     const member = this.members.get(nodeId);
-    if (!member || member.record.left) return 'unknown';
+    if (!member || member.introduced || member.record.left) return 'unknown';
     if (incarnation < member.record.incarnation) return 'not-newer';
     member.record = { ...member.record, left: true, incarnation };
     this.checks.forget(nodeId);
     return 'left';
   }
 
-  /** What another instance, a cache or the database knows: taken in where it is newer than what is known here. */
+  /**
+   * What a cache holds, or what another instance says that it registered: makes an unknown member known, as one that has
+   * just come. It replaces nobody, and nothing of it is written until the member itself or the database speaks.
+   */
+  introduce(record: MemberRecord, nowMs: number, wallMs: number): 'introduced' | 'known' | 'refused' {
+    if (this.members.has(record.nodeId)) return 'known';
+    const isFull = this.members.size >= this.settings.maxMembers;
+    if (isFull || !isPlausibleIncarnation(record.incarnation, wallMs)) return 'refused';
+    this.members.set(record.nodeId, introducedMember(record, nowMs));
+    return 'introduced';
+  }
+
+  /** What the database knows: taken in where it is newer than what is known here. */
   merge(
     record: MemberRecord,
     nowMs: number,
@@ -133,8 +155,8 @@ export class Membership {
     const known = this.members.get(record.nodeId);
     const { standing } = options;
     if (standing?.health && (known?.guessed ?? true)) this.checks.take(standing.health, nowMs);
-    this.noteVersion(record.version);
-    if (!known || record.incarnation > known.record.incarnation) {
+    if (!record.left) this.highestVersion = Math.max(this.highestVersion, record.version);
+    if (!known || known.introduced || record.incarnation > known.record.incarnation) {
       const statusSeq = Math.max(record.statusSeq, known?.record.statusSeq ?? 0);
       this.members.set(record.nodeId, memberBehind({ ...record, statusSeq }, standing, nowMs));
       return;
@@ -167,7 +189,9 @@ export class Membership {
     known.record = { ...known.record, status, reason, statusSeq };
   }
 
-  noteVersion(version: number): void {
+  /** Where the leader says that it stands: the last word counts, so that an absurd one is forgotten. */
+  noteHead(version: number): void {
+    this.headVersion = version;
     this.highestVersion = Math.max(this.highestVersion, version);
   }
 
@@ -245,6 +269,7 @@ export class Membership {
   private apply(member: Member, beat: NodeHeartbeat, at: string, nowMs: number): void {
     const { record } = member;
     const gapMs = nowMs - member.heardAtMs;
+    member.introduced = false;
     member.seq = beat.seq;
     member.heardAtMs = nowMs;
     member.silent = false;
@@ -266,7 +291,7 @@ export class Membership {
       metadata: beat.metadata ?? record.metadata,
       lastHeartbeatAt: at,
     };
-    this.noteVersion(member.record.version);
+    this.highestVersion = Math.max(this.highestVersion, member.record.version);
   }
 
   private evidenceOn(member: Member, nowMs: number): Evidence {
@@ -278,7 +303,7 @@ export class Membership {
 
   private settleIfKnown(nodeId: string, nowMs: number): Transition | undefined {
     const member = this.members.get(nodeId);
-    return member && !member.record.left ? this.settle(member, nowMs) : undefined;
+    return member && !member.introduced && !member.record.left ? this.settle(member, nowMs) : undefined;
   }
 
   private settle(member: Member, nowMs: number): Transition | undefined {
