@@ -6,8 +6,9 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Problem } from '#libs/contracts';
-import { Bus, BusError, FactStream, type StoredFact } from '#libs/messaging';
+import { Bus, BusError, BusStrategy, FactStream, type StoredFact } from '#libs/messaging';
 import { type NatsServer, startNats } from '#libs/servers';
+import { FaultProxy } from '#libs/testing';
 
 const logger = pino({ level: 'silent' });
 let home: string;
@@ -271,6 +272,47 @@ describe('a bus that goes away', () => {
       nats.kill('SIGCONT');
     }
     await until(() => bus.connected, 6_000);
+  });
+});
+
+describe('subscriptions', () => {
+  it('are confirmed when the server has them: a question asked from then on is answered', async () => {
+    const proxy = await FaultProxy.start({ host: '127.0.0.1', port: nats.port });
+    closers.push(() => proxy.close());
+    const bus = newBus('far-away', proxy.port);
+    await until(() => bus.connected);
+    const asker = await connected();
+    proxy.delay(300, 'up');
+    bus.handle('sync.report', () => ({ head: 7, instances: [], nodes: [] }));
+    await expect(asker.request('sync.report', {}, { timeoutMs: 100 })).rejects.toMatchObject({
+      kind: 'no-responders',
+    });
+    expect(await bus.subscribed(5_000)).toBe(true);
+    expect(await asker.request('sync.report', {}, { timeoutMs: 2_000 })).toMatchObject({ head: 7 });
+  });
+
+  it('are waited for on a connection that is still to come, and not for ever', async () => {
+    const bus = newBus('early', nats.port);
+    bus.handle('registry.list', () => ({ nodes: [] }));
+    expect(await bus.subscribed(5_000)).toBe(true);
+    const lonely = newBus('lonely', 1);
+    lonely.subscribe('node.heartbeat', () => undefined);
+    expect(await lonely.subscribed(50)).toBe(false);
+  });
+
+  it('stand before a Nest transport counts as listening', async () => {
+    const proxy = await FaultProxy.start({ host: '127.0.0.1', port: nats.port });
+    closers.push(() => proxy.close());
+    const bus = newBus('far-away', proxy.port);
+    await until(() => bus.connected);
+    const asker = await connected();
+    proxy.delay(300, 'up');
+    const strategy = new BusStrategy(bus, { queue: 'test' });
+    strategy.addHandler('registry.list', async () => ({ nodes: [] }));
+    await new Promise<void>((resolve, reject) => {
+      strategy.listen((error) => (error === undefined ? resolve() : reject(error)));
+    });
+    expect(await asker.request('registry.list', {}, { timeoutMs: 2_000 })).toEqual({ nodes: [] });
   });
 });
 

@@ -72,7 +72,10 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
       api = await registerPublicApi(fastify, parts);
     },
     listen: { port: settings.port, host: settings.bind },
-    started: (_app, port) => engine.start(settings.address ?? `http://${settings.bind}:${port}`),
+    started: async (_app, port) => {
+      await engine.start(settings.address ?? `http://${settings.bind}:${port}`);
+      await bus.subscribed();
+    },
     stopping: () => engine.announceStop(),
     stopped: async () => {
       await api?.stop();

@@ -57,7 +57,9 @@ export function gatewayApp(settings: GatewaySettings): ServiceOptions {
       const own = { port: settings.port, host: settings.bind };
       await listen(app.getHttpServer(), own, settings.sharedListening === '1');
     },
-    started: () => parts.prober.askAll(),
+    started: async () => {
+      await Promise.all([parts.prober.askAll(), parts.bus.subscribed()]);
+    },
     stopping: async () => {
       if (server !== undefined) await drain(server, parts);
     },

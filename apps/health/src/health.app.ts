@@ -59,7 +59,7 @@ export function healthApp(settings: ReturnType<typeof loadHealthSettings>): Serv
     ping: () => ({ service: 'health', instanceId, probing: probing() }),
     strategies: [new BusStrategy(bus, { queue: 'health' })],
     listen: { port: settings.port, host: settings.bind },
-    started: (app) => {
+    started: async (app) => {
       const service = app.get(HealthService);
       const reports = app.get(HealthReports);
       const outbox = app.get(FactOutbox);
@@ -71,6 +71,7 @@ export function healthApp(settings: ReturnType<typeof loadHealthSettings>): Serv
         await service.stop();
         await outbox.stop();
       };
+      await bus.subscribed();
     },
     stopping: () => stop(),
     stopped: async () => {

@@ -38,7 +38,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
       if (handler.isEventHandler) this.listenToFact(pattern, handler);
       else this.answerQuestion(pattern, handler);
     }
-    callback();
+    this.bus.subscribed().then(() => callback(), callback);
   }
 
   close(): void {

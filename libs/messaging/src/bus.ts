@@ -49,6 +49,9 @@ export interface BusCounts {
   failed: number;
 }
 
+/** A process that starts without a bus waits this long for its subscriptions, then goes on without them. */
+const SUBSCRIBED_WITHIN_MS = 1_000;
+
 /** Requests that one subject works on at once; what is more is answered `cluster-busy`. */
 const MAX_CONCURRENT_QUESTIONS = 1_000;
 
@@ -234,6 +237,14 @@ export class Bus {
         },
       );
     });
+  }
+
+  /**
+   * Resolves to true when the server has every subscription and handler made so far, so that nothing published from
+   * then on is missed; false when it does not confirm them within `waitMs`: they are made again on each connection.
+   */
+  subscribed(waitMs = SUBSCRIBED_WITHIN_MS): Promise<boolean> {
+    return this.link.subscribed(waitMs);
   }
 
   async flush(): Promise<void> {

@@ -6,7 +6,7 @@ import {
   type Subscription,
 } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
-import { type Clock, fullJitterMs, type Rng, sleep, TimeoutError, withTimeout } from '#libs/kernel';
+import { type Clock, deferred, fullJitterMs, type Rng, sleep, TimeoutError, withTimeout } from '#libs/kernel';
 
 export interface ConnectionSettings {
   servers: string[];
@@ -84,6 +84,20 @@ export class BusConnection {
       this.standing.delete(standing);
       if (standing.live && !standing.live.isClosed()) standing.live.unsubscribe();
     };
+  }
+
+  /**
+   * Resolves to true when the server has every subscription made so far: it answers a ping only after the subscriptions
+   * that were sent before it. False when the server cannot be reached, or does not answer, within `waitMs`.
+   */
+  async subscribed(waitMs: number): Promise<boolean> {
+    const untilMs = this.clock.monotonicMs() + waitMs;
+    for (let leftMs = waitMs; leftMs > 0; leftMs = untilMs - this.clock.monotonicMs()) {
+      const { current } = this;
+      if (current && (await this.confirms(current, leftMs))) return true;
+      if (!(await this.statusChange(untilMs - this.clock.monotonicMs()))) return false;
+    }
+    return false;
   }
 
   /** Sends now or not at all. */
@@ -190,6 +204,27 @@ export class BusConnection {
     for await (const status of nc.status()) {
       if (status.type === 'error') this.logger.warn({ reason: messageOf(status.error) }, 'bus error');
     }
+  }
+
+  private async confirms(nc: NatsConnection, waitMs: number): Promise<boolean> {
+    try {
+      await withTimeout(nc.flush(), waitMs, 'confirming the subscriptions');
+      return true;
+    } catch (error) {
+      this.logger.debug({ reason: messageOf(error) }, 'the bus did not confirm the subscriptions');
+      return false;
+    }
+  }
+
+  /** True when the connection came or went, false when it did neither within `waitMs`. */
+  private statusChange(waitMs: number): Promise<boolean> {
+    const changed = deferred<boolean>();
+    const stop = this.onStatus(() => changed.resolve(true));
+    const timer = setTimeout(() => changed.resolve(false), Math.max(0, waitMs));
+    return changed.promise.finally(() => {
+      clearTimeout(timer);
+      stop();
+    });
   }
 
   private attach(standing: Standing, nc: NatsConnection): void {

@@ -224,6 +224,7 @@ describe('a gateway on the bus', () => {
         return { nodeId, incarnation: 7, ...health };
       }),
     );
+    await bus.subscribed();
     await expect.poll(seen).toEqual(health);
     hangs = true;
     const { status, text, ms } = await ask(gateway.base, 'GET', '/v1/nodes/node-2');
@@ -238,6 +239,7 @@ describe('a gateway on the bus', () => {
         return { term: 2, leaderId: to ?? 'node-2', durationMs: 12 };
       }),
     );
+    await bus.subscribed();
     const post = (body: string | undefined, headers: Record<string, string> = JSON_BODY) =>
       ask(gateway.base, 'POST', '/v1/cluster/handover', { headers, ...(body === undefined ? {} : { body }) });
     await expect.poll(async () => (await post('{"to":"node-3"}')).status).toBe(200);

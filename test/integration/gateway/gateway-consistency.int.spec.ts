@@ -71,6 +71,7 @@ describe('/v1/consistency', () => {
         return CHECK;
       }),
     ];
+    expect(await bus.subscribed()).toBe(true);
     expect(JSON.parse((await get('/v1/consistency')).text)).toEqual(REPORT);
     expect(JSON.parse((await post('{}')).text)).toEqual(CHECK);
     await post('{"repair": true}');
@@ -100,6 +101,7 @@ describe('/v1/sync', () => {
       nodes: [{ ...node, state: 'behind', by: 'log', ...seen }],
     };
     const stop = bus.handle('sync.report', () => report);
+    expect(await bus.subscribed()).toBe(true);
     expect(JSON.parse((await get('/v1/sync')).text)).toEqual(report);
     expect((await get('/v1/sync?x=1')).status).toBe(400);
     stop();

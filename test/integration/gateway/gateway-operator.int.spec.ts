@@ -80,7 +80,7 @@ async function playFailover(): Promise<void> {
       return { recoveries: [STEP] };
     }),
   ];
-  await bus.flush();
+  await bus.subscribed();
 }
 
 const get = (path: string) => ask(gateway.base, 'GET', path);

@@ -98,6 +98,7 @@ beforeEach(async () => {
   infos = new Map();
   for (const node of nodes) becomes(node, 'healthy', null);
   unhandle = bus.handle('registry.list', () => ({ nodes: [...infos.values()] }));
+  await bus.subscribed();
 });
 afterEach(async () => {
   unhandle();
