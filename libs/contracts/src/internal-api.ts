@@ -12,6 +12,8 @@ export const NodePing = z.object({
   role: z.enum(NODE_ROLES),
   term: z.number(),
   version: z.number(),
+  /** The highest that the node ever held, also of a history that it had to discard. Releases before do not say. */
+  highestVersion: z.number().optional(),
   fenceConfirmedAgoMs: z.number().nullable(),
   stopping: z.boolean(),
   /** Of the database whose history the node holds; null before it met one. */

@@ -320,6 +320,8 @@ export const PollReply = z.object({
   term: Term,
   version: Version,
   chain: ChainHex,
+  /** The highest version that the node ever held, also of a history that the database lost. */
+  highestVersion: Version.optional(),
   priority: z.number().int(),
   healthy: z.boolean(),
 });

@@ -29,6 +29,8 @@ export interface SnapshotHeader extends Position {
   entries: number;
   /** What the entries must come to. Absent in snapshots of earlier releases; one of another algorithm says nothing. */
   digest?: StateHash | undefined;
+  /** The highest version that the node ever held, also of a history that it discarded. Absent in earlier releases. */
+  highestVersion?: number | undefined;
 }
 
 /** The snapshot cannot be used: cut short, altered, or of a format that this version does not know. */
@@ -40,6 +42,7 @@ export class SnapshotDamaged extends Error {
 export interface PinnedState {
   position: Position;
   digest?: StateHash | undefined;
+  highestVersion?: number | undefined;
   pages: Entry[][];
 }
 
@@ -80,7 +83,8 @@ export function* encodeSnapshot(state: PinnedState): Generator<Buffer> {
   const hash = createHash('sha256');
   const chunks = new ChunkWriter(hash);
   const entries = state.pages.reduce((count, page) => count + page.length, 0);
-  const header: SnapshotHeader = { ...state.position, entries, digest: state.digest };
+  const { position, digest, highestVersion } = state;
+  const header: SnapshotHeader = { ...position, entries, digest, highestVersion };
   chunks.write(encodeHeader(header));
   for (const page of state.pages) {
     for (const entry of page) {
@@ -261,10 +265,11 @@ function parseHeader(json: string): SnapshotHeader {
   } catch (cause) {
     throw new SnapshotDamaged('its header is not JSON', { cause });
   }
-  const { clusterId, version, chain, term, entries, digest } = header;
+  const { clusterId, version, chain, term, entries, digest, highestVersion } = header;
   const whole = (n: unknown): n is number => Number.isSafeInteger(n);
   if (!whole(version) || !whole(term) || !whole(entries) || typeof chain !== 'string') {
     throw new SnapshotDamaged('its header is not complete');
   }
-  return { clusterId: clusterId ?? null, version, chain, term, entries, digest };
+  const highest = whole(highestVersion) ? { highestVersion } : {};
+  return { clusterId: clusterId ?? null, version, chain, term, entries, digest, ...highest };
 }

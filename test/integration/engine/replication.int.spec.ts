@@ -4,7 +4,16 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { changeFromWire, WireChange } from '#libs/contracts';
 import { deferred } from '#libs/kernel';
 import { FaultProxy } from '#libs/testing';
-import { CLUSTER_KEY, type EngineLab, type LabNode, openEngineLab, put, until, write } from './engine-lab.js';
+import {
+  CLUSTER_KEY,
+  type EngineLab,
+  type LabNode,
+  loggedVersions,
+  openEngineLab,
+  put,
+  until,
+  write,
+} from './engine-lab.js';
 
 let lab: EngineLab;
 const proxies: FaultProxy[] = [];
@@ -293,6 +302,48 @@ describe('when the database lost what was acknowledged', () => {
         chain = (select chain from config.changes where version = ${from - 1});
       commit`);
   }
+
+  it('finding 13: a new leader that never heard of the tail asks who held it, and uses no version twice', async () => {
+    const first = await lab.node('node-1');
+    await lab.elect(first);
+    await publish(first, 10);
+    const second = await lab.node('node-2');
+    await until(() => isLevel(first, second), 'level');
+    await first.stop();
+    await loseTail(8);
+    await until(() => second.replica.version === 7, 'what the database lost is given up');
+    const ofLost = async () => {
+      const { rows } = await lab.storage.admin.query(
+        `select version::int, lost_from::int, lost_to::int from config.changes where kind = 'lost'`,
+      );
+      return rows;
+    };
+    const silent = await FaultProxy.start({ host: lab.nats.host, port: lab.nats.port });
+    proxies.push(silent);
+    cut(silent);
+    const third = await lab.node('node-3', { natsPort: silent.port });
+    await until(() => third.replica.version === 7, 'it stands where the database stands');
+    await lab.elect(third);
+    await publish(third, 1);
+    expect(await ofLost()).toEqual([{ version: 11, lost_from: 8, lost_to: 10 }]);
+    expect(third.replica.version).toBe(12);
+  });
+
+  it('finding 13: a node that gave a tail up still knows of it after a restart', async () => {
+    const first = await lab.node('node-1');
+    await lab.elect(first);
+    await publish(first, 10);
+    const second = await lab.node('node-2');
+    await until(() => isLevel(first, second), 'level');
+    await first.stop();
+    await loseTail(8);
+    await until(() => second.replica.version === 7, 'what the database lost is given up');
+    await second.stop();
+    const again = await lab.node('node-2');
+    await lab.elect(again);
+    await publish(again, 1);
+    expect((await loggedVersions(lab)).slice(-2)).toEqual([11, 12]);
+  });
 
   it('a tail, nodes keep it in a file, and its versions are not used again', async () => {
     const leader = await lab.node('node-1');

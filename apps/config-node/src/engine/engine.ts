@@ -17,6 +17,7 @@ import { EngineMetrics } from './engine.metrics.js';
 import { FactCursor } from './fact-cursor.js';
 import { HeadFreshnessWatch } from './head-freshness-watch.js';
 import { HeadWatch } from './head-watch.js';
+import { HighestVersion } from './highest-version.js';
 import { Integrity } from './integrity.js';
 import { registerInternalDoors } from './internal-doors.js';
 import { Leadership } from './leadership.js';
@@ -142,6 +143,7 @@ export class Engine {
       clock,
       logger,
     );
+    const highestVersion = new HighestVersion(peers, client, logger);
     this.leadership = new Leadership(
       options,
       host,
@@ -151,6 +153,8 @@ export class Engine {
         incarnation: () => this.membership.incarnation,
         address: () => this.membership.address,
         catchUp: (head) => this.replication.catchUp(head),
+        highestVersionElsewhere: (limit, previous) =>
+          highestVersion.ask(host.replica.clusterId, limit, previous),
         readHead: () => store.readHead(),
         termBegan: (term) => this.termBegan(term),
         termEnded: (term, why) => this.termEnded(term, why),
@@ -232,6 +236,7 @@ export class Engine {
       role: this.leadership.role,
       term: this.leadership.termOfRole,
       version: this.host.replica.version,
+      highestVersion: this.host.highestVersion,
       fenceConfirmedAgoMs: this.leadership.fenceConfirmedAgoMs,
       stopping: this.membership.condition === 'stopping',
     };

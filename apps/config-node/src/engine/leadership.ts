@@ -21,6 +21,8 @@ export interface LeadershipDuties {
   address(): string;
   /** Brings the replica to where head stands, straight from the log; false when that did not succeed. */
   catchUp(head: HeadRow): Promise<boolean>;
+  /** The highest version up to `limit` that any node that can be reached ever held; bounded in time. */
+  highestVersionElsewhere(limit: number, previousLeaderId: string | null): Promise<number>;
   readHead(): Promise<HeadRow>;
   /** This node began or ended a term. */
   termBegan(term: number): void;
@@ -34,6 +36,8 @@ const TAKE_AGAIN_MS = 5;
 /** Who leads, as far as this node knows, and whether that is itself. Head decides; everything else is a hint. */
 export class Leadership {
   private known: { id: string; term: number } | null = null;
+  /** Who led before the leader that is known. */
+  private previousId: string | null = null;
   private ownTerm: number | undefined;
   private confirmedAtMs: number | undefined;
   private candidateUntilMs = Number.NEGATIVE_INFINITY;
@@ -89,8 +93,13 @@ export class Leadership {
     if (term < this.host.term) return this.known?.id !== leaderId; // late, or deposed and not aware of it
     const isNews = term > this.host.term || this.known?.id !== leaderId;
     if (!this.host.noteTerm(term)) return true;
-    this.known = { id: leaderId, term };
+    this.learn(leaderId, term);
     return isNews;
+  }
+
+  private learn(id: string, term: number): void {
+    if (this.known !== null && this.known.id !== id) this.previousId = this.known.id;
+    this.known = { id, term };
   }
 
   /** Somebody knows of a term. True when it is worth reading head for. */
@@ -113,7 +122,7 @@ export class Leadership {
   headRead(head: HeadRow): void {
     this.host.noteHeadTerm(head.term);
     this.peers.noteHead(head.version);
-    if (head.leaderId !== null) this.known = { id: head.leaderId, term: head.term };
+    if (head.leaderId !== null) this.learn(head.leaderId, head.term);
     switch (this.officeFor(head)) {
       case 'leave':
         this.publisher.stepDown('deposed');
@@ -156,14 +165,21 @@ export class Leadership {
     });
   }
 
-  /** Head names this node. It leads as soon as its history is head's, and not before. */
+  /**
+   * Head names this node. It leads as soon as its history is head's, and not before; and when it has heard how far any
+   * history went, so that no version is given twice.
+   */
   private async take(head: HeadRow): Promise<void> {
+    const limit = head.version + this.options.maxLostTail;
+    const asked = this.duties.highestVersionElsewhere(limit, this.previousId);
     try {
       for (let seen = head; this.officeFor(seen) === 'take'; seen = await this.duties.readHead()) {
         if (this.host.isDistrusted) return; // its state is being replaced: the next read of head tries again
         const { version, chain } = this.host.replica;
         if (this.publisher.isIdle && seen.version === version && seen.chain === chain) {
-          this.begin(seen);
+          const elsewhere = await asked;
+          if (!this.mayBegin(seen)) continue;
+          this.begin(seen, elsewhere);
           return;
         }
         if (!(await this.duties.catchUp(seen))) return;
@@ -174,7 +190,14 @@ export class Leadership {
     }
   }
 
-  private begin(head: HeadRow): void {
+  /** Still, after something was waited for. */
+  private mayBegin(head: HeadRow): boolean {
+    const { version, chain } = this.host.replica;
+    const isLevel = head.version === version && head.chain === chain;
+    return isLevel && this.publisher.isIdle && !this.host.isDistrusted && this.officeFor(head) === 'take';
+  }
+
+  private begin(head: HeadRow, elsewhere: number): void {
     const { term, version, chain, attempt } = head;
     const fence: Fence = {
       term,
@@ -185,7 +208,7 @@ export class Leadership {
       chain,
     };
     const heard = this.peers.highestVersionUpTo(version + this.options.maxLostTail);
-    const highest = Math.max(heard, this.host.highestVersion);
+    const highest = Math.max(heard, elsewhere, this.host.highestVersion);
     const lostTo = highest > version && highest - version <= this.options.maxLostTail ? highest : null;
     this.ownTerm = term;
     this.confirmedAtMs = this.clock.monotonicMs();

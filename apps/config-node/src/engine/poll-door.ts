@@ -36,6 +36,7 @@ export class PollDoor {
       term,
       version: replica.version,
       chain: replica.chain,
+      highestVersion: this.host.highestVersion,
       priority: this.options.priority,
       healthy: reason === null && !this.host.isStale(),
     };

@@ -23,8 +23,7 @@ export class ReplicaHost {
   private highestTerm = 0;
   /** Of head, as the database last gave it. */
   private headTerm = 0;
-  /** Highest version that this node ever held, also of a history that it had to discard. */
-  highestVersion = 0;
+  private highestHeld = 0;
   private freshAtMs = Number.NEGATIVE_INFINITY;
   private awaited: LearntHead[] = [];
   private withheld: string | undefined;
@@ -52,6 +51,15 @@ export class ReplicaHost {
   noteHeadTerm(term: number): void {
     this.headTerm = term;
     this.highestTerm = Math.max(this.highestTerm, term);
+  }
+
+  /** Highest version that this node ever held, also of a history that it had to discard. */
+  get highestVersion(): number {
+    return this.highestHeld;
+  }
+
+  noteVersion(version: number): void {
+    this.highestHeld = Math.max(this.highestHeld, version);
   }
 
   /** Unless this node has applied what was the head at some moment of the last 3 s. */
@@ -104,7 +112,7 @@ export class ReplicaHost {
   announce(changes: readonly Change[]): void {
     const { version, term } = this.replica;
     this.noteTerm(term);
-    this.highestVersion = Math.max(this.highestVersion, version);
+    this.noteVersion(version);
     const reached = this.awaited.filter((head) => head.version <= version);
     if (reached.length > 0) {
       this.awaited = this.awaited.filter((head) => head.version > version);
@@ -117,7 +125,7 @@ export class ReplicaHost {
   load(position: Position, state: StateBuilder, reason: Reset['reason']): void {
     this.replica.load(position, state);
     this.noteTerm(position.term);
-    this.highestVersion = Math.max(this.highestVersion, position.version);
+    this.noteVersion(position.version);
     this.awaited = [];
     this.withheld = undefined;
     this.freshAtMs = Number.NEGATIVE_INFINITY;

@@ -29,6 +29,7 @@ export class Snapshotter {
     if (loaded === undefined) return;
     const { header, state } = loaded;
     this.host.load(header, state, 'compacted');
+    this.host.noteVersion(header.highestVersion ?? 0);
     this.savedChain = header.chain;
     this.logger.info(
       { version: header.version, entries: header.entries },
@@ -98,7 +99,7 @@ export class Snapshotter {
     if (replica.clusterId === null || replica.chain === this.savedChain) return 0;
     const pinned = await pinState(replica, () => nextTurn());
     if (pinned === undefined) return 0; // overtaken by changes: next time
-    const bytes = await this.file.save(pinned, options);
+    const bytes = await this.file.save({ ...pinned, highestVersion: this.host.highestVersion }, options);
     this.savedChain = pinned.position.chain;
     this.logger.debug({ version: pinned.position.version, bytes }, 'snapshot saved');
     return bytes;

@@ -29,6 +29,11 @@ const cases: [string, PollReply[], string | undefined][] = [
   ['priority before id', [reply('node-1'), reply('node-2', { priority: 101 })], 'node-2'],
   ['version before priority', [reply('node-1', { version: 9, priority: 999 }), reply('node-2')], 'node-2'],
   [
+    'finding 13: whoever remembers what the database lost, before priority',
+    [reply('node-1', { priority: 999, highestVersion: 10 }), reply('node-2', { highestVersion: 13 })],
+    'node-2',
+  ],
+  [
     'healthy before version',
     [reply('node-1', { healthy: false }), reply('node-2', { version: 9 })],
     'node-2',

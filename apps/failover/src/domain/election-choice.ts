@@ -9,7 +9,8 @@ export interface ChoiceInput {
 }
 
 /**
- * A history on the head's chain first, then healthy before degraded, highest version, priority, lowest id.
+ * A history on the head's chain first, then healthy before degraded, highest version, the one that remembers most of what
+ * the database lost, priority, lowest id.
  * A node that is not level with the head catches up before it writes, so a lower version costs time, never data; one
  * that is level but on another chain would have to discard its history first.
  */
@@ -35,6 +36,7 @@ function compare(a: PollReply, b: PollReply, head: ChoiceInput['head']): number 
     Number(onHeadsChain(b, head)) - Number(onHeadsChain(a, head)) ||
     Number(b.healthy) - Number(a.healthy) ||
     b.version - a.version ||
+    (b.highestVersion ?? b.version) - (a.highestVersion ?? a.version) ||
     b.priority - a.priority ||
     (a.nodeId < b.nodeId ? -1 : 1)
   );
