@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseContentType } from './content-type.js';
+import { contentTypeHeader, parseCharset, parseContentType } from './content-type.js';
 
 describe('parseContentType', () => {
   it.each([
@@ -17,4 +17,29 @@ describe('parseContentType', () => {
     ['constructor', undefined],
     ['toString', undefined],
   ])('%s -> %s', (header, type) => expect(parseContentType(header)).toBe(type));
+});
+
+describe('report 8: charsets', () => {
+  it.each([
+    [undefined, undefined],
+    ['text/plain', undefined],
+    ['text/plain; charset=UTF-8', 'utf-8'],
+    ['text/plain;charset="iso-8859-1"', 'iso-8859-1'],
+    ['text/plain; format=flowed; Charset = utf-16', 'utf-16'],
+    ['text/plain; charset=', undefined],
+    ['text/plain; charset=""', ''],
+    ['text/plain; xcharset=latin1', undefined],
+  ])('of %s is %s', (header, charset) => expect(parseCharset(header)).toBe(charset));
+
+  it.each([
+    ['text/plain', true, 'text/plain; charset=utf-8'],
+    ['text/x-java-properties', true, 'text/x-java-properties; charset=utf-8'],
+    ['text/plain', false, 'text/plain'],
+    ['application/json', true, 'application/json'],
+    ['application/yaml', true, 'application/yaml'],
+    ['application/toml', true, 'application/toml'],
+    ['application/octet-stream', true, 'application/octet-stream'],
+  ])('%s is answered with the charset if it is text in UTF-8 (%s)', (type, isUtf8, header) =>
+    expect(contentTypeHeader(type, isUtf8)).toBe(header),
+  );
 });

@@ -38,7 +38,13 @@ export {
   ResyncRequest,
   TruthCompared,
 } from './consistency.js';
-export { CONTENT_TYPES, type ContentType, parseContentType } from './content-type.js';
+export {
+  CONTENT_TYPES,
+  type ContentType,
+  contentTypeHeader,
+  parseCharset,
+  parseContentType,
+} from './content-type.js';
 export {
   COUNTER_MAX,
   Counter,
@@ -81,6 +87,7 @@ export {
 } from './internal-api.js';
 export { JSON_VALUE_FACTOR, type JsonValue, valueFromJson, valueToJson } from './json-value.js';
 export { LIMITS } from './limits.js';
+export { missingBody } from './missing-body.js';
 export {
   Incarnation,
   Metadata,

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab.close());
 
-const { request, put } = requestsTo(() => node);
+const { request, put, post } = requestsTo(() => node);
 const json = bodyOf;
 const path = configPath;
 
@@ -36,20 +36,116 @@ describe('PUT of a key', () => {
   });
 
   it.each([
-    [undefined, 'text/plain'],
-    ['text/plain; charset=utf-8', 'text/plain'],
-    ['application/x-www-form-urlencoded', 'text/plain'],
+    [undefined, 'text/plain; charset=utf-8'],
+    ['text/plain; charset=utf-8', 'text/plain; charset=utf-8'],
+    ['application/x-www-form-urlencoded', 'text/plain; charset=utf-8'],
     ['APPLICATION/JSON', 'application/json'],
     ['text/yaml', 'application/yaml'],
     ['application/x-yaml', 'application/yaml'],
     ['application/toml', 'application/toml'],
-    ['text/x-java-properties', 'text/x-java-properties'],
+    ['text/x-java-properties', 'text/x-java-properties; charset=utf-8'],
     ['application/octet-stream', 'application/octet-stream'],
-  ])('of type %s is stored as %s', async (given, stored) => {
+  ])('of type %s is answered as %s', async (given, stored) => {
     await request('PUT', path('put/typed'), '1 = 1'.slice(0, given?.includes('toml') ? 5 : 1), {
       'content-type': given,
     });
     expect((await request('GET', path('put/typed'))).headers['content-type']).toBe(stored);
+  });
+
+  it('report 8: text is answered with its charset everywhere, and stored under its plain type', async () => {
+    const name = 'put/müller';
+    const { version } = json(await put(encodeURI(name), 'Müller', { 'content-type': 'text/plain' }));
+    for (const target of [
+      path(encodeURI(name)),
+      path('?key=put%2Fm%C3%BCller'),
+      path(`${encodeURI(name)}?version=${version}`),
+    ]) {
+      for (const method of ['GET', 'HEAD']) {
+        const answer = await request(method, target.replace('/?', '?'));
+        expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
+      }
+    }
+    // Keys without escapes are answered before the router.
+    await put('put/ascii', 'Müller');
+    for (const method of ['GET', 'HEAD']) {
+      const answer = await request(method, path('put/ascii'));
+      expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
+    }
+    expect(await (await fetch(`${node.address}${path('put/ascii')}`)).text()).toBe('Müller');
+    const { items } = json(
+      await request('GET', `/v1/namespaces/app/configs?prefix=${encodeURIComponent(name)}`),
+    );
+    expect(items).toMatchObject([{ contentType: 'text/plain', value: 'Müller' }]);
+    const history = json(await request('GET', `/v1/namespaces/app/history/${encodeURI(name)}`));
+    expect(history.items).toMatchObject([{ contentType: 'text/plain' }]);
+    const { changes } = json(await request('GET', `/v1/changes?after=${version - 1}&limit=1`));
+    expect(changes[0].operations).toMatchObject([{ contentType: 'text/plain' }]);
+    await put('put/no-text', Buffer.from([0xff]));
+    expect((await request('GET', path('put/no-text'))).headers['content-type']).toBe('text/plain');
+  });
+
+  it('report 8: another charset is stored in UTF-8, or refused by its name', async () => {
+    const as = (type: string, body: Buffer) => put('put/charset', body, { 'content-type': type });
+    const stored = async () => (await request('GET', path('put/charset'))).body.toString();
+    expect((await as('text/plain; charset=ISO-8859-1', Buffer.from('Müller', 'latin1'))).status).toBe(201);
+    expect(await stored()).toBe('Müller');
+    expect((await as('application/json; charset=utf-16le', Buffer.from('"é"', 'utf16le'))).status).toBe(200);
+    expect(await stored()).toBe('"é"');
+    const unknown = await as('text/plain; charset=klingon', Buffer.from('x'));
+    expect(verdict(unknown)).toEqual([415, 'unsupported-content-type']);
+    expect(json(unknown)).toMatchObject({ charset: 'klingon' });
+    const wrong = await as('text/plain; charset=shift_jis', Buffer.from([0xff]));
+    expect(verdict(wrong)).toEqual([422, 'invalid-value']);
+    const wide = await as('text/plain; charset=latin1', Buffer.alloc(1024 * 1024, 0xe9));
+    expect(verdict(wide)).toEqual([413, 'value-too-large']);
+    const operations = ['latin1', 'klingon'].map((charset) => ({
+      op: 'put',
+      namespace: 'app',
+      key: `put/charset/${charset}`,
+      value: Buffer.from('Müller', 'latin1').toString('base64'),
+      encoding: 'base64',
+      contentType: `text/plain; charset=${charset}`,
+    }));
+    const refused = await post('/v1/changes', { operations });
+    expect(verdict(refused)).toEqual([415, 'unsupported-content-type']);
+    expect(json(refused)).toMatchObject({ operation: 1, charset: 'klingon' });
+    expect((await post('/v1/changes', { operations: operations.slice(0, 1) })).status).toBe(200);
+    expect((await request('GET', path('put/charset/latin1'))).body.toString()).toBe('Müller');
+  });
+
+  it('report 9f: without a body stores nothing, and says how an empty value is stored', async () => {
+    await put('put/kept', 'x');
+    const url = new URL(node.address);
+    const curl = (...headers: string[]) => {
+      const lines = [`PUT ${path('put/kept')} HTTP/1.1`, `Host: ${url.host}`, ...headers, '', ''];
+      return sendRaw(Number(url.port), Buffer.from(lines.join('\r\n')));
+    };
+    for (const headers of [[], ['Content-Type: text/plain'], ['Content-Length: 0']]) {
+      const answer = await curl(...headers);
+      expect(answer?.status).toBe(400);
+      expect(answer?.body.toString()).toContain('send Content-Length: 0 and a Content-Type');
+    }
+    expect((await request('GET', path('put/kept'))).body.toString()).toBe('x');
+    expect((await curl('Content-Type: text/plain', 'Content-Length: 0'))?.status).toBe(200);
+    expect((await request('GET', path('put/kept'))).body).toHaveLength(0);
+  });
+
+  it('report 9a: says true words of tags that no version can match', async () => {
+    const { version } = json(await put('put/tags', '1'));
+    for (const [tag, words] of [
+      [`W/"${version}"`, `a weak tag like W/"${version}" never matches If-Match: send "${version}"`],
+      ['"0"', 'If-Match "0" names no version'],
+      ['"abc"', 'If-Match "abc" names no version'],
+    ] as const) {
+      const answer = await put('put/tags', '2', { 'if-match': tag });
+      expect(verdict(answer)).toEqual([412, 'precondition-failed']);
+      expect(json(answer).currentVersion).toBe(version);
+      expect(json(answer).detail).toContain(words);
+      expect(json(answer).detail).toContain(`the key is at version ${version}`);
+    }
+    const malformed = await put('put/tags', '2', { 'if-match': 'abc' });
+    expect(verdict(malformed)).toEqual([400, 'invalid-request']);
+    expect(json(malformed).detail).toContain('If-Match');
   });
 
   it('of another type answers 415 with the list', async () => {
@@ -418,7 +514,7 @@ describe('GET and HEAD of a key', () => {
     expect([old.body.toString(), old.headers.etag, old.headers['content-type']]).toEqual([
       'one',
       `"${first}"`,
-      'text/plain',
+      'text/plain; charset=utf-8',
     ]);
     expect((await then(second)).body.toString()).toBe('two');
     expect(verdict(await then(first - 1))).toEqual([404, 'version-not-found']);

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sendRaw } from '../api/raw-request.js';
 import { FakeCluster, FakeNode } from './fake-node.js';
 import { ask, type RunningGateway, startGateway } from './running-gateway.js';
 
@@ -40,6 +41,22 @@ describe('writes through the gateway', () => {
     expect(first?.key).toMatch(/^[0-9a-f-]{36}$/);
     expect(second).toMatchObject({ key: 'mine', attempt: undefined, body: 'y' });
     expect(node(B).writes).toEqual([]);
+  });
+
+  it('report 9f: do not go on without a body', async () => {
+    const { host, port } = new URL(gateway.base);
+    const curl = (...headers: string[]) => {
+      const lines = [`PUT ${KEY} HTTP/1.1`, `Host: ${host}`, ...headers, '', ''];
+      return sendRaw(Number(port), Buffer.from(lines.join('\r\n')));
+    };
+    for (const headers of [[], ['Content-Type: text/plain'], ['Content-Length: 0']]) {
+      const answer = await curl(...headers);
+      expect(answer?.status).toBe(400);
+      expect(JSON.parse(answer?.body.toString() ?? '').code).toBe('invalid-request');
+    }
+    expect(node(A).writes).toEqual([]);
+    expect((await curl('Content-Type: text/plain', 'Content-Length: 0'))?.status).toBe(200);
+    expect(node(A).writes).toMatchObject([{ body: '' }]);
   });
 
   it('are carried over the death of the leader: each takes effect once and is acknowledged', async () => {

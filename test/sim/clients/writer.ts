@@ -149,6 +149,8 @@ export class Writer {
         return standing !== null;
       case 'absent':
         return standing === null;
+      case 'unmeetable':
+        return false;
     }
   }
 

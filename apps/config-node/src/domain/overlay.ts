@@ -53,6 +53,8 @@ function holds(condition: Condition, current: number | undefined): boolean {
       return current !== undefined;
     case 'absent':
       return current === undefined;
+    case 'unmeetable':
+      return false;
   }
 }
 
@@ -65,5 +67,7 @@ function explain(condition: Condition, current: number | undefined): string {
       return `the key had to exist: ${now}`;
     case 'absent':
       return `the key had to be absent: ${now}`;
+    case 'unmeetable':
+      return `${condition.why}; ${now}`;
   }
 }

@@ -1,7 +1,12 @@
 import { type DeleteOperation, isStorableText, Problem, type PutOperation } from '#libs/contracts';
 
 /** What a write demands of a key as it stands when the write's turn comes. */
-export type Condition = { type: 'version'; version: number } | { type: 'exists' } | { type: 'absent' };
+export type Condition =
+  | { type: 'version'; version: number }
+  | { type: 'exists' }
+  | { type: 'absent' }
+  /** No version can meet it: `why` is a sentence for the client. */
+  | { type: 'unmeetable'; why: string };
 
 export type WriteOperation =
   | (PutOperation & { condition?: Condition | undefined })

@@ -1,5 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { accepts, HEADERS, Problem } from '#libs/contracts';
+import { accepts, contentTypeHeader, HEADERS, Problem } from '#libs/contracts';
 import type { Entry } from '#libs/replica';
 import type { ReplicaHost } from '../engine/replica-host.js';
 import { entityTag } from './request/entity-tag.js';
@@ -45,7 +46,7 @@ export function sendEntry(
       ...readHeaders(host),
       etag: entityTag(entry.version),
       'cache-control': 'no-cache',
-      'content-type': entry.contentType,
+      'content-type': contentTypeHeader(entry.contentType, isUtf8(entry.value)),
     })
     .send(entry.value);
 }

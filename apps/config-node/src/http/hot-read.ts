@@ -1,5 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { HEADERS } from '#libs/contracts';
+import { contentTypeHeader, HEADERS } from '#libs/contracts';
 import { type PublicGuard, requestIdOf } from '#libs/service';
 import type { ReplicaHost } from '../engine/replica-host.js';
 
@@ -58,10 +59,12 @@ export class HotRead {
       response.end();
       return true;
     }
-    fields.push('content-type', entry.contentType, 'content-length', String(entry.value.length));
+    const { contentType, value } = entry;
+    fields.push('content-type', contentTypeHeader(contentType, isUtf8(value)));
+    fields.push('content-length', String(value.length));
     response.writeHead(200, fields);
     if (method === 'HEAD') response.end();
-    else response.end(entry.value);
+    else response.end(value);
     return true;
   }
 

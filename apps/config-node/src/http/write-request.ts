@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import {
   HEADERS,
   LIMITS,
+  missingBody,
   Problem,
   parseContentType,
   parseQuery,
@@ -12,6 +13,7 @@ import { checksumOf, type Entry } from '#libs/replica';
 import type { WriteKind, WriteOperation } from '../domain/write.js';
 import { demandWritable, type KeyAddress, keyAddress } from './request/address.js';
 import { parseChangeSet, unsupportedType } from './request/change-set.js';
+import { inUtf8 } from './request/charset.js';
 import { writeCondition } from './request/entity-tag.js';
 import { jsonBody } from './request/json-body.js';
 import { requestHash } from './request/request-hash.js';
@@ -42,17 +44,20 @@ export type CurrentVersion = (address: KeyAddress) => number | undefined;
 export function putWrite(arrived: Arrived, currentVersion: CurrentVersion): Write {
   const { headers, body } = arrived;
   const { address, comment } = addressed(arrived);
+  const missing = missingBody(headers, body.length);
+  if (missing !== undefined) throw missing;
   const contentType = parseContentType(headers['content-type']);
   if (contentType === undefined) throw unsupportedType(headers['content-type']);
-  if (body.length > LIMITS.valueBytes) {
+  const value = inUtf8(body, contentType, headers['content-type']);
+  if (value.length > LIMITS.valueBytes) {
     throw new Problem('value-too-large', `a value has at most ${LIMITS.valueBytes} bytes`);
   }
   const condition = writeCondition(headers, () => currentVersion(address));
   return {
     kind: 'put',
     ...notes(headers, comment),
-    operations: [{ op: 'put', ...address, value: body, contentType, checksum: checksumOf(body), condition }],
-    hash: hashOf('PUT', address, arrived, contentType),
+    operations: [{ op: 'put', ...address, value, contentType, checksum: checksumOf(value), condition }],
+    hash: hashOf('PUT', address, { headers, body: value }, contentType),
   };
 }
 

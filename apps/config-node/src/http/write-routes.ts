@@ -16,6 +16,7 @@ import type { PublicApiDeps } from './public-api.deps.js';
 import { publishProblem } from './publish-problem.js';
 import type { KeyAddress } from './request/address.js';
 import { unsupportedType } from './request/change-set.js';
+import { demandCharset } from './request/charset.js';
 import { entityTag } from './request/entity-tag.js';
 import { demandOneIdempotencyKey, idempotencyKey, versionHeader } from './request/text-header.js';
 import { systemRefusal } from './values/system-value.js';
@@ -225,7 +226,9 @@ async function demandOneKey({ raw }: FastifyRequest): Promise<void> {
 
 /** Before the body is read: 415 for what no value can be, and for bytes that are not the value itself. */
 async function demandValueType({ headers }: FastifyRequest): Promise<void> {
-  if (parseContentType(headers['content-type']) === undefined) throw unsupportedType(headers['content-type']);
+  const type = parseContentType(headers['content-type']);
+  if (type === undefined) throw unsupportedType(headers['content-type']);
+  demandCharset(type, headers['content-type']);
   demandIdentity(headers['content-encoding']);
 }
 

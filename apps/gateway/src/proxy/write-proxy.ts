@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
-import { HEADERS, Problem } from '#libs/contracts';
+import { HEADERS, missingBody, Problem } from '#libs/contracts';
 import { invariant, secretMatcher } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
@@ -79,8 +79,12 @@ export class WriteProxy {
     const { req } = client;
     this.bodies.read(req, bodyLimit(req.method ?? '', req.url ?? ''), (result) => {
       if (isGone(client)) return;
-      if (result.read === 'whole') this.arrived(client, result.body);
-      else if (result.read === 'too-large') {
+      if (result.read === 'whole') {
+        // Only here is it known how the client framed the body: undici frames what nodes get.
+        const missing = req.method === 'PUT' ? missingBody(req.headers, result.body.length) : undefined;
+        if (missing === undefined) this.arrived(client, result.body);
+        else sendProblem(client, missing);
+      } else if (result.read === 'too-large') {
         sendProblem(client, new Problem('value-too-large', 'the body is larger than this request may have'));
       } else if (result.read === 'no-room') {
         sendProblem(client, new Problem('cluster-busy', 'too many writes are being sent to this gateway'));

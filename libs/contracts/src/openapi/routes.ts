@@ -125,6 +125,10 @@ const MIB = 1024 * 1024;
 const CHANGE_SET_BOUNDS =
   `At most ${LIMITS.changeSetOperations} operations, values of ${LIMITS.changeSetBytes / MIB} MiB and a body of ` +
   `${LIMITS.changeSetBodyBytes / MIB} MiB: as base64 any values fit, while text that is mostly JSON escapes may not.`;
+const BODY =
+  'A value declared in another charset than UTF-8 (`Content-Type: text/plain; charset=iso-8859-1`) is stored in UTF-8. An ' +
+  'empty value is `Content-Length: 0` with a Content-Type: a request without a body is 400. JSON, YAML, TOML and properties ' +
+  'are checked (docs/value-formats.md).';
 const WATCHED =
   'The first event is a `bookmark` with the starting version, never below `from`. `change` = one change set with its matching ' +
   'operations, versions strictly rise; `bookmark` = nothing that matches up to this version is still to come, at least every 5 s; ' +
@@ -139,7 +143,7 @@ export const ROUTES: readonly Route[] = [
     method: 'put',
     path: '/v1/namespaces/{ns}/configs/{key}',
     summary: 'Publish a value',
-    description: `An equal value is a new version. ${WRITABLE}`,
+    description: `An equal value is a new version. ${BODY} ${WRITABLE}`,
     servedBy: EVERYWHERE,
     query: QUERIES.write,
     headers: WRITE_HEADERS,

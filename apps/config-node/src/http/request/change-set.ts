@@ -10,6 +10,7 @@ import {
 import { checksumOf } from '#libs/replica';
 import type { Condition, WriteOperation } from '../../domain/write.js';
 import { demandWritable } from './address.js';
+import { inUtf8 } from './charset.js';
 import { jsonBody } from './json-body.js';
 import { noteFault } from './text-header.js';
 
@@ -68,11 +69,28 @@ function content(asked: RequestedOperation, where: Record<string, unknown>) {
   const contentType = parseContentType(asked.contentType);
   if (contentType === undefined) throw unsupportedType(asked.contentType, where);
   if (asked.value === undefined) throw new Problem('invalid-field', 'a put needs a value', where);
-  const value = bytesOf(asked.value, asked.encoding, where);
+  const value = storedBytes(asked.value, asked, contentType, where);
   if (value.length > LIMITS.valueBytes) {
     throw new Problem('value-too-large', `a value has at most ${LIMITS.valueBytes} bytes`, where);
   }
   return { value, contentType, checksum: checksumOf(value) };
+}
+
+/** A value that is text has no charset any more, whatever its type says; one in base64 does. */
+function storedBytes(
+  value: string,
+  { encoding, contentType: header }: RequestedOperation,
+  contentType: string,
+  where: Record<string, unknown>,
+): Buffer {
+  const bytes = bytesOf(value, encoding, where);
+  if (encoding === undefined) return bytes;
+  try {
+    return inUtf8(bytes, contentType, header);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    throw new Problem(error.code, error.detail, { ...where, ...error.members }, { cause: error });
+  }
 }
 
 function bytesOf(value: string, encoding: 'base64' | undefined, where: Record<string, unknown>): Buffer {

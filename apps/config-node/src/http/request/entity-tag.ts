@@ -5,6 +5,8 @@ import type { Condition } from '../../domain/write.js';
 export type TagList = '*' | readonly Tag[];
 
 interface Tag {
+  /** As it was given. */
+  text: string;
   version: number | undefined;
   weak: boolean;
 }
@@ -26,7 +28,8 @@ export function parseTags(name: string, header: string): TagList {
     const match = TAG.exec(header);
     if (match === null) break;
     const [, weak, opaque = ''] = match;
-    tags.push({ version: VERSION.test(opaque) ? Number(opaque) : undefined, weak: weak !== undefined });
+    const version = VERSION.test(opaque) ? Number(opaque) : undefined;
+    tags.push({ text: `${weak ?? ''}"${opaque}"`, version, weak: weak !== undefined });
     if (TAG.lastIndex >= header.length) return tags;
   }
   throw new Problem('invalid-request', `${name} is neither '*' nor a list of entity tags like "12"`);
@@ -36,9 +39,6 @@ export function parseTags(name: string, header: string): TagList {
 export function namesVersion(tags: TagList, version: number): boolean {
   return tags === '*' || tags.some((tag) => tag.version === version);
 }
-
-/** A version that no key ever has. */
-const NEVER = Number.MAX_SAFE_INTEGER;
 
 interface ConditionHeaders {
   'if-match'?: string | undefined;
@@ -67,7 +67,18 @@ export function writeCondition(
   if (tags === '*') return { type: 'exists' };
   // Strongly compared: a weak tag never matches.
   const versions = tags.flatMap(({ version, weak }) => (weak || version === undefined ? [] : [version]));
+  const [first] = versions;
+  if (first === undefined) return { type: 'unmeetable', why: noVersion(tags) };
   const current = versions.length > 1 ? currentVersion() : undefined;
-  const version = versions.find((candidate) => candidate === current) ?? versions[0] ?? NEVER;
-  return { type: 'version', version };
+  return { type: 'version', version: versions.find((candidate) => candidate === current) ?? first };
+}
+
+/** Why no version can match, and what to send instead. */
+function noVersion(tags: readonly Tag[]): string {
+  const weak = tags.find(({ version }) => version !== undefined);
+  if (weak?.version !== undefined) {
+    return `a weak tag like ${weak.text} never matches If-Match: send ${entityTag(weak.version)} (a proxy that compresses weakens tags)`;
+  }
+  const named = tags.map(({ text }) => text).join(', ');
+  return `If-Match ${named.slice(0, 100)} names no version: the tag of a key is its version, like "12"`;
 }

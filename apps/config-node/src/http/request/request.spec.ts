@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { keyFault, LIMITS, Problem } from '#libs/contracts';
 import { demandWritable, keyAddress, namespaceOf } from './address.js';
 import { parseChangeSet } from './change-set.js';
+import { demandCharset, inUtf8 } from './charset.js';
 import { configsQuery } from './configs-query.js';
 import { namesVersion, parseTags, writeCondition } from './entity-tag.js';
 import { isWithin } from './json-body.js';
@@ -119,11 +120,64 @@ describe('entity tags', () => {
     expect(condition({ 'if-match': '"7", "9"' }, 8)).toEqual({ type: 'version', version: 7 });
     expect(condition({ 'if-match': '*' })).toEqual({ type: 'exists' });
     expect(condition({ 'if-none-match': '*' })).toEqual({ type: 'absent' });
-    for (const never of ['W/"7"', '"seven"', '"0"']) {
-      expect(condition({ 'if-match': never })).toEqual({ type: 'version', version: Number.MAX_SAFE_INTEGER });
-    }
     expect(code(() => condition({ 'if-none-match': '"7"' }))).toBe('invalid-request');
     expect(code(() => condition({ 'if-match': '*', 'if-none-match': '*' }))).toBe('invalid-request');
+  });
+});
+
+describe('report 9a: tags of If-Match that no version can match', () => {
+  const condition = (match: string) => writeCondition({ 'if-match': match }, () => 7);
+
+  it.each([
+    ['W/"7"', 'a weak tag like W/"7" never matches If-Match: send "7"'],
+    ['"abc", W/"7"', 'send "7"'],
+    ['"0"', 'If-Match "0" names no version: the tag of a key is its version, like "12"'],
+    ['"abc", W/"def"', 'If-Match "abc", W/"def" names no version'],
+    ['"99999999999999999999"', 'names no version'],
+  ])('%s are told from versions', (match, why) => {
+    expect(condition(match)).toEqual({ type: 'unmeetable', why: expect.stringContaining(why) });
+  });
+
+  it('give way to those that one can', () => {
+    expect(condition('W/"7", "8"')).toEqual({ type: 'version', version: 8 });
+  });
+
+  it('are named when they are none', () => {
+    expect(() => condition('abc')).toThrow('If-Match is neither');
+  });
+});
+
+describe('report 8: another charset', () => {
+  const latin1 = Buffer.from('Müller', 'latin1');
+
+  it.each([
+    ['text/plain', 'text/plain; charset=iso-8859-1', latin1],
+    ['text/x-java-properties', 'text/x-java-properties; charset=latin1', latin1],
+    ['application/json', 'application/json; charset="UTF-16LE"', Buffer.from('Müller', 'utf16le')],
+    ['text/plain', 'text/plain; charset=utf-16', Buffer.from('\ufeffMüller', 'utf16le').swap16()],
+    ['text/plain', 'text/plain; charset=utf-16', Buffer.from('\ufeffMüller', 'utf16le')],
+    ['text/plain', 'text/plain; charset=utf-8', Buffer.from('Müller')],
+    ['text/plain', undefined, Buffer.from('Müller')],
+  ])('of %s, declared as %s, becomes UTF-8', (type, header, bytes) => {
+    expect(inUtf8(bytes, type, header).toString()).toBe('Müller');
+  });
+
+  it('changes no bytes that are not text, nor what is declared as UTF-8', () => {
+    expect(inUtf8(latin1, 'application/octet-stream', 'application/octet-stream; charset=utf-16')).toBe(
+      latin1,
+    );
+    expect(inUtf8(latin1, 'text/plain', 'text/plain; charset=UTF-8')).toBe(latin1);
+  });
+
+  it('is refused by its name when it is not known or not true', () => {
+    expect(() => inUtf8(latin1, 'text/plain', 'text/plain; charset=klingon')).toThrow("charset 'klingon'");
+    expect(() => demandCharset('text/plain', 'text/plain; charset=klingon')).toThrow("charset 'klingon'");
+    expect(() => inUtf8(Buffer.from([0x41]), 'text/plain', 'text/plain; charset=utf-16be')).toThrow(
+      'utf-16be',
+    );
+    expect(() => inUtf8(Buffer.from([0xff]), 'text/plain', 'text/plain; charset=shift_jis')).toThrow(
+      'shift_jis',
+    );
   });
 });
 
