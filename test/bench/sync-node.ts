@@ -4,6 +4,7 @@ import { systemClock } from '#libs/kernel';
 import type { Bus } from '#libs/messaging';
 import { PrimaryPool } from '#libs/postgres';
 import { registerCatchUp } from '../../apps/config-node/src/engine/catch-up-doors.js';
+import { takeBodies } from '../../apps/config-node/src/engine/door-input.js';
 import { LogSources } from '../../apps/config-node/src/engine/log-sources.js';
 import { PeerClient } from '../../apps/config-node/src/engine/peer-client.js';
 import { Peers } from '../../apps/config-node/src/engine/peers.js';
@@ -67,12 +68,7 @@ const receive: Replication['receive'] = (changes) => {
 };
 const replication = { receive, isLoading: false } as Replication;
 const server = fastify();
-server.removeAllContentTypeParsers();
-server.addContentTypeParser(
-  'application/json',
-  { parseAs: 'string', bodyLimit: 32 * 1024 * 1024 },
-  (_r, body, done) => done(null, body),
-);
+takeBodies(server);
 registerCatchUp(server, { host, replication, pushed: new PushedChanges(replication) });
 registerSnapshot(server, host);
 const address = await server.listen({ port: 0, host: '127.0.0.1' });

@@ -1,4 +1,4 @@
-import { valueToJson, type WireChange, type WireOperation } from '#libs/contracts';
+import type { Change, Operation } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 
 /**
@@ -37,13 +37,13 @@ interface LogRow {
 /** A page without changes has one row, with the floor alone. */
 export type PageRow = (LogRow | { [column in keyof LogRow]: null }) & { floor?: number };
 
-export function pageOf(rows: readonly PageRow[], after: number): WireChange[] | 'compacted' {
+export function pageOf(rows: readonly PageRow[], after: number): Change[] | 'compacted' {
   if ((rows[0]?.floor ?? 1) > after + 1) return 'compacted';
   return changesOf(rows.filter((row): row is LogRow => row.version !== null));
 }
 
-function changesOf(rows: readonly LogRow[]): WireChange[] {
-  const changes: WireChange[] = [];
+function changesOf(rows: readonly LogRow[]): Change[] {
+  const changes: Change[] = [];
   for (const row of rows) {
     let change = changes.at(-1);
     if (change?.version !== row.version) {
@@ -56,14 +56,14 @@ function changesOf(rows: readonly LogRow[]): WireChange[] {
   return changes;
 }
 
-function headerOf(row: LogRow): WireChange {
+function headerOf(row: LogRow): Change {
   const { version, term, kind, author, comment, lost_from: from, lost_to: to } = row;
   const lost = from !== null && to !== null ? { lost: { from, to } } : {};
   const [chain, createdAt] = [row.chain.toString('hex'), row.created_at.toISOString()];
   return { version, term, chain, kind, ...lost, author, comment, createdAt, operations: [] };
 }
 
-function operationOf(row: LogRow): WireOperation | undefined {
+function operationOf(row: LogRow): Operation | undefined {
   const { op, namespace, key, value, content_type: contentType, checksum } = row;
   if (op === null || namespace === null || key === null) return undefined;
   if (op === 'delete') return { op, namespace, key };
@@ -72,5 +72,5 @@ function operationOf(row: LogRow): WireOperation | undefined {
     'a put has a value, a type and a checksum',
   );
   const text = `sha256:${checksum.toString('hex')}`;
-  return { op, namespace, key, ...valueToJson(value), contentType, checksum: text };
+  return { op, namespace, key, value, contentType, checksum: text };
 }

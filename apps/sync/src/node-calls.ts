@@ -1,21 +1,39 @@
 import { Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { Agent, request } from 'undici';
 import type { ZodType } from 'zod';
 import {
   CatchUpReply,
   type CatchUpRequest,
+  CHANGE_FRAMES_TYPE,
+  type Change,
+  changeToWire,
+  encodeChanges,
+  errorKind,
   HEADERS,
   NodePing,
   Problem,
   SyncReply,
-  type WireChange,
 } from '#libs/contracts';
 import { NoAnswerInTime, NodeRefusal, retryAfterMs } from './node-refusal.js';
+
+interface Body {
+  type: string;
+  bytes: Buffer | string;
+}
+
+/** A node of the release before refuses frames of changes as a type that it does not know. */
+const DOES_NOT_KNOW_FRAMES = new Set([errorKind('unsupported-content-type').status]);
+/** When such a node is sent frames again: it may have been replaced by one of this release. */
+const WITHOUT_FRAMES_FOR_MS = 60_000;
+
+const json = (value: unknown): Body => ({ type: 'application/json', bytes: JSON.stringify(value) });
 
 /** What the sync service asks of nodes over HTTP. Rejects with NodeRefusal, NoAnswerInTime, or why there was no answer. */
 @Injectable()
 export class NodeCalls {
   private readonly agent = new Agent({ connections: 4, pipelining: 1, connect: { timeout: 1_000 } });
+  private readonly withoutFrames = new LRUCache<string, true>({ max: 1_000, ttl: WITHOUT_FRAMES_FOR_MS });
 
   constructor(private readonly clusterKey: string) {}
 
@@ -23,12 +41,22 @@ export class NodeCalls {
     return this.call(`${address}/ping`, NodePing, timeoutMs, undefined);
   }
 
-  push(address: string, changes: readonly WireChange[], timeoutMs: number): Promise<SyncReply> {
-    return this.call(`${address}/sync`, SyncReply, timeoutMs, JSON.stringify({ changes }));
+  async push(address: string, changes: readonly Change[], timeoutMs: number): Promise<SyncReply> {
+    if (!this.withoutFrames.get(address)) {
+      try {
+        const frames = { type: CHANGE_FRAMES_TYPE, bytes: encodeChanges(changes) };
+        return await this.call(`${address}/sync`, SyncReply, timeoutMs, frames);
+      } catch (error) {
+        if (!(error instanceof NodeRefusal) || !DOES_NOT_KNOW_FRAMES.has(error.status)) throw error;
+        this.withoutFrames.set(address, true);
+      }
+    }
+    const body = json({ changes: changes.map(changeToWire) });
+    return this.call(`${address}/sync`, SyncReply, timeoutMs, body);
   }
 
   catchUp(address: string, asked: CatchUpRequest, timeoutMs: number): Promise<CatchUpReply> {
-    return this.call(`${address}/internal/catch-up`, CatchUpReply, timeoutMs, JSON.stringify(asked));
+    return this.call(`${address}/internal/catch-up`, CatchUpReply, timeoutMs, json(asked));
   }
 
   close(): Promise<void> {
@@ -39,17 +67,17 @@ export class NodeCalls {
     url: string,
     schema: ZodType<T>,
     timeoutMs: number,
-    body: string | undefined,
+    body: Body | undefined,
   ): Promise<T> {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(new NoAnswerInTime(timeoutMs)), timeoutMs);
     try {
       const response = await request(url, {
         method: body === undefined ? 'GET' : 'POST',
-        ...(body === undefined ? {} : { body }),
+        ...(body === undefined ? {} : { body: body.bytes }),
         dispatcher: this.agent,
         signal: abort.signal,
-        headers: { [HEADERS.clusterKey]: this.clusterKey, 'content-type': 'application/json' },
+        headers: { [HEADERS.clusterKey]: this.clusterKey, 'content-type': body?.type ?? 'application/json' },
       });
       const answer = await response.body.text();
       if (response.statusCode === 200) return schema.parse(JSON.parse(answer));

@@ -1,4 +1,4 @@
-import type { SyncReply, WireChange } from '#libs/contracts';
+import type { Change, SyncReply } from '#libs/contracts';
 import { type Clock, sleep } from '#libs/kernel';
 import type { BusLogger } from '#libs/messaging';
 import { judgeAnswer, judgePage, judgePosition, type Position } from './domain/history-check.js';
@@ -14,7 +14,7 @@ import type { SyncStore } from './sync.store.js';
 /** The page that follows, asked for while the node applies the one before. */
 interface Ahead {
   after: number;
-  page: Promise<WireChange[] | 'compacted'>;
+  page: Promise<Change[] | 'compacted'>;
 }
 
 export interface Members {
@@ -104,12 +104,7 @@ export class Pusher {
     return this.judge(after, page, answer, this.clock.monotonicMs() - begunMs);
   }
 
-  private judge(
-    after: Position,
-    page: readonly WireChange[],
-    answer: SyncReply,
-    tookMs: number,
-  ): SyncOutcome {
+  private judge(after: Position, page: readonly Change[], answer: SyncReply, tookMs: number): SyncOutcome {
     const verdict = judgeAnswer(after, page, answer);
     if (verdict === 'diverged') return { type: 'diverged', position: answer };
     if (verdict !== 'known') return { type: 'elsewhere', position: answer };
@@ -134,7 +129,7 @@ export class Pusher {
     version: number,
     limit: number,
     pages: { ahead: Ahead | undefined },
-  ): Promise<WireChange[] | 'compacted' | undefined> {
+  ): Promise<Change[] | 'compacted' | undefined> {
     const { ahead } = pages;
     pages.ahead = undefined;
     const page = ahead?.after === version ? ahead.page : this.page(version, limit);
@@ -143,14 +138,14 @@ export class Pusher {
     return typeof changes === 'object' ? changes.slice(0, limit) : changes;
   }
 
-  private readAhead(page: readonly WireChange[], limit: number, pages: { ahead: Ahead | undefined }): void {
+  private readAhead(page: readonly Change[], limit: number, pages: { ahead: Ahead | undefined }): void {
     const last = page.at(-1)?.version;
     if (last === undefined || last >= this.planner.headVersion) return;
     pages.ahead = { after: last, page: this.page(last, limit + this.settings.planner.batch.growBy) };
     pages.ahead.page.catch(() => undefined); // whoever takes it is told
   }
 
-  private page(after: number, limit: number): Promise<WireChange[] | 'compacted'> {
+  private page(after: number, limit: number): Promise<Change[] | 'compacted'> {
     const { batchBytes, planner } = this.settings;
     return this.store.changesAfter(after, Math.min(limit, planner.batch.most), batchBytes);
   }

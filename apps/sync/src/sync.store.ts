@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { NodeSync, SyncReport, WireChange } from '#libs/contracts';
+import type { Change, NodeSync, SyncReport } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import { InstanceRows, migrate, PrimaryPool } from '#libs/postgres';
 import type { Sizes } from './domain/catch-up-way.js';
@@ -35,7 +35,7 @@ export class SyncStore {
    * Contiguous changes after `version`, as they go over the wire: at most `limit`, and `maxBytes` beyond the first.
    * `compacted`: what is left of the log there has holes.
    */
-  async changesAfter(version: number, limit: number, maxBytes: number): Promise<WireChange[] | 'compacted'> {
+  async changesAfter(version: number, limit: number, maxBytes: number): Promise<Change[] | 'compacted'> {
     const { rows } = await this.pool.queryAnyReadable<PageRow>({
       name: 'changes-after',
       text: LOG_PAGE,

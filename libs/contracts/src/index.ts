@@ -12,6 +12,18 @@ export {
   WireOperation,
 } from './change.js';
 export {
+  CHANGE_FRAME_LIMITS,
+  CHANGE_FRAMES_TYPE,
+  CHANGE_PAGE_BYTES,
+  type ChangeFrame,
+  changeFrameParts,
+  decodeChanges,
+  encodeChanges,
+  FrameDamaged,
+  FrameDecoder,
+  noticeFrame,
+} from './change-frames.js';
+export {
   CONFIG_ENTRIES,
   CONSISTENCY_REASONS,
   CONSISTENCY_RESULTS,
@@ -77,6 +89,7 @@ export {
   DigestKeysReply,
   DigestReply,
   FollowLine,
+  LogNotice,
   NodePing,
   PauseReply,
   PauseRequest,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ChainHex, WireChange } from './change.js';
+import { LIMITS } from './limits.js';
 import { NODE_ROLES, NodeId } from './node.js';
 import { Head } from './subjects.js';
 
@@ -22,7 +23,7 @@ export const NodePing = z.object({
 export type NodePing = z.infer<typeof NodePing>;
 
 /** `POST /sync`: contiguous changes for a node that is behind; the answer is where it then stands. */
-export const SyncRequest = z.object({ changes: z.array(WireChange).max(1_000) });
+export const SyncRequest = z.object({ changes: z.array(WireChange).max(LIMITS.pageChanges) });
 export const SyncReply = z.object({ version: z.number(), chain: ChainHex });
 export type SyncReply = z.infer<typeof SyncReply>;
 
@@ -31,12 +32,18 @@ export const PauseRequest = z.object({ term: z.number(), pauseMs: z.number().min
 /** Where the leader stood when it had finished what it had taken. */
 export const PauseReply = Head;
 
-/** One line of `GET /internal/follow?after=N` (newline-delimited JSON): changes, or a sign of life with the head every 500 ms. */
-export const FollowLine = z.union([
-  z.object({ changes: z.array(WireChange).min(1) }),
+/** What a followed log says besides changes: a sign of life with the head every 500 ms, or that it goes on elsewhere. */
+export const LogNotice = z.union([
   z.object({ head: Head, leaderId: NodeId.nullable() }),
   z.object({ reset: z.object({ version: z.number(), reason: z.enum(['compacted', 'diverged']) }) }),
 ]);
+export type LogNotice = z.infer<typeof LogNotice>;
+
+/**
+ * One line of `GET /internal/follow?after=N` (newline-delimited JSON), for those who do not accept frames of changes
+ * (change-frames.ts), which a release before them does not know.
+ */
+export const FollowLine = z.union([z.object({ changes: z.array(WireChange).min(1) }), LogNotice]);
 export type FollowLine = z.infer<typeof FollowLine>;
 
 /**

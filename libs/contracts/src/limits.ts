@@ -26,4 +26,8 @@ export const LIMITS = {
   broadcastBytes: 256 * 1024,
   batchChanges: 256,
   batchBytes: 4 * 1024 * 1024,
+  /** A page of the log between processes has at most so many changes. */
+  pageChanges: 1_000,
+  /** What an operation counts in a page of the log beside its key and value. */
+  loggedOperationBytes: 128,
 } as const;

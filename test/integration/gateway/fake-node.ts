@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { type Change, changeToWire } from '#libs/contracts';
+import { CHANGE_FRAMES_TYPE, type Change, changeToWire, encodeChanges, noticeFrame } from '#libs/contracts';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from '#libs/replica';
 
 export interface FakeWrite {
@@ -99,6 +99,8 @@ export class FakeNode {
   answerRead: Answer | undefined;
   /** Knows only changes up to here. */
   heldBackAt = Number.POSITIVE_INFINITY;
+  /** Sends bytes that are no frame in place of this version. */
+  damagedAt: number | undefined;
   follows = 0;
   /** Requests that arrived, answered or not, probes left out. */
   received = 0;
@@ -192,7 +194,9 @@ export class FakeNode {
     if (req.headers['holdfast-cluster-key'] !== 'k'.repeat(32)) this.problem(res, 403, 'forbidden');
     else if (url.pathname === '/internal/log') {
       const limit = Number(url.searchParams.get('limit'));
-      this.json(res, 200, this.known(after).slice(0, limit).map(changeToWire));
+      const page = this.known(after).slice(0, limit);
+      if (this.damagedAt === undefined) this.json(res, 200, page.map(changeToWire));
+      else res.writeHead(200, { 'content-type': CHANGE_FRAMES_TYPE }).end(this.framesOf(page));
     } else this.follow(res, after);
   }
 
@@ -200,15 +204,25 @@ export class FakeNode {
     return this.cluster.changes.filter(({ version }) => version > after && version <= this.heldBackAt);
   }
 
+  private framesOf(changes: readonly Change[]): Buffer {
+    const whole = encodeChanges(changes.filter(({ version }) => version < (this.damagedAt ?? 0)));
+    const last = changes.at(-1)?.version ?? 0;
+    return last < (this.damagedAt ?? 0) ? whole : Buffer.concat([whole, Buffer.alloc(16, 0xff)]);
+  }
+
   private follow(res: ServerResponse, from: number): void {
     this.follows += 1;
     let after = from;
-    res.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    const framed = this.damagedAt !== undefined;
+    res.writeHead(200, { 'content-type': framed ? CHANGE_FRAMES_TYPE : 'application/x-ndjson' });
     const tell = () => {
       if (this.frozen) return;
       const changes = this.known(after);
       after = changes.at(-1)?.version ?? after;
-      if (changes.length > 0) res.write(`${JSON.stringify({ changes: changes.map(changeToWire) })}\n`);
+      if (changes.length === 0) return;
+      res.write(
+        framed ? this.framesOf(changes) : `${JSON.stringify({ changes: changes.map(changeToWire) })}\n`,
+      );
     };
     const beat = () => {
       if (this.frozen) return;
@@ -216,7 +230,7 @@ export class FakeNode {
       const { version } = this;
       const chain = this.cluster.changes[version - 1]?.chain ?? GENESIS_CHAIN;
       const line = { head: { term: this.cluster.term, version, chain }, leaderId: this.cluster.leaderId };
-      res.write(`${JSON.stringify(line)}\n`);
+      res.write(framed ? noticeFrame(line) : `${JSON.stringify(line)}\n`);
     };
     beat();
     const timer = setInterval(beat, 500);

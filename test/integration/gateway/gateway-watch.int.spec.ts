@@ -104,6 +104,22 @@ describe('watching through the gateway', () => {
     await expect.poll(() => stream.versions, { timeout: 8_000 }).toEqual(range(21, 25));
   }, 15_000);
 
+  it('finding 1: a version that no node sends in a readable form resets watchers and stops nothing', async () => {
+    for (const it of nodes) it.damagedAt = 22;
+    const stream = await watching('prefix=&from=19');
+    cluster.publish('k', 'readable');
+    await expect.poll(() => stream.versions).toEqual([20, 21]);
+    cluster.publish('k', 'unreadable');
+    await expect.poll(() => stream.of('reset').map((it) => it.data.reason)).toEqual(['compacted']);
+    expect(stream.of('reset')[0]?.data.version).toBe(22);
+    for (const it of nodes) it.damagedAt = undefined;
+    const next = await watching('prefix=&from=22');
+    cluster.publish('k', 'later');
+    await expect.poll(() => next.versions).toEqual([23]);
+    // Each node was asked once or twice, not in a loop.
+    expect(nodes.reduce((sum, it) => sum + it.follows, 0)).toBeLessThan(8);
+  });
+
   it('answers the long poll', async () => {
     const path = '/v1/namespaces/app/watch?prefix=&wait=5s';
     const past = await ask(gateway.base, 'GET', `${path}&from=18`, {

@@ -1,6 +1,12 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { CatchUpRequest, changeFromWire, SyncRequest } from '#libs/contracts';
+import {
+  CatchUpRequest,
+  CHANGE_FRAMES_TYPE,
+  changeFromWire,
+  decodeChanges,
+  SyncRequest,
+} from '#libs/contracts';
 import { Replica } from '#libs/replica';
 
 interface Refusal {
@@ -18,6 +24,9 @@ export class SyncDoor {
   /** Answers of `/sync` before it takes anything. */
   refusals: Refusal[] = [];
   incarnation = 1;
+  /** As a node of the release before does not. */
+  knowsFrames = true;
+  framesRefused = 0;
   mostUnderWay = 0;
   private underWay = 0;
   private server: Server | undefined;
@@ -33,7 +42,7 @@ export class SyncDoor {
     this.server = createServer((request, response) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => this.answer(request.url, Buffer.concat(chunks).toString(), response));
+      request.on('end', () => this.answer(request, Buffer.concat(chunks), response));
     });
     await new Promise<void>((resolve) => this.server?.listen(0, '127.0.0.1', resolve));
     this.beats = setInterval(() => this.beat(), 200);
@@ -47,14 +56,12 @@ export class SyncDoor {
     await new Promise((resolve) => this.server?.close(resolve));
   }
 
-  private answer(url: string | undefined, body: string, response: ServerResponse): void {
-    const json = (status: number, answer: unknown, headers: Record<string, string> = {}) =>
-      response
-        .writeHead(status, { 'content-type': 'application/json', ...headers })
-        .end(JSON.stringify(answer));
+  private answer({ url, headers }: IncomingMessage, body: Buffer, response: ServerResponse): void {
+    const json = (status: number, answer: unknown, more: Record<string, string> = {}) =>
+      response.writeHead(status, { 'content-type': 'application/json', ...more }).end(JSON.stringify(answer));
     const standing = () => ({ version: this.replica.version, chain: this.replica.chain });
     if (url === '/internal/catch-up') {
-      this.told.push(CatchUpRequest.parse(JSON.parse(body)));
+      this.told.push(CatchUpRequest.parse(JSON.parse(body.toString())));
       json(200, { ...standing(), entries: 7 });
       return;
     }
@@ -62,8 +69,16 @@ export class SyncDoor {
       json(404, {});
       return;
     }
+    const framed = headers['content-type'] === CHANGE_FRAMES_TYPE;
+    if (framed && !this.knowsFrames) {
+      this.framesRefused += 1;
+      json(415, {});
+      return;
+    }
     this.mostUnderWay = Math.max(this.mostUnderWay, ++this.underWay);
-    const { changes } = SyncRequest.parse(JSON.parse(body));
+    const changes = framed
+      ? decodeChanges(body)
+      : SyncRequest.parse(JSON.parse(body.toString())).changes.map(changeFromWire);
     const { version: held } = this.replica;
     this.tried.push({ changes: changes.length, from: changes[0]?.version ?? 0, held, at: performance.now() });
     const refusal = this.refusals.shift();
@@ -73,7 +88,7 @@ export class SyncDoor {
       return;
     }
     this.batches.push(changes.length);
-    for (const change of changes) this.replica.apply(changeFromWire(change));
+    for (const change of changes) this.replica.apply(change);
     json(200, standing());
   }
 

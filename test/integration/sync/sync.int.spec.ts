@@ -128,6 +128,16 @@ describe('sync', () => {
     expect(door.batches.length).toBeGreaterThanOrEqual(3);
   });
 
+  it('finding 1: pushes JSON to a node of the release before, which refuses frames of changes', async () => {
+    await commit(300);
+    const door = await startDoor('node-13');
+    door.knowsFrames = false;
+    await startSync();
+    await until('level', () => isLevel(door), 15_000);
+    expect(door.framesRefused).toBe(1);
+    expect(door.batches.length).toBeGreaterThan(1);
+  });
+
   it('gives less to a node that is busy or finds it too large, and comes when that one says', async () => {
     await commit(1);
     const door = await startDoor('node-4');

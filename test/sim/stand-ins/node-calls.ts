@@ -1,4 +1,11 @@
-import type { CatchUpReply, CatchUpRequest, NodePing, SyncReply, WireChange } from '#libs/contracts';
+import {
+  type CatchUpReply,
+  type CatchUpRequest,
+  type Change,
+  changeToWire,
+  type NodePing,
+  type SyncReply,
+} from '#libs/contracts';
 import { askDoor } from './http.js';
 
 /** What the sync service asks of nodes, over the simulated network. */
@@ -7,8 +14,8 @@ export class NodeCalls {
     return askDoor(`${address}/ping`, undefined, timeoutMs);
   }
 
-  push(address: string, changes: readonly WireChange[], timeoutMs: number): Promise<SyncReply> {
-    return askDoor(`${address}/sync`, { changes }, timeoutMs);
+  push(address: string, changes: readonly Change[], timeoutMs: number): Promise<SyncReply> {
+    return askDoor(`${address}/sync`, { changes: changes.map(changeToWire) }, timeoutMs);
   }
 
   catchUp(address: string, asked: CatchUpRequest, timeoutMs: number): Promise<CatchUpReply> {

@@ -1,5 +1,15 @@
-import type { FastifyInstance } from 'fastify';
-import { type CatchUpReply, CatchUpRequest, SyncRequest } from '#libs/contracts';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import {
+  type CatchUpReply,
+  CatchUpRequest,
+  type Change,
+  changeFromWire,
+  decodeChanges,
+  FrameDamaged,
+  LIMITS,
+  Problem,
+  SyncRequest,
+} from '#libs/contracts';
 import { bodyOf } from './door-input.js';
 import type { PushedChanges } from './pushed-changes.js';
 import type { ReplicaHost } from './replica-host.js';
@@ -11,13 +21,11 @@ export interface CatchUpParts {
   pushed: PushedChanges;
 }
 
-const SYNC_BODY_BYTES = 32 * 1024 * 1024;
-
 /** Where the sync service brings this node up to date: by batches of the log, or by telling it what to do itself. */
 export function registerCatchUp(doors: FastifyInstance, { host, replication, pushed }: CatchUpParts): void {
-  doors.post('/sync', { bodyLimit: SYNC_BODY_BYTES }, async (request) => {
+  doors.post('/sync', async (request) => {
     pushed.refuseIfBusy();
-    return pushed.take(bodyOf(request, SyncRequest).changes);
+    return pushed.take(pushedIn(request));
   });
 
   doors.post('/internal/catch-up', async (request): Promise<CatchUpReply> => {
@@ -28,4 +36,17 @@ export function registerCatchUp(doors: FastifyInstance, { host, replication, pus
     const entries = host.replica.namespaces().reduce((sum, { keys }) => sum + keys, 0);
     return { version, chain, entries };
   });
+}
+
+/** Frames, or JSON from a sync service of the release before. */
+function pushedIn(request: FastifyRequest): Change[] {
+  if (!Buffer.isBuffer(request.body)) return bodyOf(request, SyncRequest).changes.map(changeFromWire);
+  try {
+    const changes = decodeChanges(request.body);
+    if (changes.length <= LIMITS.pageChanges) return changes;
+  } catch (error) {
+    if (!(error instanceof FrameDamaged)) throw error;
+    throw new Problem('invalid-request', error.message, {}, { cause: error });
+  }
+  throw new Problem('invalid-request', `a batch has at most ${LIMITS.pageChanges} changes`);
 }

@@ -1,6 +1,22 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { Problem } from '#libs/contracts';
+import { CHANGE_FRAMES_TYPE, CHANGE_PAGE_BYTES, JSON_VALUE_FACTOR, Problem } from '#libs/contracts';
+
+/** Bodies in JSON stay text until a door reads them; those of changes stay bytes. */
+export function takeBodies(doors: FastifyInstance): void {
+  doors.removeAllContentTypeParsers();
+  // In JSON a value takes at most twice its bytes; only the release before pushes changes in it.
+  doors.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string', bodyLimit: JSON_VALUE_FACTOR * CHANGE_PAGE_BYTES },
+    (_request, body, done) => done(null, body),
+  );
+  doors.addContentTypeParser(
+    CHANGE_FRAMES_TYPE,
+    { parseAs: 'buffer', bodyLimit: CHANGE_PAGE_BYTES },
+    (_request, body, done) => done(null, body),
+  );
+}
 
 /** The body as JSON of this shape. Rejects with `invalid-request`. */
 export function bodyOf<T>(request: FastifyRequest, schema: z.ZodType<T>): T {

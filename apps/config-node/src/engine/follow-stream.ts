@@ -1,9 +1,8 @@
-import { once } from 'node:events';
-import type { Writable } from 'node:stream';
-import { type Change, changeToWire, type FollowLine } from '#libs/contracts';
+import type { Change } from '#libs/contracts';
 import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
 import type { Leadership } from './leadership.js';
+import type { LogOutput } from './log-output.js';
 import type { ReplicaHost, Reset } from './replica-host.js';
 
 const PAGE_CHANGES = 500;
@@ -11,7 +10,7 @@ const PAGE_BYTES = 1024 * 1024;
 const HEAD_EVERY_MS = 500;
 
 /**
- * The log as lines of JSON, for as long as the other side reads: from memory, older changes from the database. It is
+ * The log, for as long as the other side reads: from memory, older changes from the database. It is
  * pulled at the reader's pace, so that nothing piles up for a slow one.
  */
 export class FollowStream {
@@ -21,7 +20,7 @@ export class FollowStream {
 
   constructor(
     private after: number,
-    private readonly out: Writable,
+    private readonly out: LogOutput,
     private readonly host: ReplicaHost,
     private readonly leadership: Leadership,
     private readonly store: ConfigStore,
@@ -37,18 +36,16 @@ export class FollowStream {
   }
 
   async run(): Promise<void> {
-    const onClose = () => this.wake?.();
-    this.out.on('close', onClose);
+    this.stops.push(this.out.onClose(() => this.wake?.()));
     try {
       await this.writeHead();
-      while (!this.out.destroyed && !this.out.writableEnded) {
+      while (!this.out.ended) {
         if (this.reset !== undefined) await this.writeReset(this.reset);
         const changes = await this.next();
         if (changes.length > 0) await this.writeChanges(changes);
         else if (await this.rest()) await this.writeHead();
       }
     } finally {
-      this.out.off('close', onClose);
       for (const stop of this.stops) stop();
     }
   }
@@ -73,33 +70,19 @@ export class FollowStream {
 
   private async writeChanges(changes: readonly Change[]): Promise<void> {
     this.after = changes.at(-1)?.version ?? this.after;
-    await this.write({ changes: changes.map(changeToWire) });
+    await this.out.changes(changes);
   }
 
   private async writeReset(reset: Reset): Promise<void> {
     this.reset = undefined;
     this.after = reset.version;
-    await this.write({ reset });
+    await this.out.notice({ reset });
   }
 
   private async writeHead(): Promise<void> {
     const { replica, term } = this.host;
     const head = { term, version: replica.version, chain: replica.chain };
-    await this.write({ head, leaderId: this.leadership.leaderId });
-  }
-
-  private async write(line: FollowLine): Promise<void> {
-    if (this.out.destroyed || this.out.writableEnded || this.out.write(`${JSON.stringify(line)}\n`)) return;
-    const closed = new AbortController();
-    const onClose = () => closed.abort();
-    this.out.once('close', onClose);
-    try {
-      await once(this.out, 'drain', { signal: closed.signal });
-    } catch (error) {
-      if (!closed.signal.aborted) throw error;
-    } finally {
-      this.out.off('close', onClose);
-    }
+    await this.out.notice({ head, leaderId: this.leadership.leaderId });
   }
 
   /** Until there is something to tell, or it is time for a sign of life (true). */

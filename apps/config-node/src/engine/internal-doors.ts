@@ -2,8 +2,10 @@ import { PassThrough } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import {
+  CHANGE_FRAMES_TYPE,
   type Change,
   changeToWire,
+  encodeChanges,
   type Head,
   LIMITS,
   PauseRequest,
@@ -15,10 +17,11 @@ import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
 import { registerCatchUp } from './catch-up-doors.js';
 import { registerDigest } from './digest-doors.js';
-import { bodyOf, queryOf } from './door-input.js';
+import { bodyOf, queryOf, takeBodies } from './door-input.js';
 import { FollowStream } from './follow-stream.js';
 import type { Integrity } from './integrity.js';
 import type { Leadership } from './leadership.js';
+import { LogOutput, logFormFor } from './log-output.js';
 import type { PollDoor } from './poll-door.js';
 import type { Publisher } from './publisher.js';
 import { PushedChanges } from './pushed-changes.js';
@@ -40,23 +43,18 @@ export interface DoorParts {
 }
 
 const TETHER_EVERY_MS = 5_000;
-const SYNC_BODY_BYTES = 32 * 1024 * 1024;
 
 const LogQuery = z.object({
   after: z.coerce.number().int().nonnegative(),
-  limit: z.coerce.number().int().min(1).max(1_000).default(1_000),
+  limit: z.coerce.number().int().min(1).max(LIMITS.pageChanges).default(LIMITS.pageChanges),
+  maxBytes: z.coerce.number().int().min(1).max(LIMITS.batchBytes).default(LIMITS.batchBytes),
 });
 const FollowQuery = LogQuery.pick({ after: true });
 
 /** What the processes of the cluster ask of a node. The guard that demands the cluster's secret stands before these. */
 export async function registerInternalDoors(fastify: FastifyInstance, parts: DoorParts): Promise<void> {
   await fastify.register(async (doors) => {
-    doors.removeAllContentTypeParsers();
-    doors.addContentTypeParser(
-      'application/json',
-      { parseAs: 'string', bodyLimit: SYNC_BODY_BYTES },
-      (_request, body, done) => done(null, body),
-    );
+    takeBodies(doors);
     registerLog(doors, parts);
     registerStreams(doors, parts);
     registerQuestions(doors, parts);
@@ -69,14 +67,16 @@ export async function registerInternalDoors(fastify: FastifyInstance, parts: Doo
 }
 
 function registerLog(doors: FastifyInstance, { host, store }: DoorParts): void {
-  doors.get('/internal/log', async (request) => {
-    const { after, limit } = queryOf(request, LogQuery);
-    const recent = host.replica.changesAfter(after, limit, LIMITS.batchBytes);
-    const changes = recent === 'compacted' ? await logged(store, after, limit) : recent;
+  doors.get('/internal/log', async (request, reply) => {
+    const query = queryOf(request, LogQuery);
+    const { after, limit, maxBytes } = query;
+    const recent = host.replica.changesAfter(after, limit, maxBytes);
+    const changes = recent === 'compacted' ? await logged(store, query) : recent;
     if (changes === 'compacted') {
       throw new Problem('version-compacted', `the changes after ${after} are no longer kept`);
     }
-    return changes.map(changeToWire);
+    if (logFormFor(request.headers.accept) !== CHANGE_FRAMES_TYPE) return changes.map(changeToWire);
+    return reply.type(CHANGE_FRAMES_TYPE).send(encodeChanges(changes));
   });
 }
 
@@ -94,16 +94,17 @@ function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
   });
   doors.get('/internal/follow', (request, reply) => {
     const { after } = queryOf(request, FollowQuery);
-    const lines = keep(new PassThrough({ highWaterMark: 256 * 1024 }));
-    const stream = new FollowStream(after, lines, host, leadership, store, logger);
+    const form = logFormFor(request.headers.accept);
+    const bytes = keep(new PassThrough({ highWaterMark: 256 * 1024 }));
+    const stream = new FollowStream(after, new LogOutput(bytes, form), host, leadership, store, logger);
     stream.run().then(
-      () => lines.end(),
+      () => bytes.end(),
       (error: unknown) => {
         logger.warn({ error }, 'a follower was cut off');
-        lines.destroy();
+        bytes.destroy();
       },
     );
-    return reply.type('application/x-ndjson').send(lines);
+    return reply.type(form).send(bytes);
   });
   // Stays open: that it closes is the evidence of this process's end.
   doors.get('/internal/tether', (_request, reply) => {
@@ -136,9 +137,12 @@ function registerQuestions(doors: FastifyInstance, { host, leadership, publisher
 }
 
 /** 0 = the oldest that can be replayed from. */
-async function logged(store: ConfigStore, after: number, limit: number): Promise<Change[] | 'compacted'> {
+async function logged(
+  store: ConfigStore,
+  { after, limit, maxBytes }: z.infer<typeof LogQuery>,
+): Promise<Change[] | 'compacted'> {
   try {
-    return await store.log.retainedAfter(after, limit, LIMITS.batchBytes);
+    return await store.log.retainedAfter(after, limit, maxBytes);
   } catch (cause) {
     const detail = `this node remembers nothing before ${after}, and the database does not answer`;
     throw new Problem('storage-unavailable', detail, {}, { cause });

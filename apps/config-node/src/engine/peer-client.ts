@@ -1,8 +1,10 @@
 import { Agent, request } from 'undici';
 import {
+  CHANGE_FRAMES_TYPE,
   type Change,
   changeFromWire,
   DigestReply,
+  decodeChanges,
   errorKind,
   HEADERS,
   NodePing,
@@ -32,10 +34,13 @@ export class PeerClient {
 
   async log(address: string, after: number, limit: number): Promise<Change[] | 'compacted'> {
     const url = `${address}/internal/log?after=${after}&limit=${limit}`;
-    const response = await this.ask(url, LOG_TIMEOUT_MS);
+    const response = await this.ask(url, LOG_TIMEOUT_MS, `${CHANGE_FRAMES_TYPE}, application/json;q=0.5`);
     if (response.status === errorKind('version-compacted').status) return 'compacted';
+    if (answered(response).headers.get('content-type') === CHANGE_FRAMES_TYPE) {
+      return decodeChanges(Buffer.from(await response.arrayBuffer()));
+    }
     return WireChange.array()
-      .parse(await answered(response).json())
+      .parse(await response.json())
       .map(changeFromWire);
   }
 
@@ -72,8 +77,8 @@ export class PeerClient {
     return answered(await this.ask(url, timeoutMs));
   }
 
-  private ask(url: string, timeoutMs: number): Promise<Response> {
-    const headers = { [HEADERS.clusterKey]: this.clusterKey };
+  private ask(url: string, timeoutMs: number, accept = 'application/json'): Promise<Response> {
+    const headers = { [HEADERS.clusterKey]: this.clusterKey, accept };
     return fetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) });
   }
 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { changeToWire, type WireChange } from '#libs/contracts';
+import type { Change } from '#libs/contracts';
 import { chainAfter, checksumOf, Replica } from '#libs/replica';
 import { PushedChanges } from './pushed-changes.js';
 
-function history(count: number): WireChange[] {
-  const changes: WireChange[] = [];
+function history(count: number): Change[] {
+  const changes: Change[] = [];
   let chain = '0'.repeat(64);
   for (let version = 1; version <= count; version++) {
     const value = Buffer.from(`value ${version}`);
@@ -12,7 +12,7 @@ function history(count: number): WireChange[] {
     const operations = [{ op: 'put' as const, namespace: 'app', key: `k${version % 7}`, value, ...type }];
     const content = { version, term: 1, kind: 'change' as const, author: null, comment: null, operations };
     chain = chainAfter(chain, content);
-    changes.push(changeToWire({ ...content, chain, createdAt: '2026-01-01T00:00:00.000Z' }));
+    changes.push({ ...content, chain, createdAt: '2026-01-01T00:00:00.000Z' });
   }
   return changes;
 }

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { changeFromWire, Problem, type SyncReply, type WireChange } from '#libs/contracts';
+import { type Change, Problem, type SyncReply } from '#libs/contracts';
 import type { Replication } from './replication.js';
 
 /** Applying so many holds up a read by some 2 ms. */
@@ -17,7 +17,7 @@ export class PushedChanges {
     if (this.replication.isLoading) throw new Problem('cluster-busy', 'this node is loading a whole state');
   }
 
-  async take(changes: readonly WireChange[]): Promise<SyncReply> {
+  async take(changes: readonly Change[]): Promise<SyncReply> {
     this.refuseIfBusy();
     this.isTaking = true;
     try {
@@ -25,7 +25,7 @@ export class PushedChanges {
       for (let from = 0; from < changes.length; from += SLICE_CHANGES) {
         if (from > 0) await nextTurn();
         const slice = changes.slice(from, from + SLICE_CHANGES);
-        reply = this.replication.receive(slice.map(changeFromWire));
+        reply = this.replication.receive(slice);
         // It was not taken to its end: what follows would not be either.
         if (reply.version < (slice.at(-1)?.version ?? 0)) break;
       }

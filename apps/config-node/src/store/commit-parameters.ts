@@ -1,12 +1,9 @@
-import { isStorableText } from '#libs/contracts';
+import { isStorableText, LIMITS } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import { DataError } from '#libs/postgres';
 import type { BatchChange, Fence } from './store.types.js';
 
 const CHARACTER_NOT_IN_REPERTOIRE = '22021';
-
-/** What an operation weighs in a page of the log beside its key and value. */
-const OPERATION_OVERHEAD_BYTES = 128;
 
 /**
  * The commit statement's parameters. All values travel as one buffer with offsets: the driver sends a buffer in
@@ -79,7 +76,7 @@ function changeColumns(fence: Fence, batch: readonly BatchChange[]) {
 function weightOf({ change }: BatchChange): number {
   let bytes = 0;
   for (const op of change.operations) {
-    bytes += OPERATION_OVERHEAD_BYTES + Buffer.byteLength(op.key);
+    bytes += LIMITS.loggedOperationBytes + Buffer.byteLength(op.key);
     if (op.op === 'put') bytes += op.value.length;
   }
   return bytes;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Change, changeToWire } from '#libs/contracts';
+import type { Change } from '#libs/contracts';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from '#libs/replica';
 import { FollowedLog } from './followed-log.js';
 import { RecentChanges } from './recent-changes.js';
@@ -35,7 +35,7 @@ function history(n: number, at: Partial<Change> = {}, after: readonly Change[] =
   return all;
 }
 
-const line = (changes: readonly Change[]) => ({ changes: changes.map(changeToWire) });
+const line = (changes: readonly Change[]) => ({ changes });
 const headOf = ({ version, term, chain }: Change) => ({ head: { version, term, chain }, leaderId: 'n1' });
 const N1 = { id: 'n1', leads: false };
 const N2 = { id: 'n2', leads: false };

@@ -1,4 +1,4 @@
-import { type Change, changeFromWire, type FollowLine } from '#libs/contracts';
+import type { Change, LogNotice } from '#libs/contracts';
 import { chainAfter } from '#libs/replica';
 import { RecentChanges } from './recent-changes.js';
 
@@ -55,11 +55,11 @@ export class FollowedLog {
   }
 
   /** What is to be done, in this order. */
-  take(line: FollowLine, from: FollowedNode): FollowStep[] {
-    if ('changes' in line) return this.takeChanges(line.changes.map(changeFromWire), from);
-    if ('head' in line) return this.takeHead(line.head, from);
-    this.begin(line.reset.version);
-    return [{ do: 'reset', ...line.reset }];
+  take(said: { changes: readonly Change[] } | LogNotice, from: FollowedNode): FollowStep[] {
+    if ('changes' in said) return this.takeChanges(said.changes, from);
+    if ('head' in said) return this.takeHead(said.head, from);
+    this.begin(said.reset.version);
+    return [{ do: 'reset', ...said.reset }];
   }
 
   /** The term of a head is the highest that the node heard of, not one of its history. */

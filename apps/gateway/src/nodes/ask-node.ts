@@ -1,4 +1,13 @@
-import { HEADERS, Problem } from '#libs/contracts';
+import {
+  CHANGE_FRAMES_TYPE,
+  type Change,
+  changeFromWire,
+  decodeChanges,
+  FrameDamaged,
+  HEADERS,
+  Problem,
+  WireChange,
+} from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import type { Candidate } from '../domain/candidate.js';
 import type { Rotation } from '../domain/rotation.js';
@@ -6,13 +15,24 @@ import type { Upstreams } from './upstreams.js';
 
 const ANSWER_WITHIN_MS = 5_000;
 const MAX_NODES = 3;
+const JSON_TYPE = 'application/json';
 
 export interface JsonAnswer {
   json: unknown;
   headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** Asks a node for something in JSON, and further nodes when one fails. */
+interface BytesAnswer {
+  bytes: Buffer;
+  headers: JsonAnswer['headers'];
+}
+
+interface Asked {
+  accept: string;
+  signal: AbortSignal | undefined;
+}
+
+/** Asks a node for something, and further nodes when one fails. */
 export class AskNode {
   constructor(
     private readonly rotation: Rotation,
@@ -27,7 +47,24 @@ export class AskNode {
   }
 
   /** A problem that lies in the request itself is not tried elsewhere. */
-  async answer(path: string, signal?: AbortSignal): Promise<JsonAnswer> {
+  answer(path: string, signal?: AbortSignal): Promise<JsonAnswer> {
+    return this.ask(path, { accept: JSON_TYPE, signal }, ({ bytes, headers }) => ({
+      json: parsed(bytes),
+      headers,
+    }));
+  }
+
+  /** A page of changes. Rejects with FrameDamaged when no node sent one that can be read. */
+  changes(path: string): Promise<Change[]> {
+    const accept = `${CHANGE_FRAMES_TYPE}, ${JSON_TYPE};q=0.5`;
+    return this.ask(path, { accept, signal: undefined }, ({ bytes, headers }) =>
+      headers['content-type'] === CHANGE_FRAMES_TYPE
+        ? decodeChanges(bytes)
+        : WireChange.array().parse(parsed(bytes)).map(changeFromWire),
+    );
+  }
+
+  private async ask<T>(path: string, asked: Asked, read: (answer: BytesAnswer) => T): Promise<T> {
     const tried: Candidate[] = [];
     let last: unknown;
     while (tried.length < MAX_NODES) {
@@ -35,32 +72,38 @@ export class AskNode {
       if (node === undefined) break;
       tried.push(node);
       try {
-        return await this.one(node, path, signal);
+        return read(await this.one(node, path, asked));
       } catch (error) {
-        signal?.throwIfAborted();
+        asked.signal?.throwIfAborted();
         if (error instanceof Problem && error.status < 500) throw error;
         last = error;
+        // The node may still work on it: a second one would be slowed down by the same request.
+        if (error instanceof DOMException && error.name === 'TimeoutError') break;
       }
     }
-    if (last instanceof Problem) throw last;
+    if (last instanceof Problem || last instanceof FrameDamaged) throw last;
     throw new Problem('no-available-node', 'no node answered', {}, { cause: last });
   }
 
-  private async one(node: Candidate, path: string, signal: AbortSignal | undefined): Promise<JsonAnswer> {
+  private async one(node: Candidate, path: string, { accept, signal }: Asked): Promise<BytesAnswer> {
     const timeout = AbortSignal.timeout(ANSWER_WITHIN_MS);
     this.rotation.sent(node);
     try {
       const { statusCode, headers, body } = await this.upstreams.pool(node.address).request({
         method: 'GET',
         path,
-        headers: { [HEADERS.clusterKey]: this.clusterKey },
+        headers: { [HEADERS.clusterKey]: this.clusterKey, accept },
         signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
       });
-      const json = await body.json();
-      if (statusCode === 200) return { json, headers };
-      throw Problem.fromBody(json) ?? new Error(`${node.id} answered ${statusCode}`);
+      const bytes = Buffer.from(await body.arrayBuffer());
+      if (statusCode === 200) return { bytes, headers };
+      throw Problem.fromBody(parsed(bytes)) ?? new Error(`${node.id} answered ${statusCode}`);
     } finally {
       this.rotation.over(node);
     }
   }
+}
+
+function parsed(bytes: Buffer): unknown {
+  return JSON.parse(bytes.toString('utf8'));
 }

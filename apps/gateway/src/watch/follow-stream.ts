@@ -1,33 +1,43 @@
 import type { Dispatcher } from 'undici';
-import { FollowLine, HEADERS } from '#libs/contracts';
+import { CHANGE_FRAMES_TYPE, FrameDamaged, HEADERS } from '#libs/contracts';
 import type { Upstreams } from '../nodes/upstreams.js';
-
-/** A line may carry a batch of changes: 4 MiB of values, in base64. */
-const MAX_LINE_BYTES = 16 * 1024 * 1024;
-const NEWLINE = 0x0a;
+import { type FollowMessage, type LogDecoder, logDecoderFor } from './log-decoder.js';
 
 class Ended extends Error {}
 
-/** The log of one node, line by line, until either side ends it. `onEnd` comes once. */
+const ACCEPT = `${CHANGE_FRAMES_TYPE}, application/x-ndjson;q=0.5`;
+
+/** Why a stream ended: `damaged` when what the node sent cannot be read. */
+export interface StreamEnd {
+  why: string;
+  damaged: boolean;
+}
+
+export interface StreamListener {
+  message: (message: FollowMessage) => void;
+  /** Comes once. */
+  end: (end: StreamEnd) => void;
+}
+
+/** The log of one node, message by message, until either side ends it. */
 export class FollowStream implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | undefined;
   private over = false;
-  private pending: Buffer[] = [];
-  private pendingBytes = 0;
+  private decoder: LogDecoder | undefined;
 
-  constructor(private readonly tell: { line: (line: FollowLine) => void; end: (why: string) => void }) {}
+  constructor(private readonly listener: StreamListener) {}
 
   static open(
     upstreams: Upstreams,
     at: { address: string; after: number; clusterKey: string },
-    tell: { line: (line: FollowLine) => void; end: (why: string) => void },
+    listener: StreamListener,
   ): FollowStream {
-    const stream = new FollowStream(tell);
+    const stream = new FollowStream(listener);
     upstreams.pool(at.address).dispatch(
       {
         method: 'GET',
         path: `/internal/follow?after=${at.after}`,
-        headers: [HEADERS.clusterKey, at.clusterKey, 'accept', 'application/x-ndjson'],
+        headers: [HEADERS.clusterKey, at.clusterKey, 'accept', ACCEPT],
         headersTimeout: 5_000,
         bodyTimeout: 0, // who listens keeps time: a sign of life is due every 500 ms
       },
@@ -47,20 +57,26 @@ export class FollowStream implements Dispatcher.DispatchHandler {
     if (this.over) controller.abort(new Ended());
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
-    if (status !== 200) this.fail(`status ${status}`);
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    if (status !== 200) this.fail(`status ${status}`, false);
+    this.decoder = logDecoderFor(headers['content-type']?.toString());
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    let from = 0;
-    for (let at = chunk.indexOf(NEWLINE); at >= 0 && !this.over; at = chunk.indexOf(NEWLINE, from)) {
-      this.lineEnded(chunk.subarray(from, at));
-      from = at + 1;
+    if (this.over || this.decoder === undefined) return;
+    let messages: FollowMessage[];
+    try {
+      messages = this.decoder.push(chunk);
+    } catch (error) {
+      if (!(error instanceof FrameDamaged)) throw error;
+      this.fail(error.message, true);
+      return;
     }
-    if (from === chunk.length || this.over) return;
-    this.pending.push(chunk.subarray(from));
-    this.pendingBytes += chunk.length - from;
-    if (this.pendingBytes > MAX_LINE_BYTES) this.fail('a line is too long');
+    for (const message of messages) if (!this.over) this.listener.message(message);
   }
 
   onResponseEnd(): void {
@@ -71,34 +87,15 @@ export class FollowStream implements Dispatcher.DispatchHandler {
     this.ended(error.message);
   }
 
-  private lineEnded(tail: Buffer): void {
-    const bytes = this.pending.length === 0 ? tail : Buffer.concat([...this.pending, tail]);
-    this.pending = [];
-    this.pendingBytes = 0;
-    if (bytes.length === 0) return;
-    const line = parseLine(bytes);
-    if (line === undefined) this.fail('a line is not what the contract says');
-    else this.tell.line(line);
-  }
-
-  private fail(why: string): void {
+  private fail(why: string, damaged: boolean): void {
     if (this.over) return;
     this.close();
-    this.tell.end(why);
+    this.listener.end({ why, damaged });
   }
 
   private ended(why: string): void {
     if (this.over) return;
     this.over = true;
-    this.tell.end(why);
-  }
-}
-
-function parseLine(bytes: Buffer): FollowLine | undefined {
-  try {
-    const parsed = FollowLine.safeParse(JSON.parse(bytes.toString('utf8')));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined; // not JSON: as little an answer as a line of another shape
+    this.listener.end({ why, damaged: false });
   }
 }

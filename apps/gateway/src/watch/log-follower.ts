@@ -6,10 +6,12 @@ import type { Candidate } from '../domain/candidate.js';
 import { FollowedLog } from '../domain/followed-log.js';
 import type { FollowedNode } from '../domain/followed-node.js';
 import type { Rotation } from '../domain/rotation.js';
+import { UnreadableLog } from '../domain/unreadable-log.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Prober } from '../nodes/prober.js';
 import type { Upstreams } from '../nodes/upstreams.js';
-import { FollowStream } from './follow-stream.js';
+import { FollowStream, type StreamEnd } from './follow-stream.js';
+import type { FollowMessage } from './log-decoder.js';
 import type { NodeLog } from './node-log.js';
 
 const SILENT_AFTER_MS = 1_500;
@@ -39,6 +41,7 @@ export interface LogFollowerOptions {
  */
 export class LogFollower implements ChangeSource {
   private readonly log = new FollowedLog();
+  private readonly unreadable = new UnreadableLog();
   private readonly changeListeners = new Set<(changes: readonly Change[]) => void>();
   private readonly resetListeners = new Set<(reset: SourceReset) => void>();
   private readonly waiters = new Set<() => void>();
@@ -177,31 +180,50 @@ export class LogFollower implements ChangeSource {
       upstreams,
       { address: node.address, after: this.log.version, clusterKey },
       {
-        line: (line) => {
-          if (this.stream === stream) this.take(line);
+        message: (message) => {
+          if (this.stream === stream) this.take(message);
         },
-        end: (why) => {
-          if (this.stream === stream) this.leave(why);
+        end: (end) => {
+          if (this.stream === stream) this.ended(end);
         },
       },
     );
     this.stream = stream;
   }
 
-  private take(line: Parameters<FollowedLog['take']>[0]): void {
+  private take(message: FollowMessage): void {
     const { stream } = this;
+    const before = this.log.version;
     this.heardAtMs = this.options.clock.monotonicMs();
     const id = this.node?.id ?? '';
-    for (const step of this.log.take(line, { id, leads: this.options.directory.leader.id === id })) {
+    for (const step of this.log.take(message, { id, leads: this.options.directory.leader.id === id })) {
       if (step.do === 'tell') for (const listener of this.changeListeners) listener(step.changes);
       else if (step.do === 'reset') this.tellReset(step);
       else this.leave(step.why);
     }
     if (this.stream !== stream) return;
-    this.failures = 0;
+    // That a node speaks is no proof that its log can be read on: a head comes before the change that it may fail at.
+    if (this.log.version !== before || ('head' in message && message.head.version === before)) {
+      this.failures = 0;
+      this.options.choice.inStep();
+    }
     this.inStep = true;
-    this.options.choice.inStep();
     this.wake();
+  }
+
+  private ended({ why, damaged }: StreamEnd): void {
+    const { directory, logger } = this.options;
+    const { version: after } = this.log;
+    const unreadable = damaged ? this.unreadable.damaged(after, this.node?.id ?? '') : undefined;
+    if (unreadable === 'leave-out') {
+      this.log.begin(Math.max(directory.headVersion, after + 1));
+      logger.error(
+        { after, version: this.log.version, why },
+        'the log cannot be read: watchers are reset past it',
+      );
+      this.tellReset({ version: this.log.version, reason: 'compacted' });
+    }
+    this.leave(why);
   }
 
   /** Lets go of the node that is followed; `why` undefined = nobody needs it any more. */

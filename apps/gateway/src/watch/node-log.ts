@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Change, changeFromWire, Problem, valueFromJson, WireChange } from '#libs/contracts';
+import { type Change, FrameDamaged, Problem, valueFromJson } from '#libs/contracts';
 import type { PresentPage, PresentQuery } from '#libs/watch';
 import type { AskNode } from '../nodes/ask-node.js';
 
@@ -24,18 +24,16 @@ const Listing = z.object({
 export class NodeLog {
   constructor(private readonly nodes: AskNode) {}
 
-  /** Changes above `after` (0 = the oldest that are kept), in order. */
+  /**
+   * Changes above `after` (0 = the oldest that are kept), in order. `compacted` also when no node can send what follows
+   * in a form that can be read: watchers are better off with a reset than with a page that never comes.
+   */
   async after(after: number, limit: number, maxBytes: number): Promise<readonly Change[] | 'compacted'> {
     try {
-      const path = `/internal/log?after=${after}&limit=${limit}`;
-      return within(
-        WireChange.array()
-          .parse(await this.nodes.json(path))
-          .map(changeFromWire),
-        after,
-        maxBytes,
-      );
+      const path = `/internal/log?after=${after}&limit=${limit}&maxBytes=${maxBytes}`;
+      return within(await this.nodes.changes(path), after, maxBytes);
     } catch (error) {
+      if (error instanceof FrameDamaged) return 'compacted';
       if (error instanceof Problem && error.code === 'version-compacted') return 'compacted';
       throw error;
     }
