@@ -2,6 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 // '#libs/*' resolves to TypeScript sources, so that tests need no build.
 const resolve = { conditions: ['source'] };
+/** What `npm test` runs of the end-to-end tests: one command to start with, the loss of the leader, of each dependency. */
+const SMOKE = ['first-minutes', 'leader-loss', 'backing-services'].map(
+  (name) => `test/e2e/${name}.e2e.spec.ts`,
+);
 // Where the set-up of a whole run is loaded.
 const environments = { __vitest__: { resolve } };
 
@@ -37,7 +41,8 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.int.spec.ts'],
           globalSetup: ['test/integration/local-programs.setup.ts'],
-          fileParallelism: false,
+          // Every file has servers of its own on free ports; most of the time they wait.
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -45,8 +50,19 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'smoke',
+          include: SMOKE,
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'e2e',
           include: ['test/e2e/**/*.e2e.spec.ts'],
+          exclude: SMOKE,
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
