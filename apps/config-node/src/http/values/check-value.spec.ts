@@ -112,6 +112,9 @@ describe('YAML', () => {
     'a: [\n\tx\n]\n',
     'a: &a [\n]\nb: !!map {\n}\nc: [*a,\n*a]\n',
     'a:\r\n  b: [\r\n  x\r\n]\r\n',
+    'a:\t[1,\t2]\n',
+    '-\t[x]\n- {y:\tz}\t# w\n- a:\t!x\t&b\t{\t"c\td"\t:\t1 }\n',
+    'a: {"x\ty": 1, "x y": 2,\t\'x  y\': 3}\n',
     '- - a: {\n}\n    b: |\n      ]\n      }\n- c\n',
   ])('report 4: a node is closed or goes on at the margin: %j', (text) => {
     expect(check('application/yaml', text)).toBeUndefined();

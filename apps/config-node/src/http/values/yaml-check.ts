@@ -50,7 +50,8 @@ export function checkYaml(text: string): ValueFault | undefined {
   const indented = indentYaml(text);
   if (indented === undefined) return fault;
   if ('reason' in indented) {
-    return { ...fault, reason: `${fault.reason}, and at line ${indented.line}: ${indented.reason}` };
+    const place = indented.line === null ? '' : ` at line ${indented.line}`;
+    return { ...fault, reason: `${fault.reason}, and${place}: ${indented.reason}` };
   }
   const remaining = faultOf(indented.text);
   return remaining && indented.original(remaining);

@@ -9,8 +9,9 @@ import { MAX_DEPTH, type ValueFault } from './value-fault.ts';
  *       data
  *     ]
  *
- * js-yaml 5 cares. So js-yaml 4 finds where such nodes begin and end, their lines are indented as the grammar wants,
- * which changes no meaning, and js-yaml 5 judges the result by all its other rules.
+ * js-yaml 5 cares, and takes a tab before or within such a node, `a:\t[x,\ty]`, for indentation too. So js-yaml 4 finds
+ * where the nodes begin and end, their lines are indented as the grammar wants and their tabs become spaces, which
+ * changes no meaning (but of a tab amid a plain scalar), and js-yaml 5 judges the result by all its other rules.
  */
 export interface IndentedYaml {
   text: string;
@@ -25,6 +26,7 @@ const ANY_TAG = ['!', 'tag:'].flatMap((prefix) =>
 );
 const SCHEMA = FAILSAFE_SCHEMA.extend(ANY_TAG);
 const CLOSED = /[\]}"']/;
+const QUOTE = /["']/;
 const LINE = /[^\r\n]*(?:\r\n|\r|\n|$)/y;
 /** What stands before the first key or scalar of a line: no block collection on it begins further to the right. */
 const BLOCK_INDENT = /^ *(?:[-?:][ \t]+)*/;
@@ -38,8 +40,13 @@ interface Span {
 
 /** The fault that js-yaml 4 finds, or undefined when the text would become too large. */
 export function indentYaml(text: string): IndentedYaml | ValueFault | undefined {
-  const spans = multilineNodes(text);
-  if (!Array.isArray(spans)) return spans;
+  const nodes = nodesOf(text);
+  if ('reason' in nodes) return nodes;
+  return withIndents(withoutTabs(text, nodes), nodes.outermost);
+}
+
+function withIndents(text: string, nodes: readonly Span[]): IndentedYaml | undefined {
+  const spans = nodes.filter(({ start, end }) => /[\r\n]/.test(text.slice(start, end)));
   const pads: number[] = [];
   const lines: string[] = [];
   let chars = 0;
@@ -67,31 +74,72 @@ export function indentYaml(text: string): IndentedYaml | ValueFault | undefined 
   };
 }
 
+/** A text of the same length with spaces for the tabs in and before the nodes, but for those in quoted scalars. */
+function withoutTabs(text: string, { outermost, quoted }: Nodes): string {
+  if (!text.includes('\t')) return text;
+  const pieces: string[] = [];
+  let at = 0;
+  let next = 0;
+  const upTo = (end: number, change: boolean) => {
+    if (end <= at) return;
+    const piece = text.slice(at, end);
+    pieces.push(change ? piece.replaceAll('\t', ' ') : piece);
+    at = end;
+  };
+  for (const { start, end } of outermost) {
+    let from = start;
+    while (from > at && /[ \t]/.test(text[from - 1] ?? '')) from -= 1;
+    upTo(from, false);
+    for (let scalar = quoted[next]; scalar !== undefined && scalar.end <= end; scalar = quoted[++next]) {
+      // The white space before a quoted scalar may belong to its node.
+      const opening = text.slice(scalar.start, scalar.end).search(QUOTE);
+      upTo(scalar.start + opening, true);
+      upTo(scalar.end, false);
+    }
+    upTo(end, true);
+  }
+  upTo(text.length, false);
+  return pieces.join('');
+}
+
 function indentOf(line: string): number {
   return BLOCK_INDENT.exec(line)?.[0].length ?? 0;
 }
 
-/** The outermost flow collections and quoted scalars that have more than one line, in their order. */
-function multilineNodes(text: string): Span[] | ValueFault | undefined {
+interface Nodes {
+  /** Flow collections and quoted scalars that stand in no other, in their order. */
+  outermost: readonly Span[];
+  /** All quoted scalars, in their order. */
+  quoted: readonly Span[];
+}
+
+function nodesOf(text: string): Nodes | ValueFault {
   const begun: number[] = [];
-  const spans: Span[] = [];
-  const listener = (event: 'open' | 'close', { position }: { readonly position: number }) => {
+  const outermost: Span[] = [];
+  const quoted: Span[] = [];
+  const listener = (event: 'open' | 'close', { position: end }: { readonly position: number }) => {
     if (event === 'open') {
-      begun.push(position);
+      begun.push(end);
       return;
     }
     const start = begun.pop() ?? 0;
     // The line break that is appended keeps the end of block collections off their last node's.
-    if (!CLOSED.test(text[position - 1] ?? '')) return;
-    while ((spans.at(-1)?.start ?? -1) >= start) spans.pop();
-    spans.push({ start, end: position });
+    const last = text[end - 1] ?? '';
+    if (CLOSED.test(last)) put(outermost, { start, end });
+    if (QUOTE.test(last)) put(quoted, { start, end });
   };
   try {
     loadAll(`${text}\n`, null, { schema: SCHEMA, json: true, maxDepth: 2 * MAX_DEPTH, listener });
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
     const { reason, mark } = error;
-    return mark && { reason, line: mark.line + 1, column: mark.column + 1 };
+    return { reason, line: mark ? mark.line + 1 : null, column: mark ? mark.column + 1 : null };
   }
-  return spans.filter(({ start, end }) => /[\r\n]/.test(text.slice(start, end)));
+  return { outermost, quoted };
+}
+
+/** In the place of those that it contains: the parser ends them first, and reads some nodes twice. */
+function put(spans: Span[], span: Span): void {
+  while ((spans.at(-1)?.start ?? -1) >= span.start) spans.pop();
+  spans.push(span);
 }
