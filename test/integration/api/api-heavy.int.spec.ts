@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ApiClient, FaultProxy, until } from '#libs/testing';
 import { type ApiLab, type ApiNode, openApiLab } from './api-lab.js';
 import { longestTurnMs } from './longest-turn.js';
 import { bodyOf, configPath, requestsTo, verdict } from './requests.js';
@@ -62,5 +63,27 @@ describe('finding 6a: listings of values that are large in JSON', () => {
     expect([...reads]).toEqual([200]);
     expect(longestMs).toBeLessThan(60);
     expect(await lab.storage.store.readHead()).toMatchObject({ term, leaderId: 'node-1' });
+  }, 60_000);
+});
+
+describe('report 9c: more histories and differences at once than the database has connections for', () => {
+  it('are 429 beyond what can wait, and never called an outage of the database', async () => {
+    for (const text of ['one', 'two', 'three'])
+      expect((await put('versions', text)).status).toBeLessThan(300);
+    const { version } = bodyOf(await put('versions', 'four'));
+    const proxy = await FaultProxy.start({ host: lab.storage.server.host, port: lab.storage.server.port });
+    const far = await lab.node('node-far', { database: { host: '127.0.0.1', port: proxy.port } });
+    await until('it has the values', () => far.engine.host.replica.version >= version, 10_000);
+    proxy.delay(10); // each way: a database in another place, which answers all the same
+    const targets = ['history/versions', 'diff/versions', `configs/versions?version=${version + 1}`];
+    const many = new ApiClient(far.address, 800);
+    const answers = await Promise.all(
+      Array.from({ length: 800 }, (_, i) => many.request('GET', `/v1/namespaces/app/${targets[i % 3]}`)),
+    );
+    await many.close();
+    await far.stop();
+    await proxy.close();
+    const verdicts = new Set(answers.map((answer) => String(verdict(answer))));
+    expect(verdicts).toEqual(new Set(['200,', '404,version-not-found', '429,cluster-busy']));
   }, 60_000);
 });

@@ -6,6 +6,7 @@ import { WatchHub } from '#libs/watch';
 import { Engine } from '../../../apps/config-node/src/engine/engine.js';
 import { NodeChanges } from '../../../apps/config-node/src/http/node-changes.js';
 import { ReadGate } from '../../../apps/config-node/src/http/read-gate.js';
+import { StorageReads } from '../../../apps/config-node/src/http/storage-reads.js';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
 import { asPrimaryPool, SimPool } from '../database/sim-pool.js';
 import type { Answer, Asked } from '../world/network.js';
@@ -54,7 +55,7 @@ export class SimNode {
       { store, bus: asBus(new SimBus(process, broker)), metrics: noMetrics, clock, logger },
     );
     const { host } = this.engine;
-    this.gate = new ReadGate(host, store);
+    this.gate = new ReadGate(host, store, new StorageReads());
     this.writes = new WriteDoor(this.engine, process, network);
     this.hub = new WatchHub({
       source: new NodeChanges(host, store),

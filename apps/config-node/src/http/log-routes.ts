@@ -4,14 +4,11 @@ import { type Change, LIMITS, namespaceFault, Problem, parseQuery, QUERIES } fro
 import { changeJson } from '#libs/watch';
 import type { HistoryItem } from '../store/store.types.js';
 import { demandJsonAccepted, readHeaders, sendJson } from './answers.js';
-import type { HeavyAnswers } from './heavy-answers.js';
-import { type PastValues, versionCompacted } from './past-values.js';
-import type { PublicApiDeps } from './public-api.deps.js';
-import type { ReadGate } from './read-gate.js';
+import { versionCompacted } from './past-values.js';
+import type { PublicApiDeps, ReadParts } from './public-api.deps.js';
 import { type KeyAddress, keyAddress } from './request/address.js';
 import { decodeCursor, encodeCursor } from './request/list-cursor.js';
 import { objectWithList } from './sliced-json.js';
-import { fromStorage } from './storage-problem.js';
 import type { DiffSide } from './values/unified-diff.ts';
 import type { ValueWorkers } from './values/value-workers.js';
 
@@ -19,10 +16,8 @@ import type { ValueWorkers } from './values/value-workers.js';
 export function registerLogRoutes(
   fastify: FastifyInstance,
   { host, store }: PublicApiDeps,
-  gate: ReadGate,
-  past: PastValues,
+  { gate, past, heavy, storage }: ReadParts,
   workers: ValueWorkers,
-  heavy: HeavyAnswers,
 ): void {
   fastify.get('/v1/changes', async (request, reply) => {
     const query = parseQuery(QUERIES.changes, request.url);
@@ -41,14 +36,16 @@ export function registerLogRoutes(
       if (recent !== 'compacted') return recent;
     }
     const { after, limit, namespace } = query;
-    const page =
+    const changes = await storage.log(() =>
       namespace === undefined
         ? store.log.changesAfter(after, limit, LIMITS.listPageBytes)
-        : store.log.changesIn(namespace, { after, limit, maxBytes: LIMITS.listPageBytes });
-    const changes = await fromStorage(page);
+        : store.log.changesIn(namespace, { after, limit, maxBytes: LIMITS.listPageBytes }),
+    );
     if (changes !== 'compacted') return changes;
-    const floor = namespace === undefined ? store.log.floor() : store.log.floorOf(namespace);
-    throw versionCompacted(await fromStorage(floor));
+    const floor = await storage.log(() =>
+      namespace === undefined ? store.log.floor() : store.log.floorOf(namespace),
+    );
+    throw versionCompacted(floor);
   }
 
   const history = async (request: FastifyRequest) => {
@@ -56,7 +53,7 @@ export function registerLogRoutes(
     const address = keyAddress(request.url, query.key);
     const before = query.cursor === undefined ? undefined : cursorVersion(query.cursor, address);
     await gate.pass(query, request.headers);
-    const items = await fromStorage(
+    const items = await storage.log(() =>
       store.log.history(address.namespace, address.key, { limit: query.limit + 1, before }),
     );
     if (items.length === 0 && before === undefined) throw neverExisted(address);
@@ -89,7 +86,7 @@ export function registerLogRoutes(
     if (to === undefined)
       throw query.to === undefined ? neverExisted(address) : await notThere(address, query.to);
     if (query.from === undefined && previous === undefined && !to.created) {
-      const floor = await fromStorage(store.log.floorOf(address.namespace));
+      const floor = await storage.log(() => store.log.floorOf(address.namespace));
       if (floor > 1) throw versionCompacted(floor, { ...address });
     }
     const from = query.from === undefined ? previous : (await versionsUpTo(address, query.from))[0];
@@ -116,11 +113,11 @@ export function registerLogRoutes(
   /** The version of the key that stood at `version`, and the one before it. */
   function versionsUpTo({ namespace, key }: KeyAddress, version: number | undefined) {
     const before = version === undefined ? undefined : version + 1;
-    return fromStorage(store.log.history(namespace, key, { limit: 2, before }));
+    return storage.log(() => store.log.history(namespace, key, { limit: 2, before }));
   }
 
   async function notThere(address: KeyAddress, version: number): Promise<Problem> {
-    const floor = await fromStorage(store.log.floorOf(address.namespace));
+    const floor = await storage.log(() => store.log.floorOf(address.namespace));
     return version + 1 < floor ? versionCompacted(floor, { ...address }) : noSuchVersion(address, version);
   }
 

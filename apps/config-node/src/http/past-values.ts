@@ -3,7 +3,7 @@ import type { Entry } from '#libs/replica';
 import type { ReplicaHost } from '../engine/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { KeyAddress } from './request/address.js';
-import { fromStorage } from './storage-problem.js';
+import type { StorageReads } from './storage-reads.js';
 
 /** `floor` is the first version from which what was asked for can be replayed. */
 export function versionCompacted(floor: number, where: Readonly<Record<string, unknown>> = {}): Problem {
@@ -16,6 +16,7 @@ export class PastValues {
   constructor(
     private readonly host: ReplicaHost,
     private readonly store: ConfigStore,
+    private readonly reads: StorageReads,
   ) {}
 
   /** The key as it was at a version that this node has applied; undefined when it did not exist then. Throws `version-compacted`. */
@@ -37,9 +38,9 @@ export class PastValues {
 
   private async logged(namespace: string, key: string, version: number): Promise<Entry | undefined> {
     const { log } = this.store;
-    const value = await fromStorage(log.valueAt(namespace, key, version));
+    const value = await this.reads.log(() => log.valueAt(namespace, key, version));
     if (value === 'compacted')
-      throw versionCompacted(await fromStorage(log.floorOf(namespace)), { namespace, key });
+      throw versionCompacted(await this.reads.log(() => log.floorOf(namespace)), { namespace, key });
     return value;
   }
 }

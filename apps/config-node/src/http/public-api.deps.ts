@@ -5,6 +5,10 @@ import type { Leadership } from '../engine/leadership.js';
 import type { Publisher } from '../engine/publisher.js';
 import type { ReplicaHost } from '../engine/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
+import type { HeavyAnswers } from './heavy-answers.js';
+import type { PastValues } from './past-values.js';
+import type { ReadGate } from './read-gate.js';
+import type { StorageReads } from './storage-reads.js';
 
 /** What the public interface of a node stands on. */
 export interface PublicApiDeps {
@@ -17,4 +21,12 @@ export interface PublicApiDeps {
   clock: Clock;
   metrics: Metrics;
   logger: Logger;
+}
+
+/** What reads go through: who may be answered here, from where, and how many at once. */
+export interface ReadParts {
+  gate: ReadGate;
+  past: PastValues;
+  heavy: HeavyAnswers;
+  storage: StorageReads;
 }

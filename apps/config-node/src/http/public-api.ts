@@ -8,6 +8,7 @@ import { NodeChanges } from './node-changes.js';
 import { PastValues } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';
 import { ReadGate } from './read-gate.js';
+import { StorageReads } from './storage-reads.js';
 import { registerValueRoutes } from './value-routes.js';
 import { ValueWorkers } from './values/value-workers.js';
 import { WriteForwarder } from './write-forwarder.js';
@@ -23,9 +24,9 @@ export interface PublicApi {
 /** The public interface of a node, as raw routes: "Configuration" and "Watch". */
 export async function registerPublicApi(fastify: FastifyInstance, deps: PublicApiDeps): Promise<PublicApi> {
   const { host, store, guard, clock, metrics, logger } = deps;
-  const gate = new ReadGate(host, store);
-  const past = new PastValues(host, store);
-  const heavy = new HeavyAnswers(host);
+  const storage = new StorageReads();
+  const past = new PastValues(host, store, storage);
+  const parts = { gate: new ReadGate(host, store, storage), past, heavy: new HeavyAnswers(host), storage };
   const workers = new ValueWorkers();
   const forwarder = new WriteForwarder(deps.clusterKey);
   const hotRead = new HotRead(host, guard);
@@ -51,8 +52,8 @@ export async function registerPublicApi(fastify: FastifyInstance, deps: PublicAp
     scope.addHook('onError', async (_request, reply) => {
       reply.headers(readHeaders(host));
     });
-    registerValueRoutes(scope, deps, gate, past, heavy);
-    registerLogRoutes(scope, deps, gate, past, workers, heavy);
+    registerValueRoutes(scope, deps, parts);
+    registerLogRoutes(scope, deps, parts, workers);
     registerWriteRoutes(scope, deps, past, workers, forwarder);
     registerWatchRoutes(scope, { hub, readHeaders: () => readHeaders(host) });
   });

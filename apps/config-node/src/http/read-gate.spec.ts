@@ -4,6 +4,7 @@ import { chainAfter, GENESIS_CHAIN } from '#libs/replica';
 import { ReplicaHost } from '../engine/replica-host.js';
 import type { HeadRow } from '../store/store.types.js';
 import { ReadGate } from './read-gate.js';
+import { StorageReads } from './storage-reads.js';
 
 /** A node at version 3, and its history. */
 function nodeAtThree() {
@@ -40,13 +41,13 @@ function databaseAt(version: number, chain = '') {
 
 it('shows nobody what the database has lost: head below what the node held is another history', async () => {
   const { host, chains } = nodeAtThree();
-  const gate = new ReadGate(host, databaseAt(2, chains[2]));
+  const gate = new ReadGate(host, databaseAt(2, chains[2]), new StorageReads());
   const read = gate.pass({ consistency: 'linearizable', timeout: 10 }, {});
   await expect(read).rejects.toMatchObject({ code: 'version-not-reached' });
 });
 
 it('lets a linearizable read pass at head', async () => {
   const { host, chains } = nodeAtThree();
-  const gate = new ReadGate(host, databaseAt(3, chains[3]));
+  const gate = new ReadGate(host, databaseAt(3, chains[3]), new StorageReads());
   await gate.pass({ consistency: 'linearizable', timeout: 10 }, {});
 });

@@ -4,7 +4,7 @@ import type { ReplicaHost } from '../engine/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
 import { LinearizableReads } from './linearizable-reads.js';
 import { versionHeader } from './request/text-header.js';
-import { fromStorage } from './storage-problem.js';
+import type { StorageReads } from './storage-reads.js';
 
 export interface ReadDemands {
   minVersion?: number | undefined;
@@ -19,6 +19,7 @@ export class ReadGate {
   constructor(
     private readonly host: ReplicaHost,
     private readonly store: Pick<ConfigStore, 'barrier' | 'readHead'>,
+    private readonly reads: StorageReads,
   ) {
     this.linearizable = new LinearizableReads(store);
   }
@@ -40,7 +41,7 @@ export class ReadGate {
   /** For a read of the past: 404 when no such version exists yet anywhere, else waits until this node has it. */
   async reachExisting(version: number, demands: ReadDemands): Promise<void> {
     if (version <= this.host.replica.version) return;
-    const head = await fromStorage(this.store.readHead());
+    const head = await this.reads.head(() => this.store.readHead());
     if (version > head.version) {
       throw new Problem(
         'version-not-found',

@@ -2,10 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LIMITS, Problem, parseQuery, QUERIES, valueToJson } from '#libs/contracts';
 import type { Entry } from '#libs/replica';
 import { demandJsonAccepted, readHeaders, sendEntry, sendJson, sendNotModified } from './answers.js';
-import type { HeavyAnswers } from './heavy-answers.js';
-import type { PastValues } from './past-values.js';
-import type { PublicApiDeps } from './public-api.deps.js';
-import type { ReadDemands, ReadGate } from './read-gate.js';
+import type { PublicApiDeps, ReadParts } from './public-api.deps.js';
+import type { ReadDemands } from './read-gate.js';
 import { type KeyAddress, keyAddress, namespaceOf } from './request/address.js';
 import { configsQuery, type ListQuery } from './request/configs-query.js';
 import { namesVersion, parseTags } from './request/entity-tag.js';
@@ -16,9 +14,7 @@ import { objectWithList } from './sliced-json.js';
 export function registerValueRoutes(
   fastify: FastifyInstance,
   { host }: PublicApiDeps,
-  gate: ReadGate,
-  past: PastValues,
-  heavy: HeavyAnswers,
+  { gate, past, heavy }: ReadParts,
 ): void {
   fastify.get('/v1/namespaces', async (request, reply) => {
     const query = parseQuery(QUERIES.reach, request.url);
