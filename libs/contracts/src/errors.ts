@@ -14,6 +14,7 @@ export const ERRORS = {
   'node-not-found': { status: 404, title: 'The node is not known', retry: 'never' },
   'method-not-allowed': { status: 405, title: 'The method is not allowed here', retry: 'never' },
   'not-acceptable': { status: 406, title: 'None of the accepted types can be produced', retry: 'never' },
+  'request-timeout': { status: 408, title: 'The request did not come in time', retry: 'later' },
   'cursor-expired': {
     status: 410,
     title: 'The listing can no longer be continued at its version',

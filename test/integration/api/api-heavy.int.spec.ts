@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ApiClient, FaultProxy, until } from '#libs/testing';
 import { type ApiLab, type ApiNode, openApiLab } from './api-lab.js';
 import { longestTurnMs } from './longest-turn.js';
+import { postFromThread } from './posting-thread.js';
+import { sendRaw } from './raw-request.js';
 import { bodyOf, configPath, requestsTo, verdict } from './requests.js';
 
 let lab: ApiLab;
@@ -14,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab.close());
 
-const { request, put } = requestsTo(() => node);
+const { request, put, post } = requestsTo(() => node);
 const MiB = 1024 * 1024;
 const LISTING = '/v1/namespaces/controls/configs?limit=1000';
 
@@ -86,4 +88,53 @@ describe('report 9c: more histories and differences at once than the database ha
     const verdicts = new Set(answers.map((answer) => String(verdict(answer))));
     expect(verdicts).toEqual(new Set(['200,', '404,version-not-found', '429,cluster-busy']));
   }, 60_000);
+});
+
+describe('finding 6b: large bodies', () => {
+  it('of 8 MiB, 24 at once, delay nobody else and cost the leader nothing', async () => {
+    const { term } = await lab.storage.store.readHead();
+    await put('calm', 'x');
+    const operation = (i: number) => ({ op: 'put', namespace: 'padded', key: `p${i}`, value: 'x' });
+    const texts = Array.from({ length: 24 }, (_, i) => JSON.stringify({ operations: [operation(i)] }));
+    let under = true;
+    const [writes, reads] = [new Set<number>(), new Set<number>()];
+    const { result: answers, longestMs } = await longestTurnMs(async () => {
+      const asked = postFromThread(`${node.address}/v1/changes`, texts, 8 * MiB).finally(() => {
+        under = false;
+      });
+      while (under) {
+        writes.add((await put('calm', 'y')).status);
+        reads.add((await request('GET', configPath('calm'))).status);
+      }
+      return asked;
+    });
+    expect(answers).toContain(200);
+    expect(answers.filter((status) => status !== 200 && status !== 429)).toEqual([]);
+    expect([...writes]).toEqual([200]);
+    expect([...reads]).toEqual([200]);
+    expect(longestMs).toBeLessThan(60);
+    expect(await lab.storage.store.readHead()).toMatchObject({ term, leaderId: 'node-1' });
+  }, 60_000);
+
+  it.each([
+    ['line ends', '\n'.repeat(MiB)],
+    ['umlauts', 'ü'.repeat(MiB / 2)],
+  ])('of 4 MiB of %s are taken in slices', async (name, value) => {
+    const operations = ['a', 'b', 'c', 'd'].map((key) => ({ op: 'put', namespace: 'large', key, value }));
+    if (Buffer.byteLength(JSON.stringify({ operations })) > 8 * MiB) operations.pop();
+    const { result, longestMs } = await longestTurnMs(() => post('/v1/changes', { operations }));
+    expect([name, verdict(result)]).toEqual([name, [200, undefined]]);
+    expect(longestMs).toBeLessThan(60);
+  });
+
+  it('are refused before they come when the node does not lead', async () => {
+    const follower = await lab.node('node-2');
+    const [, port] = follower.address.split(/:(?=\d+$)/);
+    const announced = Buffer.from(
+      'POST /v1/changes HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n' +
+        `Content-Length: ${8 * MiB}\r\n\r\n`,
+    );
+    expect(await sendRaw(Number(port), announced)).toMatchObject({ status: 421 });
+    await follower.stop();
+  });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StateBuilder } from '#libs/replica';
-import { FaultProxy } from '#libs/testing';
+import { type ApiClient, FaultProxy } from '#libs/testing';
 import { type ApiLab, type ApiNode, CLUSTER_KEY, openApiLab } from './api-lab.js';
 import { bodyOf, configPath, requestsTo, verdict } from './requests.js';
 
@@ -437,5 +437,30 @@ describe('a node without its database', () => {
       .poll(async () => (await get(configPath('cut/a'))).headers['holdfast-stale'], { timeout: 6_000 })
       .toBe('true');
     await cut.stop();
+  });
+});
+
+describe('finding 17: a rollback that is repeated with its key', () => {
+  it('gets the first answer although the old value cannot be read any more', async () => {
+    const first = bodyOf(await put('again', 'one'));
+    await put('again', 'two');
+    const target = '/v1/namespaces/app/rollback/again';
+    const rollback = (client: ApiClient, key: string) =>
+      client.request('POST', target, {
+        body: JSON.stringify({ toVersion: first.version }),
+        headers: { 'content-type': 'application/json', 'idempotency-key': key },
+      });
+    const done = await rollback(node.client, 'rollback-once');
+    expect(done.status).toBe(200);
+
+    // A node that has just loaded a state has no past in memory, and what the log had of it is gone.
+    const next = await lab.node('node-next');
+    const { clusterId, version, chain, term } = node.engine.host.replica;
+    next.engine.host.load({ clusterId, version, chain, term }, new StateBuilder(), 'compacted');
+    await lab.storage.admin.query('delete from config.change_ops where version = $1', [first.version]);
+    await lab.elect(next);
+    const repeated = await rollback(next.client, 'rollback-once');
+    expect([repeated.status, bodyOf(repeated)]).toEqual([200, bodyOf(done)]);
+    expect(verdict(await rollback(next.client, 'another'))).toEqual([404, 'version-not-found']);
   });
 });

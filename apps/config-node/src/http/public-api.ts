@@ -1,4 +1,5 @@
-import type { FastifyInstance } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { registerWatchRoutes, WatchHub } from '#libs/watch';
 import { readHeaders } from './answers.js';
 import { HeavyAnswers } from './heavy-answers.js';
@@ -8,6 +9,7 @@ import { NodeChanges } from './node-changes.js';
 import { PastValues } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';
 import { ReadGate } from './read-gate.js';
+import { RequestBodies } from './request-bodies.js';
 import { StorageReads } from './storage-reads.js';
 import { registerValueRoutes } from './value-routes.js';
 import { ValueWorkers } from './values/value-workers.js';
@@ -28,6 +30,7 @@ export async function registerPublicApi(fastify: FastifyInstance, deps: PublicAp
   const past = new PastValues(host, store, storage);
   const parts = { gate: new ReadGate(host, store, storage), past, heavy: new HeavyAnswers(host), storage };
   const workers = new ValueWorkers();
+  const bodies = new RequestBodies();
   const forwarder = new WriteForwarder(deps.clusterKey);
   const hotRead = new HotRead(host, guard);
   const ended = metrics.counter('watches_ended_total', 'Watches that this process ended', ['reason']);
@@ -47,7 +50,10 @@ export async function registerPublicApi(fastify: FastifyInstance, deps: PublicAp
   await fastify.register(async (scope) => {
     // Values are bytes: nothing of Fastify's may parse them, least of all as JSON, which rounds large numbers.
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    scope.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
+      bodies.read(request, payload),
+    );
+    scope.addHook('preParsing', async (request, reply) => bodies.expect(request.raw, reply.raw));
     // A key that is not there was read too: as of which version, a client that never goes back must know.
     scope.addHook('onError', async (_request, reply) => {
       reply.headers(readHeaders(host));

@@ -27,6 +27,8 @@ export interface Write {
   operations: WriteOperation[];
   /** What makes a request with an idempotency key the same request. */
   hash: Buffer;
+  /** Why it cannot be done, unless its idempotency key stands for a write that was done. */
+  refusal?: Problem | undefined;
 }
 
 /** A write as it arrives: the target with its query, the headers, the body's bytes. */
@@ -77,9 +79,9 @@ export function deleteWrite(arrived: Arrived, currentVersion: CurrentVersion): W
 }
 
 /** `POST /v1/changes` */
-export function changeSetWrite({ url, headers, body, operator }: Arrived): Write {
+export async function changeSetWrite({ url, headers, body, operator }: Arrived): Promise<Write> {
   parseQuery(QUERIES.none, url);
-  const { comment, operations } = parseChangeSet(body, operator);
+  const { comment, operations } = await parseChangeSet(body, operator);
   return {
     kind: 'change-set',
     ...notes(headers, comment ?? undefined),
@@ -91,26 +93,27 @@ export function changeSetWrite({ url, headers, body, operator }: Arrived): Write
 export interface Rollback {
   address: KeyAddress;
   toVersion: number;
-  /** The write, once it is known what stood at the key then. */
-  write: (old: Entry) => Write;
+  /** The write, once it is known what stood at the key then, or why that cannot be known. */
+  write: (old: Entry | Problem) => Write;
 }
 
 /** `POST …/rollback/{key}` */
-export function rollbackWrite(arrived: Arrived, currentVersion: CurrentVersion): Rollback {
+export async function rollbackWrite(arrived: Arrived, currentVersion: CurrentVersion): Promise<Rollback> {
   const { url, headers, body, operator } = arrived;
   const address = keyAddress(url, parseQuery(QUERIES.byKey, url).key);
   demandWritable(address, operator);
-  const { toVersion, comment } = jsonBody(RollbackRequest, body, { depth: 4, tokens: 100 });
+  const { toVersion, comment } = await jsonBody(RollbackRequest, body, { depth: 4, tokens: 100 });
   const fault = comment === undefined ? undefined : noteFault(comment);
   if (fault !== undefined) throw new Problem('invalid-field', `comment ${fault}`, { field: 'comment' });
   const condition = writeCondition(headers, () => currentVersion(address));
   const said = notes(headers, comment);
-  const write = ({ value, contentType, checksum }: Entry): Write => ({
-    kind: 'rollback',
-    ...said,
-    operations: [{ op: 'put', ...address, value, contentType, checksum, condition }],
-    hash: hashOf('ROLLBACK', address, arrived, undefined),
-  });
+  const hash = hashOf('ROLLBACK', address, arrived, undefined);
+  const write = (old: Entry | Problem): Write => {
+    if (old instanceof Problem) return { kind: 'rollback', ...said, operations: [], hash, refusal: old };
+    const { value, contentType, checksum } = old;
+    const operations = [{ op: 'put' as const, ...address, value, contentType, checksum, condition }];
+    return { kind: 'rollback', ...said, operations, hash };
+  };
   return { address, toVersion, write };
 }
 

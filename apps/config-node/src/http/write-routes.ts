@@ -9,7 +9,9 @@ import {
   parseContentType,
 } from '#libs/contracts';
 import { secretMatcher } from '#libs/kernel';
+import type { Entry } from '#libs/replica';
 import type { WriteOutcome } from '../domain/write.js';
+import { Admission } from './admission.js';
 import { readHeaders } from './answers.js';
 import type { PastValues } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';
@@ -36,6 +38,14 @@ const WRITE_MS = 5_000;
 /** Values of a change set that are checked at once. */
 const CHECKED_AT_ONCE = 16;
 const SMALL_BODY_BYTES = 16 * 1024;
+/** Larger bodies of change sets are parsed one at a time: each takes some 30 ms of the event loop, in slices. */
+const LARGE_BODY_BYTES = 256 * 1024;
+const PARSING = {
+  atOnce: 1,
+  waiting: 32,
+  waitMs: 3_000,
+  refusal: 'too many large change sets arrive at once',
+};
 const EMPTY = Buffer.alloc(0);
 
 /** PUT, DELETE, POST of changes: read, judged, and handed to the publisher, by the leader alone. */
@@ -49,19 +59,23 @@ export function registerWriteRoutes(
   const { host, leadership, publisher, clock, logger } = deps;
   const isClusterKey = secretMatcher(deps.clusterKey);
   const currentVersion = ({ namespace, key }: KeyAddress) => host.replica.get(namespace, key)?.version;
-  const value = { bodyLimit: LIMITS.valueBytes, onRequest: [demandOneKey, demandValueType] };
+  const parsing = new Admission(PARSING);
+  const value = { bodyLimit: LIMITS.valueBytes, onRequest: [demandOneKey, demandValueType, demandLeader] };
 
   const put = async (request: FastifyRequest, reply: FastifyReply) => {
-    const write = putWrite(arrived(request), currentVersion);
-    return publish(request, reply, write, (outcome) =>
-      sendPut(reply, outcome, outcome.created[0] ? 201 : 200),
+    return publish(
+      request,
+      reply,
+      async () => putWrite(arrived(request), currentVersion),
+      (outcome) => sendPut(reply, outcome, outcome.created[0] ? 201 : 200),
     );
   };
   fastify.put('/v1/namespaces/:ns/configs/*', value, put);
   fastify.put('/v1/namespaces/:ns/configs', value, put);
 
   const remove = async (request: FastifyRequest, reply: FastifyReply) => {
-    return publish(request, reply, deleteWrite(arrived(request), currentVersion), (outcome) => {
+    const read = async () => deleteWrite(arrived(request), currentVersion);
+    return publish(request, reply, read, (outcome) => {
       const [operation] = outcome.operations;
       if (operation === undefined) throw missing();
       const { namespace, key } = operation;
@@ -69,53 +83,64 @@ export function registerWriteRoutes(
       return send(reply, 200, { namespace, key, version, term, createdAt } satisfies DeleteResult);
     });
   };
-  const bare = { bodyLimit: SMALL_BODY_BYTES, onRequest: demandOneKey };
+  const bare = { bodyLimit: SMALL_BODY_BYTES, onRequest: [demandOneKey, demandLeader] };
   fastify.delete('/v1/namespaces/:ns/configs/*', bare, remove);
   fastify.delete('/v1/namespaces/:ns/configs', bare, remove);
 
   fastify.post(
     '/v1/changes',
-    { bodyLimit: LIMITS.changeSetBodyBytes, onRequest: [demandOneKey, demandJson] },
-    async (request, reply) =>
-      publish(
+    { bodyLimit: LIMITS.changeSetBodyBytes, onRequest: [demandOneKey, demandJson, demandLeader] },
+    async (request, reply) => {
+      const read = () => changeSetWrite(arrived(request));
+      return publish(
         request,
         reply,
-        changeSetWrite(arrived(request)),
+        () => (arrived(request).body.length <= LARGE_BODY_BYTES ? read() : parsing.run(read)),
         ({ version, term, createdAt, operations }) => {
           const results = operations.map(({ namespace, key, op }) => ({ namespace, key, op, version }));
           return send(reply, 200, { version, term, createdAt, results } satisfies ChangeSetResult);
         },
-      ),
+      );
+    },
   );
 
   const rollback = async (request: FastifyRequest, reply: FastifyReply) => {
-    const { address, toVersion, write } = rollbackWrite(arrived(request), currentVersion);
-    const forwarded = await elsewhere(request, reply);
-    if (forwarded) return reply;
-    const old = toVersion <= host.replica.version ? await past.at(address, toVersion) : undefined;
-    if (old === undefined) {
-      throw new Problem('version-not-found', `'${address.key}' had no value at version ${toVersion}`, {
-        ...address,
-      });
-    }
-    return publish(request, reply, write(old), (outcome) => sendPut(reply, outcome, 200));
+    const read = async () => {
+      const { address, toVersion, write } = await rollbackWrite(arrived(request), currentVersion);
+      return write(await oldValue(address, toVersion));
+    };
+    return publish(request, reply, read, (outcome) => sendPut(reply, outcome, 200));
   };
-  const json = { bodyLimit: SMALL_BODY_BYTES, onRequest: [demandOneKey, demandJson] };
+  const json = { bodyLimit: SMALL_BODY_BYTES, onRequest: [demandOneKey, demandJson, demandLeader] };
   fastify.post('/v1/namespaces/:ns/rollback/*', json, rollback);
   fastify.post('/v1/namespaces/:ns/rollback', json, rollback);
+
+  /** What a rollback brings back, or why it cannot: a repeat of one that was done is answered all the same. */
+  async function oldValue(address: KeyAddress, toVersion: number): Promise<Entry | Problem> {
+    try {
+      const old = toVersion <= host.replica.version ? await past.at(address, toVersion) : undefined;
+      if (old !== undefined) return old;
+      const detail = `'${address.key}' had no value at version ${toVersion}`;
+      return new Problem('version-not-found', detail, { ...address });
+    } catch (error) {
+      if (error instanceof Problem) return error;
+      throw error;
+    }
+  }
 
   /** Answers with the write's outcome, or by passing on the leader's own answer. */
   async function publish(
     request: FastifyRequest,
     reply: FastifyReply,
-    write: Write,
+    read: () => Promise<Write>,
     answer: (outcome: WriteOutcome) => FastifyReply,
   ): Promise<FastifyReply> {
-    const key = idempotencyKey(request.headers[HEADERS.idempotencyKey]);
     const deadlineMs = clock.monotonicMs() + WRITE_MS;
     if (await elsewhere(request, reply)) return reply;
+    const key = idempotencyKey(request.headers[HEADERS.idempotencyKey]);
     const { keyIsFresh, aimTerm } = attemptOf(request);
-    const refusal = await refusalOf(write);
+    const write = await read();
+    const refusal = write.refusal ?? (await refusalOf(write));
     // With a key that may stand for a write that happened, a refusal has to wait for the look-up of the key.
     if (refusal !== undefined && (key === null || keyIsFresh)) throw refusal;
     try {
@@ -139,9 +164,20 @@ export function registerWriteRoutes(
     }
   }
 
-  /** Answers for a node that does not lead: by the leader's answer when asked to send writes on, else with 421. */
+  /** Before the body is read: 421 of a node that neither leads nor is to send the write on. */
+  async function demandLeader(request: FastifyRequest): Promise<void> {
+    if (!publisher.isLeading) leaderToForwardTo(request);
+  }
+
+  /** Answers for a node that does not lead by the leader's answer, or throws 421. */
   async function elsewhere(request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
     if (publisher.isLeading) return false;
+    await forwarder.forward(request, arrived(request).body, reply, leaderToForwardTo(request));
+    return true;
+  }
+
+  /** The leader's address, when the request asks to be sent on; else throws 421. */
+  function leaderToForwardTo(request: FastifyRequest): string {
     const leader = leadership.leader?.address ?? null;
     const mayForward =
       request.headers[HEADERS.forward] === '1' && request.headers[HEADERS.forwarded] === undefined;
@@ -151,8 +187,7 @@ export function registerWriteRoutes(
         leaderTerm: leadership.leader?.term ?? null,
       });
     }
-    await forwarder.forward(request, arrived(request).body, reply, leader);
-    return true;
+    return leader;
   }
 
   /** What gateways say of an attempt; of anybody else it would only be a claim. */

@@ -79,7 +79,7 @@ const EVENTS = (schema: z.ZodType): Answer => ({
   content: { 'text/event-stream': null, 'application/json': schema },
 });
 
-const WAITS = ['version-not-reached'] as const;
+const WAITS = ['version-not-reached', 'cluster-busy'] as const;
 const READS_STORAGE = [...WAITS, 'storage-unavailable', 'no-available-node'] as const;
 const VALUE_ERRORS = [
   'invalid-key',
@@ -104,6 +104,7 @@ const VALUE_WRITE_ERRORS = [
   ...WRITE_ERRORS,
   'invalid-value',
   'value-too-large',
+  'request-timeout',
   'unsupported-content-type',
 ] as const;
 const WATCH_ERRORS = [
@@ -277,7 +278,6 @@ export const ROUTES: readonly Route[] = [
       'version-not-found',
       'version-compacted',
       'diff-too-large',
-      'cluster-busy',
       ...READS_STORAGE,
     ],
   }),
@@ -312,7 +312,7 @@ export const ROUTES: readonly Route[] = [
     query: QUERIES.reach,
     headers: ['MinVersion'],
     answers: { 200: { means: 'Those that have keys.', content: json(NamespacesAnswer) } },
-    errors: ['not-acceptable', 'version-not-reached', 'no-available-node'],
+    errors: ['not-acceptable', ...WAITS, 'no-available-node'],
   },
   {
     id: 'watchNamespace',

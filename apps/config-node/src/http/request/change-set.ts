@@ -7,6 +7,7 @@ import {
   Problem,
   parseContentType,
 } from '#libs/contracts';
+import { Slices } from '#libs/kernel';
 import { checksumOf } from '#libs/replica';
 import type { Condition, WriteOperation } from '../../domain/write.js';
 import { demandWritable } from './address.js';
@@ -26,11 +27,16 @@ const BASE64 = /^[A-Za-z0-9+/]*(={0,2})$/;
 type RequestedOperation = ChangeSetRequest['operations'][number];
 
 /** Reads the body of `POST /v1/changes`. Problems name the operation by its place. */
-export function parseChangeSet(body: unknown, operator: boolean): ChangeSet {
-  const { comment, operations } = jsonBody(ChangeSetRequest, body, BOUNDS);
+export async function parseChangeSet(body: unknown, operator: boolean): Promise<ChangeSet> {
+  const { comment, operations } = await jsonBody(ChangeSetRequest, body, BOUNDS);
   const fault = comment === undefined ? undefined : noteFault(comment);
   if (fault !== undefined) throw new Problem('invalid-field', `comment ${fault}`, { field: 'comment' });
-  const parsed = operations.map((asked, index) => parseOperation(asked, index, operator));
+  const slices = new Slices();
+  const parsed: WriteOperation[] = [];
+  for (const [index, asked] of operations.entries()) {
+    parsed.push(parseOperation(asked, index, operator));
+    if (slices.isOver) await slices.giveWay(); // values of 4 MiB are decoded and hashed
+  }
   demandDistinct(parsed);
   const bytes = parsed.reduce((sum, one) => sum + (one.op === 'put' ? one.value.length : 0), 0);
   if (bytes > LIMITS.changeSetBytes) {

@@ -1,25 +1,30 @@
 import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
 import { Problem } from '#libs/contracts';
+import { Slices } from '#libs/kernel';
+import { type JsonBounds, JsonScan, type Span } from './json-scan.js';
+
+/** Bodies up to this size are parsed as a whole, in a millisecond or two. */
+const WHOLE_BYTES = 256 * 1024;
+/** About a millisecond of scanning. */
+const STEP_BYTES = 512 * 1024;
 
 /**
- * More structure than any request has. A body is scanned for it before it is parsed, because a few megabytes of
- * brackets keep JSON.parse busy for longer than an event loop may stand still.
+ * Reads a JSON body by its schema: 400 when it is not JSON, 422 naming the field when it is not what is expected.
+ * A large body is read in slices, between which the event loop gets its turns.
  */
-export interface JsonBounds {
-  depth: number;
-  /** Brackets, braces, commas and colons outside of strings. */
-  tokens: number;
-}
-
-/** Reads a JSON body by its schema: 400 when it is not JSON, 422 naming the field when it is not what is expected. */
-export function jsonBody<S extends z.ZodType>(schema: S, body: unknown, bounds: JsonBounds): z.infer<S> {
+export async function jsonBody<S extends z.ZodType>(
+  schema: S,
+  body: unknown,
+  bounds: JsonBounds,
+): Promise<z.infer<S>> {
   if (!Buffer.isBuffer(body) || body.length === 0) {
     throw new Problem('invalid-request', 'a JSON body is expected');
   }
   if (!isUtf8(body)) throw new Problem('invalid-request', 'the body is not UTF-8');
-  if (!isWithin(body, bounds)) throw new Problem('invalid-field', 'the body has more parts than any request');
-  const parsed = schema.safeParse(parse(body));
+  const items = await scan(body, bounds);
+  const json = body.length <= WHOLE_BYTES ? parse(body) : await parseByItem(body, items);
+  const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = issue?.path.join('.') ?? '';
@@ -34,6 +39,18 @@ export function jsonBody<S extends z.ZodType>(schema: S, body: unknown, bounds: 
   );
 }
 
+async function scan(body: Buffer, bounds: JsonBounds): Promise<readonly Span[]> {
+  const slices = new Slices();
+  const scanned = new JsonScan(body, bounds);
+  while (!scanned.isOver) {
+    if (!scanned.step(STEP_BYTES)) {
+      throw new Problem('invalid-field', 'the body has more parts than any request');
+    }
+    if (slices.isOver) await slices.giveWay();
+  }
+  return scanned.items;
+}
+
 function parse(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'));
@@ -42,34 +59,34 @@ function parse(body: Buffer): unknown {
   }
 }
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPENS = new Set([0x5b, 0x7b]);
-const CLOSES = new Set([0x5d, 0x7d]);
-const SEPARATES = new Set([0x2c, 0x3a]);
-
-export function isWithin(body: Buffer, bounds: JsonBounds): boolean {
-  let depth = 0;
-  let tokens = 0;
-  for (let at = 0; at < body.length; at++) {
-    const byte = body[at] ?? 0;
-    if (byte === QUOTE) at = endOfString(body, at);
-    else if (OPENS.has(byte)) {
-      depth += 1;
-      tokens += 1;
-    } else if (CLOSES.has(byte)) depth -= 1;
-    else if (SEPARATES.has(byte)) tokens += 1;
-    if (depth > bounds.depth || tokens > bounds.tokens) return false;
+/**
+ * Parses the items of the lists in a body's object one by one, and the rest with a number in a list of its own where
+ * each item was: `{"operations": [[0], [1]]}`. Nothing that is in such a list can be anything but that number, since
+ * every list at this depth is an item itself.
+ */
+async function parseByItem(body: Buffer, spans: readonly Span[]): Promise<unknown> {
+  const slices = new Slices();
+  const items: unknown[] = [];
+  const rest: Buffer[] = [];
+  let end = 0;
+  for (const [index, span] of spans.entries()) {
+    rest.push(body.subarray(end, span.start), Buffer.from(`[${index}]`));
+    items.push(parse(body.subarray(span.start, span.end)));
+    ({ end } = span);
+    if (slices.isOver) await slices.giveWay();
   }
-  return true;
+  rest.push(body.subarray(end));
+  const outline = parse(Buffer.concat(rest));
+  return withItems(outline, items);
 }
 
-/** Of the closing quote: the next one before which stands an even number of backslashes. */
-function endOfString(body: Buffer, opening: number): number {
-  for (let at = body.indexOf(QUOTE, opening + 1); at >= 0; at = body.indexOf(QUOTE, at + 1)) {
-    let before = at - 1;
-    while (body[before] === BACKSLASH) before -= 1;
-    if ((at - 1 - before) % 2 === 0) return at;
+function withItems(outline: unknown, items: readonly unknown[]): unknown {
+  if (typeof outline !== 'object' || outline === null) return outline;
+  for (const list of Object.values(outline)) {
+    if (typeof list !== 'object' || list === null) continue;
+    for (const [name, place] of Object.entries(list)) {
+      if (Array.isArray(place)) list[name] = items[Number(place[0])];
+    }
   }
-  return body.length;
+  return outline;
 }
