@@ -3,15 +3,16 @@ import { MAX_DEPTH, tooDeep, type ValueFault } from './value-fault.ts';
 
 const MAX_INTEGER = 2n ** 63n - 1n;
 const MIN_INTEGER = -(2n ** 63n);
-const DATE = /\b(\d{4})-(\d\d)-(\d\d)/g;
+const DATE = /(?<![\w.:+-])(\d{4})-(?:(\d\d)-(\d\d))?/g;
 
 /** Whether a text is a TOML 1.1 document. What differs on purpose: docs/value-formats.md. */
 export function checkToml(text: string): ValueFault | undefined {
   const fault = faultOf(text);
   if (fault !== undefined) return fault;
-  // The parser takes 30 February for a day in March. A month 92 is refused where this is a date, not a key or a string.
-  const impossible = text.replace(DATE, (date, year: string, month: string, day: string) =>
-    isDay(Number(year), Number(month), Number(day)) ? date : `${year}-9${month[1]}-${day}`,
+  // The parser takes 30 February for a day in March, and reads `1979-.5-27`. With an underscore in the place of the dash
+  // that is no value any more, while it remains what it is in a key, a string or a comment.
+  const impossible = text.replace(DATE, (start, year: string, month?: string, day?: string) =>
+    isDay(Number(year), Number(month), Number(day)) ? start : start.replace('-', '_'),
   );
   return impossible === text ? undefined : faultOf(impossible);
 }
