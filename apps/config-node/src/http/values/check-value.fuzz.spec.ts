@@ -3,6 +3,7 @@ import { FAILSAFE_SCHEMA, loadAll } from 'js-yaml';
 import { loadAll as loadAll4, FAILSAFE_SCHEMA as SCHEMA4 } from 'js-yaml-4';
 import { describe, expect, it } from 'vitest';
 import { checkValue } from './check-value.ts';
+import { checkProperties } from './properties-check.ts';
 import { indentYaml } from './yaml-indentation.ts';
 
 /** What the formats are made of, put together at random: near enough to values to come far into the parsers. */
@@ -130,6 +131,53 @@ describe('values of any kind', () => {
         expect([pattern, (user + system) / 1_000 < 1_000]).toEqual([pattern, true]);
       }),
       { numRuns: 60 },
+    );
+  });
+});
+
+/** The rules of `Properties.load(Reader)` one after the other: natural lines, logical lines, escapes. */
+function loads(text: string): boolean {
+  const logical: string[] = [];
+  let begun = '';
+  for (const natural of text.split(/\r\n|\r|\n/)) {
+    const line = natural.replace(/^[ \t\f]+/, '');
+    if (begun === '' && (line === '' || /^[#!]/.test(line))) continue;
+    const backslashes = /\\*$/.exec(line)?.[0].length ?? 0;
+    begun += backslashes % 2 === 1 ? line.slice(0, -1) : line;
+    if (backslashes % 2 === 1) continue;
+    logical.push(begun);
+    begun = '';
+  }
+  return [...logical, begun].every(
+    (line) => !/^(?:[^\\]|\\(?:[^u]|u[0-9a-fA-F]{4}))*\\u(?![0-9a-fA-F]{4})/s.test(line),
+  );
+}
+
+describe('Java properties', () => {
+  it('are loaded or refused as the rules say', () => {
+    const piece = fc.constantFrom(
+      '\\',
+      '\\u',
+      '00',
+      'e9',
+      'u',
+      '\n',
+      '\r',
+      '\r\n',
+      ' ',
+      '#',
+      '!',
+      '=',
+      'a',
+      '\\u00e9',
+      '\f',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 14 }), (pieces) => {
+        const text = pieces.join('');
+        expect([text, checkProperties(text) === undefined]).toEqual([text, loads(text)]);
+      }),
+      { numRuns: 5_000 },
     );
   });
 });

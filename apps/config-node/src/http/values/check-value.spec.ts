@@ -223,6 +223,7 @@ describe('properties, as java.util.Properties loads them', () => {
     'a=\\u00\\\n   e9', // a line may end amid an escape
     'a=x\\\n\n# \\u', // an empty line ends a continued one
     '\\\n\\u0041=1',
+    '\\\n# \\u', // nothing of a line has come yet: a comment
     'a=1\u0000',
     '\ufeffa=1',
     'same=1\nsame=2',

@@ -9,13 +9,14 @@ const HEX = /[0-9a-fA-F]/;
  */
 export function checkProperties(text: string): ValueFault | undefined {
   const escapes = new UnicodeEscapes();
-  let continued = false;
+  let isBegun = false; // a logical line, by a character at least
   for (let at = 0; at < text.length; at = LINE.lastIndex) {
     LINE.lastIndex = at;
     const [, space = '', line = ''] = LINE.exec(text) ?? [];
-    if (!continued && (line === '' || line.startsWith('#') || line.startsWith('!'))) continue;
-    continued = escapes.read(line, at + space.length);
-    if (!continued) escapes.end();
+    if (!isBegun && (line === '' || line.startsWith('#') || line.startsWith('!'))) continue;
+    const goesOn = escapes.read(line, at + space.length);
+    isBegun = goesOn && (isBegun || line.length > 1);
+    if (!goesOn) escapes.end();
     if (escapes.badAt !== undefined) return faultAt(text, escapes.badAt, 'four hex digits follow \\u');
   }
   escapes.end();
