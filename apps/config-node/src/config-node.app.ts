@@ -5,6 +5,7 @@ import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PublicGuard, type ServiceOptions } from '#libs/service';
 import type { NodeSettings } from './config-node.config.js';
 import { configNodeModule } from './config-node.module.js';
+import { Alerts } from './engine/alerts.js';
 import { Engine } from './engine/engine.js';
 import { type PublicApi, registerPublicApi } from './http/public-api.js';
 import { ConfigStore } from './store/config.store.js';
@@ -23,6 +24,7 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
     name: nodeId,
     logger,
   });
+  const alerts = new Alerts(nodeId, bus, systemClock);
   const database = {
     hosts: settings.postgresHosts,
     database: settings.postgresDatabase,
@@ -31,6 +33,10 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
     applicationName: nodeId,
     onConnectionError: (error: Error) =>
       logger.debug({ reason: error.message }, 'a database connection broke'),
+    onSplit: (summary: string) => {
+      logger.error({ summary }, 'more than one Postgres takes writes');
+      alerts.critical('storage.split', summary);
+    },
   };
   const store = ConfigStore.open(database, settings.nodeRole);
   const engine = new Engine(

@@ -1,16 +1,22 @@
 import { type Clock, systemClock } from '#libs/kernel';
-import type { Connection, Queryable, Rows, ServerRole, Statement } from './connection.js';
+import type { Connection, Queryable, Rows, Statement } from './connection.js';
+import { choosePrimary, type PrimaryChoice } from './domain/primary-choice.js';
 import { READ_ONLY_TRANSACTION, StatementRefused, StorageUnavailable, unavailable } from './errors.js';
 import { HostPool, type Lease } from './host-pool.js';
 import { type PostgresSettings, TIMEOUTS } from './settings.js';
 import { inTransaction } from './transaction.js';
+import { writableServers } from './writable-servers.js';
+
+/** Another server may have become writable although this one answers. Nothing but a connection in use asks. */
+const LOCATE_AGAIN_MS = 5_000;
 
 /**
  * Follows the writable primary among several servers.
  *
  * node-postgres knows one host per pool. Here every host has its own pool, and the primary is found by asking all of
  * them at once which one is not a standby; the answer holds until a connection breaks, a statement gets no answer, or
- * a write is refused because the server was demoted. Nothing is asked in the background.
+ * a write is refused because the server was demoted; of several hosts it is asked anew every 5 s while statements come.
+ * Of several that are not standbys the newest is taken, or none (domain/primary-choice.ts), and `onSplit` is called.
  *
  * Without a primary everything rejects within a second (StorageUnavailable: the statement was never sent).
  * A statement is sent a second time only when a standby refused it.
@@ -20,12 +26,17 @@ export class PrimaryPool implements Queryable {
   readonly #clock: Clock;
   #primary: HostPool | undefined;
   #locating: Promise<HostPool> | undefined;
+  #locatedAtMs = Number.NEGATIVE_INFINITY;
+  #timeline = 0;
+  #isSplit = false;
   #failing = false;
   #ended = false;
+  readonly #onSplit: (summary: string) => void;
 
   constructor(settings: PostgresSettings, clock: Clock = systemClock) {
     if (settings.hosts.length === 0) throw new RangeError('at least one Postgres host is needed');
     this.#clock = clock;
+    this.#onSplit = settings.onSplit ?? (() => undefined);
     this.#hosts = settings.hosts.map((host) => new HostPool(settings, host));
   }
 
@@ -104,6 +115,7 @@ export class PrimaryPool implements Queryable {
     if (this.#ended) throw new StorageUnavailable('the pool was closed');
     const deadline = this.#clock.monotonicMs() + TIMEOUTS.connectMs;
     try {
+      this.#locateAgain();
       if (this.#primary) {
         const lease = await this.#leaseKnown(this.#primary);
         if (lease) return lease;
@@ -130,24 +142,57 @@ export class PrimaryPool implements Queryable {
   }
 
   async #locateAndLease(): Promise<Lease> {
-    this.#locating ??= this.#locate().finally(() => {
-      this.#locating = undefined;
-    });
-    const host = await this.#locating;
+    const host = await this.#locateOnce();
     return host.lease();
   }
 
-  /** Asks every server at once: a host that does not even refuse must not delay the answer of another. */
+  /** While the known primary goes on serving. */
+  #locateAgain(): void {
+    if (this.#hosts.length === 1 || this.#primary === undefined) return;
+    if (this.#clock.monotonicMs() - this.#locatedAtMs < LOCATE_AGAIN_MS) return;
+    this.#locateOnce().catch((error: unknown) => {
+      // No answer is found out by whoever sends a statement next.
+      if (!(error instanceof StorageUnavailable)) throw error;
+    });
+  }
+
+  #locateOnce(): Promise<HostPool> {
+    this.#locating ??= this.#locate().finally(() => {
+      this.#locating = undefined;
+    });
+    return this.#locating;
+  }
+
   async #locate(): Promise<HostPool> {
-    const asked = this.#hosts.map(async (host) => {
-      if ((await roleOf(host)) === 'standby') throw new StorageUnavailable(`${host.name} is a standby`);
-      return host;
-    });
-    const host = await Promise.any(asked).catch((error: unknown) => {
-      throw unavailable('no writable Postgres', error);
-    });
+    this.#locatedAtMs = this.#clock.monotonicMs();
+    const choice = choosePrimary(await writableServers(this.#hosts), this.#timeline);
+    this.#noteSplit(choice);
+    if (choice.type === 'refused') {
+      this.#primary = undefined;
+      throw new StorageUnavailable(`no Postgres may be written to: ${WHY[choice.why]}`);
+    }
+    const { host, timeline } = choice.server;
+    this.#timeline = timeline;
     this.#primary = host;
     return host;
+  }
+
+  /** Once for each time that it begins. */
+  #noteSplit(choice: PrimaryChoice<HostPool>): void {
+    const { others } = choice;
+    const isSplit = others.length > 0;
+    if (isSplit && !this.#isSplit) {
+      const all = choice.type === 'primary' ? [choice.server, ...others] : others;
+      const names = all.map(
+        ({ host, timeline, term }) => `${host.name} (timeline ${timeline}, term ${term})`,
+      );
+      const what =
+        choice.type === 'primary'
+          ? `${choice.server.host.name} is used`
+          : `writes are refused: ${WHY[choice.why]}`;
+      this.#onSplit(`servers that should not take writes do: ${names.join(', ')}; ${what}`);
+    }
+    this.#isSplit = isSplit;
   }
 
   async #leaseAny(): Promise<Lease> {
@@ -160,19 +205,14 @@ export class PrimaryPool implements Queryable {
   }
 }
 
+const WHY = {
+  none: 'none takes writes',
+  'older-timeline': 'the only one that takes writes was replaced by a promotion',
+  disagree: 'several take writes, and neither is certainly the newer one',
+} as const;
+
 function isReadOnly(error: unknown): boolean {
   return error instanceof StatementRefused && error.sqlState === READ_ONLY_TRANSACTION;
-}
-
-async function roleOf(host: HostPool): Promise<ServerRole> {
-  const lease = await host.lease();
-  try {
-    // A connection that was idle while its server was promoted hears of it with its next result.
-    if (lease.connection.role === 'standby') await lease.connection.send({ text: 'select 1' });
-    return lease.connection.role;
-  } finally {
-    lease.release();
-  }
 }
 
 function releaseUnless(pending: Promise<Lease>, kept: Lease | undefined): void {

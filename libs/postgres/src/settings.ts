@@ -16,6 +16,8 @@ export interface PostgresSettings {
   statementTimeoutMs?: number;
   /** Told of every connection that broke; nothing needs to be done about it. */
   onConnectionError?: (error: Error, host: PostgresHost) => void;
+  /** More than one of the hosts takes writes, or one that was replaced does: an operator must stop one of them. */
+  onSplit?: (summary: string) => void;
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   StatementRefused,
   StorageUnavailable,
 } from '#libs/postgres';
-import { freePort } from '#libs/servers';
+import { freePort, type PostgresServer } from '#libs/servers';
 import { type PrimaryAndStandby, startPrimaryAndStandby } from './standby.js';
 import { openLab, type StorageLab } from './storage-lab.js';
 
@@ -272,5 +272,88 @@ describe('a pool over a primary and its standby', () => {
     });
     expect(await count()).toBe(21);
     expect(pool.available()).toBe(true);
+  });
+});
+
+describe('finding 16: a pool over two servers that both take writes', () => {
+  let servers: PrimaryAndStandby;
+  const told: string[] = [];
+  const pools: PrimaryPool[] = [];
+  const open = (hosts: PostgresHost[]) => {
+    const { database, superuser, password } = servers.primary;
+    const pool = new PrimaryPool({
+      ...{ hosts, database, user: superuser, password, applicationName: 'split-test' },
+      onSplit: (summary) => told.push(summary),
+    });
+    pools.push(pool);
+    return pool;
+  };
+  const on = (host: PostgresServer, text: string) => open([host]).query({ text });
+  const portOf = async (pool: PrimaryPool) =>
+    (await pool.query<{ port: number }>({ text: "select current_setting('port')::int as port" })).rows[0]
+      ?.port;
+
+  beforeAll(async () => {
+    servers = await startPrimaryAndStandby();
+    const { primary, standby } = servers;
+    await on(
+      primary,
+      'create schema config; create table config.head (id int, term int8); insert into config.head values (1, 10)',
+    );
+    const client = new Client({
+      ...{ host: standby.host, port: standby.port, database: primary.database },
+      ...{ user: primary.superuser, password: primary.password },
+    });
+    await client.connect();
+    await vi.waitUntil(async () => {
+      const { rows } = await client.query("select to_regclass('config.head') as t");
+      return rows[0]?.t !== null && (await client.query('select * from config.head')).rowCount === 1;
+    });
+    // Nobody stops the old one.
+    await client.query('select pg_promote()');
+    await client.end();
+  });
+  afterAll(async () => {
+    await Promise.all(pools.map((pool) => pool.end()));
+    await servers.close();
+  });
+
+  it('takes the newer one in any order, and says so', async () => {
+    const { primary, standby } = servers;
+    for (const hosts of [
+      [primary, standby],
+      [standby, primary],
+    ]) {
+      told.length = 0;
+      const pool = open(hosts);
+      expect(await portOf(pool)).toBe(standby.port);
+      expect(told).toHaveLength(1);
+      expect(told[0]).toContain(`${standby.port} (timeline 2, term 10)`);
+      expect(told[0]).toContain(`${primary.port} (timeline 1, term 10)`);
+    }
+  });
+
+  it('writes to neither when both were written to, and reads on', async () => {
+    const { primary, standby } = servers;
+    const before = open([primary, standby]);
+    expect(await portOf(before)).toBe(standby.port);
+    await on(primary, 'update config.head set term = 12');
+    const pool = open([primary, standby]);
+    const refused = await pool.query({ text: 'select 1' }).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(StorageUnavailable);
+    expect(String(refused)).toContain('neither is certainly the newer one');
+    expect((await pool.queryAnyReadable({ text: 'select 1 as one' })).rows).toEqual([{ one: 1 }]);
+    await on(primary, 'update config.head set term = 10');
+    expect(await portOf(pool)).toBe(standby.port);
+  });
+
+  it('does not go back to the one that was replaced while that alone answers', async () => {
+    const { primary, standby } = servers;
+    const pool = open([primary, standby]);
+    expect(await portOf(pool)).toBe(standby.port);
+    await standby.stop();
+    const refused = await pool.query({ text: 'select 1' }).catch((error: unknown) => error);
+    await expect(pool.query({ text: 'select 1' })).rejects.toThrow('was replaced by a promotion');
+    expect(refused).toBeInstanceOf(Error);
   });
 });

@@ -71,9 +71,11 @@ export class ConfigStore {
   /** A store with pools of its own, as large as the node's role needs them; `end` closes them. */
   static open(settings: Omit<PostgresSettings, 'max'>, role: 'voter' | 'observer'): ConfigStore {
     const { writes, reads, ownLog } = role === 'voter' ? VOTER : OBSERVER;
-    const poolOf = (max: number) => new PrimaryPool({ ...settings, max });
+    const { onSplit, ...rest } = settings;
+    const poolOf = (max: number) => new PrimaryPool({ ...rest, max });
     const readPool = poolOf(reads);
-    return new ConfigStore(poolOf(writes), readPool, ownLog === 0 ? readPool : poolOf(ownLog));
+    const writePool = new PrimaryPool({ ...rest, ...(onSplit && { onSplit }), max: writes });
+    return new ConfigStore(writePool, readPool, ownLog === 0 ? readPool : poolOf(ownLog));
   }
 
   async end(): Promise<void> {
