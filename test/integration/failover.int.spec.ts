@@ -470,9 +470,41 @@ describe('the claim', () => {
     const begin = performance.now();
     await expect(store.claim(claimOf(term, leader_id, 'node-1'))).rejects.toBeInstanceOf(HeadLocked);
     expect(performance.now() - begin).toBeLessThan(600);
-    expect(await store.endBlockers()).toBe(1);
-    expect(await store.claim(claimOf(term, leader_id, 'node-1'))).toMatchObject({ leaderId: 'node-1' });
+    expect(await store.claimFromHolders(claimOf(term, leader_id, 'node-1'))).toMatchObject({
+      ...{ ended: 1, elected: { leaderId: 'node-1' } },
+    });
   });
+
+  it.each([
+    ['an update', 'update config.head set attempt = attempt + 1'],
+    [
+      'a lock, as compaction and scrubbing take it',
+      'select version from config.head where id = 1 for update',
+    ],
+  ])(
+    'finding 12: it ends the backend that holds head by %s, and none that waits for it',
+    async (_, holding) => {
+      await startFailover('failover-1').then(() => until('tables', async () => (await tables()) > 0));
+      const store = new HeadStore(lab.pool({ role: 'holdfast_failover' }));
+      const [frozen, innocent] = [await lab.client('holdfast_node'), await lab.client('holdfast_node')];
+      await frozen.query('begin');
+      await frozen.query(holding);
+      const waiting = innocent.query('update config.head set attempt = attempt + 1 where id = 1');
+      await until('the innocent one waits', async () => {
+        const { rows } = await admin.query('select cardinality(pg_blocking_pids($1)) as n', [
+          Reflect.get(innocent, 'processID'),
+        ]);
+        return rows[0]?.n === 1;
+      });
+      const { term, leader_id } = await head();
+      await expect(store.claim(claimOf(term, leader_id, 'node-1'))).rejects.toBeInstanceOf(HeadLocked);
+      expect(await store.claimFromHolders(claimOf(term, leader_id, 'node-1'))).toMatchObject({
+        ...{ ended: 1, elected: { leaderId: 'node-1' } },
+      });
+      expect((await waiting).rowCount).toBe(1);
+      await expect(frozen.query('select 1')).rejects.toThrow();
+    },
+  );
 });
 
 async function tables(): Promise<number> {

@@ -13,6 +13,8 @@ import { HeadWatch } from './head-watch.js';
 /** The leader to be replaced; null = there is none yet. */
 export type Suspect = { nodeId: string; incarnation: number } | null;
 
+export type ClaimRequest = Omit<Claim, 'electedBy' | 'highestTerm'>;
+
 export interface Grounds {
   reason: LeaderElected['reason'];
   evidence: Record<string, unknown>;
@@ -66,12 +68,16 @@ export class ElectionService {
     return running;
   }
 
-  /** Claims the head for `winner` and tells the world. Undefined: the head says something else by now. */
-  async claim(claim: Omit<Claim, 'electedBy' | 'highestTerm'>): Promise<LeaderElected | undefined> {
-    const elected = await this.store.claim({
-      ...claim,
-      electedBy: this.settings.instanceId,
-      highestTerm: this.head.highestTerm,
+  /**
+   * Claims the head for `winner` and tells the world. Undefined: the head says something else by now. Whoever holds the
+   * head row is waited for, or, with `endHolders`, ended.
+   */
+  async claim(request: ClaimRequest, options = { endHolders: false }): Promise<LeaderElected | undefined> {
+    const { instanceId: electedBy } = this.settings;
+    const claim = { ...request, electedBy, highestTerm: this.head.highestTerm };
+    const elected = await this.store.claim(claim).catch((error: unknown) => {
+      if (error instanceof HeadLocked && options.endHolders) return this.claimFromHolders(claim);
+      throw error;
     });
     if (!elected) return undefined;
     this.announce(elected);
@@ -102,14 +108,8 @@ export class ElectionService {
       try {
         if ((await this.attempt(suspect, grounds)) === 'done') return;
       } catch (error) {
-        if (error instanceof HeadLocked) {
-          const ended = await this.store
-            .endBlockers()
-            .catch((cause: unknown) => this.complain('ending blockers', cause));
-          this.logger.warn({ ended }, 'the head row was locked: its holders were ended');
-          continue;
-        }
         this.complain('an election', error);
+        if (error instanceof HeadLocked) continue;
       }
       await this.pause(this.settings.retryElectionMs);
     }
@@ -132,7 +132,7 @@ export class ElectionService {
       this.sayNobody(replies);
       return 'again';
     }
-    const elected = await this.claim({
+    const claim = {
       seenTerm: head.term,
       suspect: head.leaderId,
       winner,
@@ -140,8 +140,15 @@ export class ElectionService {
       evidence: grounds.evidence,
       detectMs: Math.max(0, round(grounds.judgedMs - grounds.sinceMs)),
       electMs: Math.max(0, round(this.clock.monotonicMs() - grounds.judgedMs)),
-    });
+    };
+    const elected = await this.claim(claim, { endHolders: true });
     return elected ? 'done' : 'again';
+  }
+
+  private async claimFromHolders(claim: Claim): Promise<LeaderElected | undefined> {
+    const { elected, ended } = await this.store.claimFromHolders(claim);
+    this.logger.warn({ ended }, 'the head row was locked: the backends that held it were ended');
+    return elected;
   }
 
   /** A node that is drained or quarantined is better than no leader. */

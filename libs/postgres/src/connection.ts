@@ -38,6 +38,8 @@ const READY_AFTER_ERROR_MS = 500;
  */
 export class Connection extends Client implements Queryable {
   role: ServerRole = 'unknown';
+  /** Of the server process, as the driver keeps it. */
+  declare private readonly processID: number | null;
   #broken: Error | undefined;
   #awaitingReady = false;
   #undurable: string | undefined;
@@ -64,6 +66,11 @@ export class Connection extends Client implements Queryable {
     this.on('notice', (notice) => {
       if (isDurabilityWarning(notice)) this.#undurable = notice.message;
     });
+  }
+
+  /** The server process that serves this connection. */
+  get backendPid(): number {
+    return this.processID ?? 0;
   }
 
   /** Why the connection must not be used again; undefined when it may. */

@@ -1,4 +1,10 @@
-import { OutcomeUnknown, type PrimaryPool, type Queryable, StorageUnavailable } from '#libs/postgres';
+import {
+  type Connection,
+  OutcomeUnknown,
+  type PrimaryPool,
+  type Queryable,
+  StorageUnavailable,
+} from '#libs/postgres';
 import type { Network } from '../world/network.js';
 import type { SimProcess } from '../world/process.js';
 import type { ConfigTables } from './config-tables.js';
@@ -39,6 +45,12 @@ export class SimPool {
 
   queryAnyReadable(statement: Statement): Promise<Result> {
     return this.query(statement);
+  }
+
+  /** One connection; whose backend it is the model need not know. */
+  withConnection<T>(use: (connection: Pick<Connection, 'send' | 'backendPid'>) => Promise<T>): Promise<T> {
+    const send = (statement: Statement) => this.query(statement);
+    return use({ send: send as Connection['send'], backendPid: 0 });
   }
 
   /** The whole state of one moment, and statements on that. */
