@@ -171,7 +171,12 @@ export const ConfigChanged = z.object({
   author: z.string().nullable(),
   comment: z.string().nullable(),
   createdAt: Time,
+  /** The first ones, when `truncated`. */
   keys: z.array(z.object({ key: z.string(), op: z.enum(['put', 'delete']) })),
+  /** Of all keys that the change touched in the namespace. */
+  keyCount: z.number().int().nonnegative().optional(),
+  /** There are more keys than a message holds: the change itself has them all. */
+  truncated: z.literal(true).optional(),
 });
 
 export const AlertRaised = z.object({

@@ -78,7 +78,7 @@ export class FactOutbox {
       this.logger.error({ id, subject }, 'a stored fact is not what the contract says; it is not published');
       return true;
     }
-    return announced === 'stored' || announced === 'sent';
+    return announced === 'stored' || announced === 'sent' || announced === 'too-large';
   }
 
   private async tellFact<S extends FactSubject>(

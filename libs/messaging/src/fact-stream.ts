@@ -38,8 +38,18 @@ export interface StoredFact {
   payload: unknown;
 }
 
-/** `sent`: the server keeps no streams, so this is all there is to be had. */
-export type Announced = 'stored' | 'sent' | 'unconfirmed' | 'unsent';
+/**
+ * `sent`: the server keeps no streams, so this is all there is to be had. `too-large`: no server with these settings ever
+ * takes it, and whoever tried it again would wait for ever.
+ */
+export type Announced = 'stored' | 'sent' | 'unconfirmed' | 'unsent' | 'too-large';
+
+/** For a message's headers, which count towards the server's bound. */
+const HEADER_BYTES = 4 * 1024;
+/** The server's own code for a message above what the stream allows. */
+const MESSAGE_TOO_LARGE = 10_054;
+
+type Stored = Extract<Announced, 'stored' | 'unconfirmed' | 'too-large'>;
 
 export function durableSubjects(): string[] {
   const facts = Object.entries(FACTS).filter(([, fact]) => fact.durable);
@@ -93,8 +103,11 @@ export class FactStream {
     return this.ensured;
   }
 
-  /** Publishes and waits for the stream to have it. False: not stored (subscribers may have heard it all the same). */
-  publish<S extends FactSubject>(subject: S, payload: FactPayload<S>, id: string): Promise<boolean> {
+  /**
+   * Publishes and waits for the stream to have it. `unconfirmed`: not stored, though subscribers may have heard it;
+   * `too-large`: it never will be, which is logged here.
+   */
+  publish<S extends FactSubject>(subject: S, payload: FactPayload<S>, id: string): Promise<Stored> {
     return this.store(subject, subject, payload, id);
   }
 
@@ -103,7 +116,7 @@ export class FactStream {
     token: string,
     payload: FamilyPayload<F>,
     id: string,
-  ): Promise<boolean> {
+  ): Promise<Stored> {
     return this.store(withToken(family, namespaceToken(token)), family, payload, id);
   }
 
@@ -191,29 +204,40 @@ export class FactStream {
     if (!connection.isClosed()) await manager.consumers.delete(FACT_STREAM, name);
   }
 
-  private async tell(store: () => Promise<boolean>, publish: () => boolean): Promise<Announced> {
+  private async tell(store: () => Promise<Stored>, publish: () => boolean): Promise<Announced> {
     const connection = this.bus.connection;
     if (!connection) return 'unsent';
-    if (this.ensured) return (await store()) ? 'stored' : 'unconfirmed';
+    if (this.ensured) return store();
     if (!publish()) return 'unsent';
     if (connection.info?.jetstream !== true) return 'sent';
     await this.ensure();
     return 'unconfirmed';
   }
 
-  private async store(subject: string, type: string, payload: unknown, id: string): Promise<boolean> {
+  private async store(subject: string, type: string, payload: unknown, id: string): Promise<Stored> {
     const connection = this.bus.connection;
-    if (!connection) return false;
+    if (!connection) return 'unconfirmed';
+    const json = JSON.stringify(payload);
+    const mostBytes = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    if (Buffer.byteLength(json) + HEADER_BYTES > mostBytes) return this.tooLarge(subject, id);
     await this.ensure();
     try {
-      await jetstream(connection, { timeout: API_TIMEOUT_MS }).publish(subject, JSON.stringify(payload), {
+      await jetstream(connection, { timeout: API_TIMEOUT_MS }).publish(subject, json, {
         headers: this.bus.eventHeaders(type, id),
         msgID: id,
       });
-      return true;
+      return 'stored';
     } catch (error) {
-      return this.failed('a fact was not stored', error);
+      if (error instanceof JetStreamApiError && error.code === MESSAGE_TOO_LARGE)
+        return this.tooLarge(subject, id);
+      this.failed('a fact was not stored', error);
+      return 'unconfirmed';
     }
+  }
+
+  private tooLarge(subject: string, id: string): 'too-large' {
+    this.logger.error({ subject, id }, 'a fact is larger than the bus takes: it is left out for good');
+    return 'too-large';
   }
 
   private async manager(): Promise<JetStreamManager | undefined> {

@@ -37,7 +37,35 @@ describe('config.changed', () => {
     const byId = new Map(facts.map((fact) => [fact.id, JSON.stringify(fact.payload)]));
     for (const fact of facts) expect(byId.get(fact.id)).toBe(JSON.stringify(fact.payload));
     expect(byId.size).toBe(41);
+    // What no message can hold is cut, and what follows is told.
+    const keys = Array.from({ length: 1_000 }, (_, i) => put(`${'"\\'.repeat(250)}${i}`, 'v', 'large'));
+    await second.engine.publisher.submit(write(keys, { comment: '\u0001'.repeat(1_000) }));
+    await second.engine.publisher.submit(write([put('next', 'v')]));
+    await until(() => versions().size === 23, 'finding 9: the large one and the next one are told');
+    const large = facts.find(({ subject }) => subject === 'config.changed.large');
+    expect(large?.payload).toMatchObject({ keyCount: 1_000, truncated: true });
     abort.abort();
     await following;
+  });
+
+  it('finding 9: a fact that no message holds is left out for good, one that cannot be sent now is not', async () => {
+    const node = await lab.node('node-3');
+    const logged: string[] = [];
+    const logger = pino({ level: 'error' }, { write: (line: string) => void logged.push(line) });
+    const stream = new FactStream(node.bus, logger);
+    await until(() => node.bus.connected, 'connected');
+    expect(await stream.ensure()).toBe(true);
+    const alert = (summary: string) =>
+      stream.announceFamily(
+        'alert.raised',
+        'critical',
+        { ...{ name: 'test', severity: 'critical', summary }, labels: {}, at: new Date().toISOString() },
+        summary.slice(0, 20),
+      );
+    expect(await alert('x'.repeat(1024 * 1024))).toBe('too-large');
+    expect(logged).toHaveLength(1);
+    expect(await alert('small')).toBe('stored');
+    await node.stop();
+    expect(['unsent', 'unconfirmed']).toContain(await alert('later'));
   });
 });

@@ -38,6 +38,21 @@ describe('factsOf', () => {
     expect(JSON.stringify(facts)).not.toContain('secret');
   });
 
+  it('finding 9: it tells as many keys as a message holds, and that there are more', () => {
+    const operations = Array.from({ length: 1_000 }, (_, i) => ({
+      ...{ op: 'delete' as const, namespace: 'app', key: `${'"\\'.repeat(254)}${i}` },
+    }));
+    const comment = '\u0001'.repeat(4_096);
+    const at = { version: 7, term: 2, chain: 'a'.repeat(64), kind: 'change' as const, createdAt: 'now' };
+    const [fact] = factsOf({ ...at, author: comment, comment, operations });
+    expect(Buffer.byteLength(JSON.stringify(fact?.payload))).toBeLessThan(512 * 1024);
+    expect(fact?.payload).toMatchObject({ keyCount: 1_000, truncated: true });
+    expect(fact?.payload.keys.length).toBeGreaterThan(200);
+    expect(fact?.payload.keys).toEqual(
+      operations.slice(0, fact?.payload.keys.length).map(({ key, op }) => ({ key, op })),
+    );
+  });
+
   it('has nothing to tell of a lost tail', () => {
     const lost = {
       version: 9,

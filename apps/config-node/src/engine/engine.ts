@@ -100,7 +100,7 @@ export class Engine {
     this.snapshotter = new Snapshotter(host, new SnapshotFile(dataDir, logger), logger);
     const confirmedAgoMs = () => this.leadership.fenceConfirmedAgoMs;
     this.broadcaster = new Broadcaster(host, bus, timings.headEveryMs, confirmedAgoMs, logger);
-    this.facts = new FactCursor(host, store, bus, new FactStream(bus, logger), logger);
+    this.facts = new FactCursor(host, store, bus, new FactStream(bus, logger), metrics, logger);
     this.headWatch = new HeadWatch(
       { everyMs: timings.headPollEveryMs, withoutBusMs: timings.headPollWithoutBusMs },
       host,

@@ -2,7 +2,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { type Change, LIMITS } from '#libs/contracts';
 import { type Repeating, repeat } from '#libs/kernel';
 import { type Bus, FACT_STREAM, type FactStream } from '#libs/messaging';
-import type { Logger } from '#libs/observability';
+import type { Logger, Metrics } from '#libs/observability';
 import { factsOf } from '../domain/config-facts.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { ReplicaHost } from './replica-host.js';
@@ -21,14 +21,18 @@ export class FactCursor {
   private after: number | undefined;
   private leading = false;
   private loop: Repeating | undefined;
+  private readonly leftOut;
 
   constructor(
     private readonly host: ReplicaHost,
     private readonly store: ConfigStore,
     private readonly bus: Bus,
     private readonly stream: FactStream,
+    metrics: Metrics,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    this.leftOut = metrics.counter('facts_left_out_total', 'Facts that are larger than the bus takes');
+  }
 
   begin(): void {
     this.leading = true;
@@ -74,7 +78,9 @@ export class FactCursor {
 
   private async publish(change: Change): Promise<boolean> {
     for (const { namespace, id, payload } of factsOf(change)) {
-      if (!(await this.stream.publishFamily('config.changed', namespace, payload, id))) return false;
+      const stored = await this.stream.publishFamily('config.changed', namespace, payload, id);
+      if (stored === 'unconfirmed') return false;
+      if (stored === 'too-large') this.leftOut.inc();
     }
     return true;
   }
