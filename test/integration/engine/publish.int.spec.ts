@@ -81,6 +81,26 @@ describe('publishing', () => {
     expect(await problemOf(leader.engine.publisher.submit(other))).toBe('idempotency-key-reused');
   });
 
+  it('keyed request_hash: a row holds no digest of its request, and one of an earlier release still counts', async () => {
+    const request = () => write([put('secret', 'hunter2')], { idempotencyKey: 'hashed' });
+    const { requestHash } = request();
+    const first = await leader.engine.publisher.submit(request());
+    const { admin } = lab.storage;
+    const stored = `select request_hash from config.changes where request_id = 'hashed'`;
+    const { rows } = await admin.query<{ request_hash: Buffer }>(stored);
+    expect(rows[0]?.request_hash).toHaveLength(33);
+    expect(rows[0]?.request_hash.includes(requestHash ?? '')).toBe(false);
+    await admin.query(`update config.changes set request_hash = $1 where request_id = 'hashed'`, [
+      requestHash,
+    ]);
+    const { term } = leader.engine.host;
+    await lab.elect(leader);
+    await until(() => leader.engine.host.term > term && leader.engine.publisher.isLeading, 'leading again');
+    expect(await leader.engine.publisher.submit(request())).toEqual(first);
+    const other = write([put('secret', 'w')], { idempotencyKey: 'hashed', requestHash: Buffer.alloc(32) });
+    expect(await problemOf(leader.engine.publisher.submit(other))).toBe('idempotency-key-reused');
+  });
+
   it('fails one bad write alone', async () => {
     // No text check stops what Postgres can't hold as a content type: only the database finds it.
     const bad = { ...put('bad', 'v'), contentType: 'text/\0plain' } as ReturnType<typeof put>;

@@ -17,7 +17,10 @@ export type WriteKind = 'put' | 'delete' | 'change-set' | 'rollback';
 export interface WriteRequest {
   kind: WriteKind;
   idempotencyKey: string | null;
-  /** Over method, path and body: the same key with another hash is another request. */
+  /**
+   * Over method, path and body: the same key with another hash is another request. SHA-256 when it is handed to the
+   * publisher, which gives it the form that is stored.
+   */
   requestHash: Buffer | null;
   /** The gateway made the key up just now, and this is the first attempt: nobody can have used it. */
   keyIsFresh: boolean;

@@ -32,6 +32,7 @@ import { Publisher } from './publisher.js';
 import { PublisherMetrics } from './publisher.metrics.js';
 import { ReplicaHost } from './replica-host.js';
 import { Replication } from './replication.js';
+import { RequestHashes } from './request-hashes.js';
 import { SnapshotFile } from './snapshot-file.js';
 import { Snapshotter } from './snapshotter.js';
 import { StateReload } from './state-reload.js';
@@ -127,6 +128,7 @@ export class Engine {
         steppedDown: (why, head) => this.leadership.steppedDown(why, head),
         leader: () => this.leadership.leader,
       },
+      new RequestHashes(options.clusterKey),
     );
     const retention = { ...COMPACTOR_OPTIONS, ...options.retention };
     const upkeepParts = { store, host, publisher: this.publisher, alerts };

@@ -14,6 +14,7 @@ import type {
 import { faultOf, type WriteOutcome, type WriteRequest } from '../domain/write.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { PublisherMetrics } from './publisher.metrics.js';
+import type { RequestHashes } from './request-hashes.js';
 
 /** What the rest of the node does when something becomes of its writes. */
 export interface PublisherEvents {
@@ -42,6 +43,7 @@ export class Publisher {
     private readonly clock: Clock,
     private readonly metrics: PublisherMetrics,
     private readonly events: PublisherEvents,
+    private readonly requestHashes: RequestHashes,
   ) {
     this.timer = setInterval(() => this.step({ type: 'tick' }), TICK_MS);
     this.timer.unref();
@@ -58,7 +60,8 @@ export class Publisher {
     const answer = deferred<WriteOutcome>();
     this.waiting.set(ticket, answer);
     if (signal !== undefined) this.cancelOnAbort(ticket, answer, signal);
-    this.step({ type: 'submit', ticket, request });
+    const requestHash = request.requestHash && this.requestHashes.keyed(request.requestHash);
+    this.step({ type: 'submit', ticket, request: { ...request, requestHash } });
     return answer.promise;
   }
 
@@ -167,7 +170,11 @@ export class Publisher {
 
   private lookUp(id: number, keys: readonly string[]): void {
     this.store.lookUpRequests(keys).then(
-      (found) => this.step({ type: 'looked-up', id, found }),
+      (found) => {
+        for (const request of found.values())
+          request.requestHash = this.requestHashes.current(request.requestHash);
+        this.step({ type: 'looked-up', id, found });
+      },
       (error: unknown) => {
         this.step({ type: 'look-up-failed', id, ...failed(error) });
       },
