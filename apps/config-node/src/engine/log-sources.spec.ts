@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Change } from '#libs/contracts';
-import { LogSources } from './log-sources.js';
+import { LogSources, type Pulled } from './log-sources.js';
 
 const PAGE = 1_000;
 
@@ -38,4 +38,29 @@ it('gives nothing to the next walk that was read for the one before: the databas
   sources.forgetAhead();
   log.history = 'second';
   expect(first(await sources.fromLog(PAGE))).toMatchObject({ author: 'second' });
+});
+
+it('finding 18c: what is too large for the bus is asked of nodes that are ahead before the database', async () => {
+  const change = { version: 8 } as Change;
+  const asked: string[] = [];
+  const peer = (id: string, version: number) => ({ id, address: id, version });
+  const answer = async (source: string, changes: Change[]) => {
+    asked.push(source);
+    return changes;
+  };
+  const bus = { connected: true, request: async () => ({ changes: [] }) };
+  const store = { ownLog: { changesAfter: () => answer('log', [change]) } };
+  const peers = { others: () => [peer('ahead-1', 8), peer('ahead-2', 9), peer('behind', 7)] };
+  const client = { log: (address: string) => answer(address, address === 'ahead-2' ? [change] : []) };
+  const sources = new LogSources(
+    ...([bus, store, peers, client, { debug: () => undefined }] as unknown as Parts),
+  );
+  const take = (pulled: Pulled) => 'changes' in pulled && pulled.changes.length > 0;
+  expect(await sources.pull(7, 1, take)).toBe(true);
+  expect(asked.at(-1)).toBe('ahead-2');
+  expect(asked).not.toContain('log');
+  // Far behind, the database's large pages are the quicker way.
+  asked.length = 0;
+  expect(await sources.pull(7, 5_000, take)).toBe(true);
+  expect(asked).toEqual(['log']);
 });

@@ -1,4 +1,5 @@
 import { type Change, changeFromWire, LIMITS, Problem } from '#libs/contracts';
+import { systemRng } from '#libs/kernel';
 import { type Bus, BusError } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
@@ -14,7 +15,28 @@ const LOG_LIMIT = 1_000;
 /** Behind by more than this the database's large pages are quicker than the bus. */
 const BUS_WORTHWHILE_GAP = 1_000;
 
-/** Where a node that is behind gets what it misses: from the bus, else from the log itself, else from another node. */
+/** Of several that are ahead so many are asked before the database is. */
+const PEERS_BEFORE_LOG = 3;
+
+type Reachable = ReturnType<Peers['others']>[number];
+
+/**
+ * In an order of each node's own. A change that is too large for the bus has to be fetched by all nodes at once: it comes
+ * from each other, not a thousand times from the primary.
+ */
+function someAhead(others: readonly Reachable[], after: number): Reachable[] {
+  return others
+    .filter(({ version }) => version > after)
+    .map((peer) => ({ peer, at: systemRng.next() }))
+    .sort((a, b) => a.at - b.at)
+    .slice(0, PEERS_BEFORE_LOG)
+    .map(({ peer }) => peer);
+}
+
+/**
+ * Where a node that is behind gets what it misses: from the bus, from nodes that are ahead unless it is much, from the log
+ * itself, else from any other node.
+ */
 export class LogSources {
   /** The page that follows the last one, asked for while that is being applied. */
   private ahead: { after: number; page: Promise<Change[] | 'compacted'> } | undefined;
@@ -29,11 +51,25 @@ export class LogSources {
 
   /** Asks one after the other, until `take` says that an answer brought the node forward. */
   async pull(after: number, gap: number, take: (pulled: Pulled) => boolean): Promise<boolean> {
-    if (this.bus.connected && gap <= BUS_WORTHWHILE_GAP) {
-      if (await this.ask('bus', () => this.fromBus(after), take)) return true;
-    }
+    const isNear = gap <= BUS_WORTHWHILE_GAP;
+    if (this.bus.connected && isNear && (await this.ask('bus', () => this.fromBus(after), take))) return true;
+    const others = this.peers.others();
+    const near = isNear ? someAhead(others, after) : [];
+    if (await this.pullFrom(near, after, take)) return true;
     if (await this.ask('log', () => this.fromLog(after), take)) return true;
-    for (const { id, address } of this.peers.others()) {
+    return this.pullFrom(
+      others.filter((peer) => !near.includes(peer)),
+      after,
+      take,
+    );
+  }
+
+  private async pullFrom(
+    peers: readonly Reachable[],
+    after: number,
+    take: (pulled: Pulled) => boolean,
+  ): Promise<boolean> {
+    for (const { id, address } of peers) {
       if (await this.ask(id, () => this.client.log(address, after, LOG_LIMIT), take)) return true;
     }
     return false;
