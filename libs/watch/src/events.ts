@@ -1,7 +1,6 @@
-import { type Change, changeToWire, valueToJson, type WireOperation } from '#libs/contracts';
+import { type Change, changeToWire, type Operation, valueToJson, type WireOperation } from '#libs/contracts';
 import type { PresentEntry } from './change-source.js';
 import type { WatchSend } from './domain/watch-cursor.js';
-import { matchingOperations, type WatchFilter } from './domain/watch-filter.js';
 
 /** A change as watchers and `GET /v1/changes` show it: without what is internal to the log. */
 export interface ChangeJson {
@@ -18,19 +17,23 @@ export function changeJson(change: Change): ChangeJson {
   return { version, term, author, comment, createdAt, operations };
 }
 
-/** The same with only the operations that the filter asks for. */
-export function filteredChangeJson(change: Change, filter: WatchFilter): ChangeJson {
-  return changeJson({ ...change, operations: matchingOperations(filter, change) });
-}
-
 /** First bytes of every stream: how long a browser waits before it connects again. */
 export const RETRY_FRAME = Buffer.from('retry: 1000\n\n');
 const COMMENT_FRAME = Buffer.from(':\n\n');
 
-export function changeFrame(change: Change, filter: WatchFilter): Buffer {
-  return Buffer.from(
-    `id: ${change.version}\nevent: change\ndata: ${JSON.stringify(filteredChangeJson(change, filter))}\n\n`,
-  );
+/** An event and, as a part of the same bytes, its data: long polls answer with what watchers are sent. */
+export interface EncodedChange {
+  frame: Buffer;
+  json: Buffer;
+}
+
+const FRAME_END = '\n\n';
+
+export function encodeChange(change: Change, operations: readonly Operation[]): EncodedChange {
+  const head = `id: ${change.version}\nevent: change\ndata: `;
+  const data = JSON.stringify(changeJson({ ...change, operations: [...operations] }));
+  const frame = Buffer.from(`${head}${data}${FRAME_END}`);
+  return { frame, json: frame.subarray(head.length, frame.length - FRAME_END.length) };
 }
 
 /** A present value. It has no id: only the bookmark after the last of them is a place to resume from. */

@@ -1,5 +1,5 @@
 import type { Change } from '#libs/contracts';
-import { concerns, type WatchFilter } from './domain/watch-filter.js';
+import type { WatchFilter } from './domain/watch-filter.js';
 
 /** All who watch the same keys: an event is encoded once for them. */
 export class FilterGroup<Member> {
@@ -8,7 +8,7 @@ export class FilterGroup<Member> {
   constructor(readonly filter: WatchFilter) {}
 }
 
-/** Finds who is concerned by a change without asking each watcher: by namespace first, then by filter. */
+/** Finds those whom a change may concern without asking each watcher: by namespace. */
 export class FilterIndex<Member> {
   private readonly groups = new Map<string, FilterGroup<Member>>();
   private readonly byNamespace = new Map<string, Set<FilterGroup<Member>>>();
@@ -34,26 +34,12 @@ export class FilterIndex<Member> {
     }
   }
 
-  /** The groups that the changes concern, each with those of the changes that do, in order. */
-  concerned(changes: readonly Change[]): Map<FilterGroup<Member>, Change[]> {
-    const found = new Map<FilterGroup<Member>, Change[]>();
-    for (const change of changes) {
-      for (const group of this.candidates(change)) {
-        if (!concerns(group.filter, change)) continue;
-        const list = found.get(group);
-        if (list === undefined) found.set(group, [change]);
-        else list.push(change);
-      }
-    }
-    return found;
-  }
-
-  private candidates(change: Change): Iterable<FilterGroup<Member>> {
-    const [first] = change.operations;
-    if (first === undefined) return [];
-    if (change.operations.length === 1) return this.byNamespace.get(first.namespace) ?? [];
+  /** The groups of the namespaces that the changes touch: whether a change concerns one is still to be looked at. */
+  candidates(changes: readonly Change[]): Set<FilterGroup<Member>> {
     const candidates = new Set<FilterGroup<Member>>();
-    for (const namespace of new Set(change.operations.map((operation) => operation.namespace))) {
+    const namespaces = new Set<string>();
+    for (const { operations } of changes) for (const { namespace } of operations) namespaces.add(namespace);
+    for (const namespace of namespaces) {
       for (const group of this.byNamespace.get(namespace) ?? []) candidates.add(group);
     }
     return candidates;

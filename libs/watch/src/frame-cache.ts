@@ -1,35 +1,62 @@
 import { LRUCache } from 'lru-cache';
-import type { Change } from '#libs/contracts';
-import type { WatchFilter } from './domain/watch-filter.js';
-import { changeFrame } from './events.js';
+import { CHANGE_FRAME_LIMITS, type Change, JSON_VALUE_FACTOR } from '#libs/contracts';
+import { matchingOperations, type WatchFilter } from './domain/watch-filter.js';
+import { type EncodedChange, encodeChange } from './events.js';
 
-const CACHED_BYTES = 8 * 1024 * 1024;
+/** The longest event: a change set with the longest keys, and values that take the most in JSON. */
+const LONGEST_BYTES = CHANGE_FRAME_LIMITS.headerBytes + JSON_VALUE_FACTOR * CHANGE_FRAME_LIMITS.bodyBytes;
+const CACHED_BYTES = 2 * LONGEST_BYTES;
+/** Smaller frames that follow each other become one piece; larger ones are shared as they are, not copied. */
+const JOINED_BYTES = 16 * 1024;
 
-/** Encodes an event once for all watchers of one filter, whether they are offered it live or read it while catching up. */
+/**
+ * Encodes a change once for each set of its operations that somebody watches: watchers of a namespace that all share and
+ * of one of their own get the same bytes for a change of the first, live or while catching up, and long polls do too.
+ */
 export class FrameCache {
-  private readonly frames = new LRUCache<string, Buffer>({
+  private readonly encoded = new LRUCache<string, EncodedChange>({
     maxSize: CACHED_BYTES,
-    sizeCalculation: (frame, key) => frame.length + key.length,
+    sizeCalculation: ({ frame }, key) => frame.length + key.length,
   });
 
-  frame(change: Change, filter: WatchFilter): Buffer {
-    const key = `${change.version} ${filter.id}`;
-    const cached = this.frames.get(key);
+  encode(change: Change, filter: WatchFilter): EncodedChange {
+    const { operations, set } = matchingOperations(filter, change);
+    const key = `${change.version} ${set}`;
+    const cached = this.encoded.get(key);
     if (cached !== undefined) return cached;
-    const frame = changeFrame(change, filter);
-    this.frames.set(key, frame);
-    return frame;
+    const encoded = encodeChange(change, operations);
+    this.encoded.set(key, encoded);
+    return encoded;
   }
 
-  /** Several changes as one piece to write. */
-  joined(changes: readonly Change[], filter: WatchFilter): Buffer {
-    const [first] = changes;
-    if (changes.length === 1 && first !== undefined) return this.frame(first, filter);
-    return Buffer.concat(changes.map((change) => this.frame(change, filter)));
+  /** Several changes as few pieces to write. */
+  pieces(changes: readonly Change[], filter: WatchFilter): Buffer[] {
+    return joined(changes.map((change) => this.encode(change, filter).frame));
   }
 
   /** Versions may mean something else from now on. */
   clear(): void {
-    this.frames.clear();
+    this.encoded.clear();
   }
+}
+
+/** The same bytes in fewer pieces, of which the large ones are not copied. */
+export function joined(buffers: readonly Buffer[]): Buffer[] {
+  const pieces: Buffer[] = [];
+  let small: Buffer[] = [];
+  const flush = () => {
+    const [first] = small;
+    if (first !== undefined) pieces.push(small.length === 1 ? first : Buffer.concat(small));
+    small = [];
+  };
+  for (const buffer of buffers) {
+    if (buffer.length < JOINED_BYTES) {
+      small.push(buffer);
+      continue;
+    }
+    flush();
+    pieces.push(buffer);
+  }
+  flush();
+  return pieces;
 }

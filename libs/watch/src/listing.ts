@@ -2,6 +2,7 @@ import { LIMITS } from '#libs/contracts';
 import { sleep } from '#libs/kernel';
 import type { ChangeSource, PresentEntry } from './change-source.js';
 import { putFrame } from './events.js';
+import { joined } from './frame-cache.js';
 import type { Watcher } from './watcher.js';
 
 const PAGE_ENTRIES = 500;
@@ -22,7 +23,7 @@ export async function listPresent(
   source: ChangeSource,
   watcher: Watcher,
   head: () => number,
-  write: (frame: Buffer) => void,
+  write: (pieces: readonly Buffer[]) => void,
 ): Promise<ListingOutcome> {
   for (let beginning = 1; ; beginning++) {
     const outcome = await listOnce(source, watcher, write);
@@ -37,7 +38,7 @@ export async function listPresent(
 async function listOnce(
   source: ChangeSource,
   watcher: Watcher,
-  write: (frame: Buffer) => void,
+  write: (pieces: readonly Buffer[]) => void,
 ): Promise<ListingOutcome> {
   const atVersion = watcher.cursor.listingVersion;
   if (atVersion === undefined) return 'left';
@@ -68,8 +69,8 @@ async function listOnce(
   return 'listed';
 }
 
-function framesOf(entries: readonly PresentEntry[], version: number): Buffer {
-  return Buffer.concat(entries.map((entry) => putFrame(entry, version)));
+function framesOf(entries: readonly PresentEntry[], version: number): Buffer[] {
+  return joined(entries.map((entry) => putFrame(entry, version)));
 }
 
 function readable(watcher: Watcher): Promise<void> {

@@ -3,8 +3,8 @@ import { type Clock, sleep } from '#libs/kernel';
 import type { ChangeSource } from './change-source.js';
 import type { ResetReason } from './domain/watch-cursor.js';
 import { concerns, type WatchFilter } from './domain/watch-filter.js';
-import { type ChangeJson, filteredChangeJson } from './events.js';
 import { FilterIndex } from './filter-index.js';
+import { type FrameCache, joined } from './frame-cache.js';
 import type { OlderPages } from './older-pages.js';
 
 export interface PollStart {
@@ -16,12 +16,23 @@ export interface PollStart {
 export interface LongPollAnswer {
   /** Nothing that matches up to this version is still to come: the next `from`. */
   version: number;
-  changes: ChangeJson[];
+  /** Each in JSON, the same bytes for all who watch the same operations. */
+  changes: readonly Buffer[];
 }
+
+/** `{version, changes}` in JSON, in as few pieces as can be without copying what is shared. */
+export function answerPieces({ version, changes }: LongPollAnswer): Buffer[] {
+  const parts = changes.flatMap((change, index) => (index === 0 ? [change] : [COMMA, change]));
+  return joined([Buffer.from(`{"version":${version},"changes":[`), ...parts, END]);
+}
+
+const COMMA = Buffer.from(',');
+const END = Buffer.from(']}');
 
 export interface LongPollOptions {
   source: ChangeSource;
   pages: OlderPages;
+  frames: FrameCache;
   clock: Clock;
   head: () => number;
 }
@@ -32,12 +43,17 @@ const MAX_BYTES = LIMITS.listPageBytes;
 /** The whole log is behind what is known here: how long until it is asked again. */
 const LOG_RETRY_MS = 200;
 
+/** So many are woken, or looked at, in one turn of the event loop: they answer before the next ones are woken. */
+const STEPS_AT_ONCE = 16;
+
 type Wake = 'news' | 'time-out' | 'released' | 'diverged';
 
 /** Watching with plain requests: each answers with what has come since the last one, or waits for it. */
 export class LongPolls {
   private readonly index = new FilterIndex<(wake: Wake) => void>();
   private readonly sleepers = new Set<(wake: Wake) => void>();
+  private readonly toWake: Generator<((wake: Wake) => void) | undefined>[] = [];
+  private waking: NodeJS.Immediate | undefined;
   private released = false;
 
   constructor(private readonly options: LongPollOptions) {}
@@ -53,25 +69,42 @@ export class LongPolls {
     for (;;) {
       await this.read(scan);
       const leftMs = untilMs - this.options.clock.monotonicMs();
-      if (scan.found.length > 0 || leftMs <= 0 || this.released || signal.aborted) return scan.answer();
+      if (scan.found.length > 0 || leftMs <= 0 || this.released || signal.aborted) return this.answer(scan);
       if (scan.position < this.options.head()) {
         await sleep(Math.min(LOG_RETRY_MS, leftMs));
         continue;
       }
       const wake = await this.news(start.filter, leftMs, signal);
       if (wake === 'diverged') throw gone(this.options.head(), 'diverged');
-      // Nobody was woken for it, so nothing up to the end of the log concerns this watcher.
-      if (wake !== 'news') return scan.answer(this.options.head());
+      // Nobody was or is still to be woken, so nothing up to the end of the log concerns this watcher.
+      if (wake !== 'news') return this.answer(scan, this.toWake.length > 0 ? 0 : this.options.head());
     }
   }
 
-  /** Wakes those whom the changes concern. */
+  /** Wakes those whom the changes concern, a few in each turn of the event loop. */
   deliver(changes: readonly Change[]): void {
     if (this.sleepers.size === 0) return;
-    for (const group of this.index.concerned(changes).keys()) {
-      for (const wake of [...group.members]) wake('news');
-    }
+    this.toWake.push(this.concerned(changes));
+    this.waking ??= setImmediate(() => this.wakeSome());
     if (changes.some((change) => change.kind === 'lost')) this.wakeAll('news');
+  }
+
+  private *concerned(changes: readonly Change[]): Generator<((wake: Wake) => void) | undefined> {
+    for (const { filter, members } of this.index.candidates(changes)) {
+      if (changes.some((change) => concerns(filter, change))) yield* [...members];
+      else yield undefined; // looking at it took its time all the same
+    }
+  }
+
+  private wakeSome(): void {
+    this.waking = undefined;
+    for (let step = 0; step < STEPS_AT_ONCE; step++) {
+      const next = this.toWake[0]?.next();
+      if (next === undefined) return;
+      if (next.done === true) this.toWake.shift();
+      else next.value?.('news');
+    }
+    this.waking = setImmediate(() => this.wakeSome());
   }
 
   wakeAll(wake: Wake): void {
@@ -95,6 +128,11 @@ export class LongPolls {
       if (known.length === 0) return;
       if (scan.take(known) === 'diverged') throw gone(head, 'diverged');
     }
+  }
+
+  private answer({ filter, position, found }: Scan, levelWith = 0): LongPollAnswer {
+    const version = Math.max(position, levelWith);
+    return { version, changes: found.map((change) => this.options.frames.encode(change, filter).json) };
   }
 
   private news(filter: WatchFilter, waitMs: number, signal: AbortSignal): Promise<Wake> {
@@ -121,7 +159,7 @@ class Scan {
   private bytes = 0;
 
   constructor(
-    private readonly filter: WatchFilter,
+    readonly filter: WatchFilter,
     public position: number,
   ) {}
 
@@ -140,13 +178,6 @@ class Scan {
       if (this.full) break;
     }
     return 'taken';
-  }
-
-  answer(levelWith = 0): LongPollAnswer {
-    return {
-      version: Math.max(this.position, levelWith),
-      changes: this.found.map((change) => filteredChangeJson(change, this.filter)),
-    };
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type WatchSend,
   type WatchStart,
 } from './domain/watch-cursor.js';
+import { concerns } from './domain/watch-filter.js';
 import { noticeFrame, RETRY_FRAME } from './events.js';
 import { FilterIndex } from './filter-index.js';
 import { FrameCache } from './frame-cache.js';
@@ -41,13 +42,15 @@ export interface WatcherHandle {
 }
 
 const TICK_MS = 250;
+/** How long offering changes may keep the event loop. */
+const SLICE_MS = 8;
 /** How long a stream that was ended may take to deliver its last event. */
 const LINGER_MS = 2_000;
 const MAX_WATCHERS = 20_000;
 
 /**
  * Feeds all watchers of a process from one source. Those level with the log are offered each change as it comes,
- * found by namespace and encoded once per filter; those behind take turns reading pages. One timer serves them all.
+ * found by namespace and encoded once for each set of its operations; those behind take turns reading pages. One timer serves them all.
  */
 export class WatchHub {
   private head: number;
@@ -79,7 +82,13 @@ export class WatchHub {
       send: (watcher, sends) => this.send(watcher, sends),
       onError,
     });
-    this.polls = new LongPolls({ source, pages: this.pages, clock: this.clock, head: () => this.head });
+    this.polls = new LongPolls({
+      source,
+      pages: this.pages,
+      frames: this.frames,
+      clock: this.clock,
+      head: () => this.head,
+    });
     this.detach = [
       source.onChanges((changes) => this.deliver(changes)),
       source.onReset((reset) => this.replace(reset)),
@@ -147,18 +156,31 @@ export class WatchHub {
     const fresh = changes.filter((change) => change.version > this.head);
     const last = fresh.at(-1);
     if (last === undefined) return;
+    const previous = this.head;
     this.head = last.version;
-    for (const [group, matching] of this.index.concerned(fresh)) {
-      let frame: Buffer | undefined;
-      for (const watcher of group.members) {
-        if (watcher.cursor.mode !== 'live') continue;
-        watcher.cursor.offered(matching, this.head);
-        frame ??= this.frames.joined(matching, group.filter);
-        this.write(watcher, frame);
-      }
-    }
+    this.offer(fresh, previous);
     this.admitWaiting(fresh);
     this.polls.deliver(fresh);
+  }
+
+  /** To those who are level, for one slice of time; for the others it is as if they were behind: they take turns. */
+  private offer(fresh: readonly Change[], previous: number): void {
+    const untilMs = this.clock.monotonicMs() + SLICE_MS;
+    for (const group of this.index.candidates(fresh)) {
+      const matching = fresh.filter((change) => concerns(group.filter, change));
+      let pieces: Buffer[] | undefined;
+      for (const watcher of matching.length === 0 ? [] : group.members) {
+        if (watcher.cursor.mode !== 'live') continue;
+        if (this.clock.monotonicMs() > untilMs) {
+          watcher.cursor.leapt(previous, this.head);
+          this.catchUp.enqueue(watcher);
+          continue;
+        }
+        watcher.cursor.offered(matching, this.head);
+        pieces ??= this.frames.pieces(matching, group.filter);
+        this.write(watcher, pieces);
+      }
+    }
   }
 
   private admitWaiting(fresh: readonly Change[]): void {
@@ -199,7 +221,7 @@ export class WatchHub {
   }
 
   private list(watcher: Watcher): void {
-    const write = (frame: Buffer) => this.write(watcher, frame);
+    const write = (pieces: readonly Buffer[]) => this.write(watcher, pieces);
     listPresent(this.options.source, watcher, () => this.head, write).then(
       (outcome) => {
         if (outcome === 'left') return;
@@ -217,16 +239,16 @@ export class WatchHub {
   private send(watcher: Watcher, sends: readonly WatchSend[]): void {
     for (const send of sends) {
       if (send.type === 'changes') {
-        this.write(watcher, this.frames.joined(send.changes, watcher.filter));
+        this.write(watcher, this.frames.pieces(send.changes, watcher.filter));
         continue;
       }
-      this.write(watcher, noticeFrame(send));
+      this.write(watcher, [noticeFrame(send)]);
       if (send.type === 'end' || send.type === 'reset') this.close(watcher, send.reason);
     }
   }
 
-  private write(watcher: Watcher, frame: Buffer): void {
-    watcher.sink.write(frame);
+  private write(watcher: Watcher, pieces: readonly Buffer[]): void {
+    for (const piece of pieces) watcher.sink.write(piece);
     watcher.cursor.written(watcher.sink.unreadBytes, this.head, this.clock.monotonicMs());
     if (watcher.cursor.blocked) this.blocked.add(watcher);
   }

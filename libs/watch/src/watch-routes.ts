@@ -1,5 +1,7 @@
 import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { answerPieces } from './long-polls.js';
 import type { WatchHub } from './watch-hub.js';
 import { demandAcceptable, namespaceWatch, severalWatches, type WatchRequest } from './watch-request.js';
 import { ResponseSink } from './watch-sink.js';
@@ -44,13 +46,16 @@ async function poll(
   request.raw.socket.once('close', onClose);
   try {
     const answer = await hub.poll({ filter: watch.filter, from: watch.from }, waitMs, gone.signal);
+    const pieces = answerPieces(answer);
+    const [only] = pieces;
     return reply
       .headers({
         ...readHeaders(),
         'cache-control': 'no-store',
         'content-type': 'application/json; charset=utf-8',
+        'content-length': pieces.reduce((sum, { length }) => sum + length, 0),
       })
-      .send(JSON.stringify(answer));
+      .send(pieces.length === 1 ? only : Readable.from(pieces));
   } finally {
     request.raw.socket.removeListener('close', onClose);
   }

@@ -25,9 +25,24 @@ export function watchFilter(asked: readonly Watched[]): WatchFilter {
   return { parts, id: JSON.stringify(parts.map(({ namespace, prefix }) => [namespace, prefix])) };
 }
 
-/** The operations of a change that the filter asks for, in their order; empty = the change does not concern it. */
-export function matchingOperations(filter: WatchFilter, change: Change): Operation[] {
-  return change.operations.filter((operation) => matches(filter, operation));
+/** The operations of a change that a filter asks for, in their order. */
+export interface Matching {
+  operations: readonly Operation[];
+  /** Equal for equal sets of operations of one change, whatever else the filters ask for. */
+  set: string;
+}
+
+/** Of a change that concerns the filter. */
+export function matchingOperations(filter: WatchFilter, change: Change): Matching {
+  const bits = new Uint8Array(Math.ceil(change.operations.length / 8));
+  const operations = change.operations.filter((operation, index) => {
+    if (!matches(filter, operation)) return false;
+    const byte = index >>> 3;
+    bits[byte] = (bits[byte] ?? 0) | (1 << (index & 7));
+    return true;
+  });
+  const isWhole = operations.length === change.operations.length;
+  return { operations, set: isWhole ? 'all' : Buffer.from(bits).toString('latin1') };
 }
 
 export function concerns(filter: WatchFilter, change: Change): boolean {
