@@ -23,5 +23,7 @@ export const HEADERS = {
   forwarded: 'holdfast-forwarded',
   /** 1 = the request is an operator's: the gateway says so of a client that gave the cluster key. Honoured only with it. */
   operator: 'holdfast-operator',
+  /** From gateways that list for watchers: a page is to end at so many bytes of values (at most 4 MiB). */
+  pageBytes: 'holdfast-page-bytes',
   requestId: 'x-request-id',
 } as const;

@@ -1,12 +1,6 @@
-import { LIMITS } from '#libs/contracts';
 import { sleep } from '#libs/kernel';
-import type { ChangeSource, PresentEntry } from './change-source.js';
-import { putFrame } from './events.js';
-import { joined } from './frame-cache.js';
+import type { PresentPages } from './present-pages.js';
 import type { Watcher } from './watcher.js';
-
-const PAGE_ENTRIES = 500;
-const PAGE_BYTES = 256 * 1024;
 
 /** How often, and with what pauses, a listing begins that could not even begin. */
 const BEGINNINGS = 10;
@@ -20,13 +14,13 @@ export type ListingOutcome = 'listed' | 'cut' | 'expired' | 'left';
  * read. As long as nothing was sent, a version that memory no longer reaches back to is exchanged for the present one.
  */
 export async function listPresent(
-  source: ChangeSource,
+  pages: PresentPages,
   watcher: Watcher,
   head: () => number,
   write: (pieces: readonly Buffer[]) => void,
 ): Promise<ListingOutcome> {
   for (let beginning = 1; ; beginning++) {
-    const outcome = await listOnce(source, watcher, write);
+    const outcome = await listOnce(pages, watcher, write);
     if (outcome !== 'expired' || beginning === BEGINNINGS) return outcome;
     // Where the listing comes from may itself be about to arrive at the present version.
     if (beginning > 1) await sleep(PAUSE_MS);
@@ -36,7 +30,7 @@ export async function listPresent(
 }
 
 async function listOnce(
-  source: ChangeSource,
+  pages: PresentPages,
   watcher: Watcher,
   write: (pieces: readonly Buffer[]) => void,
 ): Promise<ListingOutcome> {
@@ -46,31 +40,20 @@ async function listOnce(
   for (const { namespace, prefix } of watcher.filter.parts) {
     let after: string | undefined;
     for (;;) {
-      const page = await source.present({
-        namespace,
-        prefix,
-        after,
-        atVersion,
-        limit: Math.min(PAGE_ENTRIES, LIMITS.listItems),
-        maxBytes: PAGE_BYTES,
-      });
+      const page = await pages.page({ namespace, prefix, after, atVersion });
       if (watcher.cursor.mode !== 'listing') return 'left';
       if (page === 'expired') return sent ? 'cut' : 'expired';
-      if (page.entries.length > 0) {
-        write(framesOf(page.entries, atVersion));
+      if (page.pieces.length > 0) {
+        write(page.pieces);
         sent = true;
       }
       while (watcher.cursor.blocked && watcher.cursor.mode === 'listing') await readable(watcher);
       if (watcher.cursor.mode !== 'listing') return 'left';
-      after = page.entries.at(-1)?.key;
-      if (!page.more || after === undefined) break;
+      after = page.next;
+      if (after === undefined) break;
     }
   }
   return 'listed';
-}
-
-function framesOf(entries: readonly PresentEntry[], version: number): Buffer[] {
-  return joined(entries.map((entry) => putFrame(entry, version)));
 }
 
 function readable(watcher: Watcher): Promise<void> {

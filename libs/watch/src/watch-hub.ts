@@ -18,6 +18,7 @@ import { FrameCache } from './frame-cache.js';
 import { listPresent } from './listing.js';
 import { type LongPollAnswer, LongPolls, type PollStart } from './long-polls.js';
 import { OlderPages } from './older-pages.js';
+import { PresentPages } from './present-pages.js';
 import { Turns } from './turns.js';
 import type { WatchSink } from './watch-sink.js';
 import { Watcher } from './watcher.js';
@@ -62,6 +63,7 @@ export class WatchHub {
   private readonly lingering = new Map<Watcher, number>();
   private readonly frames = new FrameCache();
   private readonly pages: OlderPages;
+  private readonly presentPages: PresentPages;
   private readonly catchUp: CatchUp;
   private readonly polls: LongPolls;
   private readonly clock: Clock;
@@ -74,6 +76,7 @@ export class WatchHub {
     this.clock = options.clock ?? systemClock;
     this.head = source.version;
     this.pages = new OlderPages(source);
+    this.presentPages = new PresentPages(source);
     this.catchUp = new CatchUp({
       source,
       pages: this.pages,
@@ -201,6 +204,7 @@ export class WatchHub {
     if (reason === 'diverged') {
       this.frames.clear();
       this.pages.clear();
+      this.presentPages.clear();
       for (const watcher of this.watchers) this.send(watcher, watcher.cursor.diverged(version));
       this.polls.wakeAll('diverged');
       return;
@@ -222,7 +226,7 @@ export class WatchHub {
 
   private list(watcher: Watcher): void {
     const write = (pieces: readonly Buffer[]) => this.write(watcher, pieces);
-    listPresent(this.options.source, watcher, () => this.head, write).then(
+    listPresent(this.presentPages, watcher, () => this.head, write).then(
       (outcome) => {
         if (outcome === 'left') return;
         const { cursor } = watcher;

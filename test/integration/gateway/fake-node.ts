@@ -89,6 +89,10 @@ export class FakeNode {
   readonly reads: string[] = [];
   /** Listings, which gateways ask for themselves. */
   readonly lists: string[] = [];
+  /** How many bytes each of them asked for at most. */
+  readonly listBytes: (string | string[] | undefined)[] = [];
+  /** Listings arrive and are never answered. */
+  listsHang = false;
   readonly readHeaders: IncomingMessage['headers'][] = [];
   readonly writes: FakeWrite[] = [];
   incarnation = 1;
@@ -251,6 +255,8 @@ export class FakeNode {
         : JSON.parse(Buffer.from(cursor, 'base64url').toString())
     ) as [string, string, number, string];
     this.lists.push(req.url ?? '');
+    this.listBytes.push(req.headers['holdfast-page-bytes']);
+    if (this.listsHang) return;
     const items = new Map<string, object>();
     for (const change of this.cluster.changes) {
       if (change.version > version) break;

@@ -66,6 +66,24 @@ describe('watching through the gateway', () => {
     await expect.poll(() => stream.versions).toEqual([21]);
   });
 
+  it('finding 6c: 100 watches that begin with the present values have them listed once', async () => {
+    await watching(); // so that it is known where the cluster stands
+    const all = await Promise.all(range(1, 100).map(() => watching('prefix=k&initial=true')));
+    for (const stream of all)
+      expect(stream.of('put').map((it) => it.data.key)).toEqual(['k0', 'k1', 'k2', 'k3', 'k4']);
+    const listings = nodes.flatMap((it) => it.listBytes);
+    // The gateway itself lists one key of its own, in every few seconds.
+    expect(listings.filter((bytes) => bytes !== undefined)).toEqual([String(256 * 1024)]);
+  });
+
+  it('finding 6c: a listing that is not answered in time is not asked of further nodes', async () => {
+    await watching();
+    for (const it of nodes) it.listsHang = true;
+    const stream = watch('prefix=k&initial=true');
+    await expect.poll(() => stream.ended, { timeout: 10_000 }).toBe(true);
+    expect(nodes.flatMap((it) => it.listBytes).filter((bytes) => bytes !== undefined)).toHaveLength(1);
+  }, 15_000);
+
   it('outlives the nodes it is fed from: no version is missed or repeated', async () => {
     const all = await Promise.all(range(1, 5).map(() => watching()));
     let published = 20;

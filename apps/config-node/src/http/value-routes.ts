@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { LIMITS, Problem, parseQuery, QUERIES, valueToJson } from '#libs/contracts';
+import { HEADERS, LIMITS, Problem, parseQuery, QUERIES, valueToJson } from '#libs/contracts';
 import type { Entry } from '#libs/replica';
 import { demandJsonAccepted, readHeaders, sendEntry, sendJson, sendNotModified } from './answers.js';
 import type { PublicApiDeps, ReadParts } from './public-api.deps.js';
@@ -70,7 +70,7 @@ export function registerValueRoutes(
       prefix,
       after: from?.after,
       limit: query.limit,
-      maxBytes: LIMITS.listPageBytes,
+      maxBytes: pageBytes(request.headers[HEADERS.pageBytes]),
       atVersion: from?.version,
     });
     if (page === 'expired') {
@@ -87,6 +87,12 @@ export function registerValueRoutes(
       objectWithList({ version: page.version, cursor }, 'items', itemsOf(page.entries, query.values)),
     );
   }
+}
+
+/** A header that asks for nothing sensible asks for nothing. */
+function pageBytes(header: string | string[] | undefined): number {
+  const asked = typeof header === 'string' && /^[1-9]\d{0,8}$/.test(header) ? Number(header) : undefined;
+  return Math.min(asked ?? LIMITS.listPageBytes, LIMITS.listPageBytes);
 }
 
 function absent({ namespace, key }: KeyAddress, version: number | undefined): Problem {

@@ -28,7 +28,7 @@ interface BytesAnswer {
 }
 
 interface Asked {
-  accept: string;
+  headers: Record<string, string>;
   signal: AbortSignal | undefined;
 }
 
@@ -46,9 +46,15 @@ export class AskNode {
     return (await this.answer(path)).json;
   }
 
+  /** A page of a listing, which ends at about so many bytes. Rejects as `json` does. */
+  listing(path: string, maxBytes: number): Promise<unknown> {
+    const headers = { accept: JSON_TYPE, [HEADERS.pageBytes]: String(maxBytes) };
+    return this.ask(path, { headers, signal: undefined }, ({ bytes }) => parsed(bytes));
+  }
+
   /** A problem that lies in the request itself is not tried elsewhere. */
   answer(path: string, signal?: AbortSignal): Promise<JsonAnswer> {
-    return this.ask(path, { accept: JSON_TYPE, signal }, ({ bytes, headers }) => ({
+    return this.ask(path, { headers: { accept: JSON_TYPE }, signal }, ({ bytes, headers }) => ({
       json: parsed(bytes),
       headers,
     }));
@@ -57,7 +63,7 @@ export class AskNode {
   /** A page of changes. Rejects with FrameDamaged when no node sent one that can be read. */
   changes(path: string): Promise<Change[]> {
     const accept = `${CHANGE_FRAMES_TYPE}, ${JSON_TYPE};q=0.5`;
-    return this.ask(path, { accept, signal: undefined }, ({ bytes, headers }) =>
+    return this.ask(path, { headers: { accept }, signal: undefined }, ({ bytes, headers }) =>
       headers['content-type'] === CHANGE_FRAMES_TYPE
         ? decodeChanges(bytes)
         : WireChange.array().parse(parsed(bytes)).map(changeFromWire),
@@ -85,14 +91,14 @@ export class AskNode {
     throw new Problem('no-available-node', 'no node answered', {}, { cause: last });
   }
 
-  private async one(node: Candidate, path: string, { accept, signal }: Asked): Promise<BytesAnswer> {
+  private async one(node: Candidate, path: string, { headers: asked, signal }: Asked): Promise<BytesAnswer> {
     const timeout = AbortSignal.timeout(ANSWER_WITHIN_MS);
     this.rotation.sent(node);
     try {
       const { statusCode, headers, body } = await this.upstreams.pool(node.address).request({
         method: 'GET',
         path,
-        headers: { [HEADERS.clusterKey]: this.clusterKey, accept },
+        headers: { ...asked, [HEADERS.clusterKey]: this.clusterKey },
         signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
       });
       const bytes = Buffer.from(await body.arrayBuffer());

@@ -46,6 +46,7 @@ export class NodeLog {
     after,
     atVersion,
     limit,
+    maxBytes,
   }: PresentQuery): Promise<PresentPage | 'expired'> {
     // A cursor says at which version to list: what a node answers to it is of that version or an error.
     const cursor = Buffer.from(JSON.stringify([namespace, prefix, atVersion, after ?? ''])).toString(
@@ -54,7 +55,7 @@ export class NodeLog {
     const query = new URLSearchParams({ limit: String(limit), minVersion: String(atVersion), cursor });
     try {
       const path = `/v1/namespaces/${namespace}/configs?${query.toString()}`;
-      const { items, cursor: next } = Listing.parse(await this.nodes.json(path));
+      const { items, cursor: next } = Listing.parse(await this.nodes.listing(path, maxBytes));
       const entries = items.map(({ value, encoding, ...item }) => ({
         ...item,
         namespace,
