@@ -12,7 +12,7 @@ import { NodeCalls } from '../../apps/consistency/src/node-calls.js';
 import { RoundRunner } from '../../apps/consistency/src/round-runner.js';
 import { TruthStore } from '../../apps/consistency/src/truth.store.js';
 import { digestOf } from '../../apps/consistency/src/truth-check.js';
-import { type LeaderLab, openMigratedLab } from '../integration/storage/storage-lab.js';
+import { type LeaderLab, openMigratedLab, SYNCED } from '../integration/storage/storage-lab.js';
 import { usedBytes } from './memory.js';
 import type { BenchOptions } from './options.js';
 import { printTable, type Row, say } from './report.js';
@@ -42,7 +42,7 @@ export async function benchConsistency({ quick }: BenchOptions): Promise<void> {
 
 async function measure(keys: number, rounds: number): Promise<Row[]> {
   say(`${keys} keys`);
-  const storage = await openMigratedLab();
+  const storage = await openMigratedLab(SYNCED);
   const calls = new NodeCalls('the key of the bench');
   const { nodes, bytesPerKey } = await startNodes(keys);
   try {

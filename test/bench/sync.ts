@@ -1,7 +1,7 @@
 import { type PostgresSettings, PrimaryPool } from '#libs/postgres';
 import type { Cluster } from '#libs/testing';
 import { loadSyncSettings } from '../../apps/sync/src/sync.config.js';
-import { openMigratedLab } from '../integration/storage/storage-lab.js';
+import { openMigratedLab, SYNCED } from '../integration/storage/storage-lab.js';
 import { fillLog } from '../integration/sync/sync-log.js';
 import { requestBytes } from './http-connection.js';
 import { closedLoop, type LoadResult, openLoop, unwantedOf } from './load.js';
@@ -32,7 +32,7 @@ export async function benchSync({ quick }: BenchOptions): Promise<void> {
 }
 
 async function catchUp(changes: number, keys: number, rounds: number): Promise<Row[]> {
-  const lab = await openMigratedLab();
+  const lab = await openMigratedLab(SYNCED);
   try {
     say(`filling the log with ${changes} changes of ${keys} keys`);
     await fillLog(lab.admin, changes, keys);

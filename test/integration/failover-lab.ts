@@ -11,7 +11,7 @@ import { type NatsServer, startNats } from '#libs/servers';
 import { type RunningService, startService } from '#libs/service';
 import { failoverApp } from '../../apps/failover/src/failover.app.js';
 import { loadFailoverSettings } from '../../apps/failover/src/failover.config.js';
-import { Voter } from './failover-voter.js';
+import { untilWatched, Voter } from './failover-voter.js';
 import { openMigratedLab, type StorageLab } from './storage/storage-lab.js';
 
 const CLUSTER_KEY = 'a-secret-of-the-cluster';
@@ -85,6 +85,7 @@ export class FakeSupervisor {
 /** Postgres and NATS, failover processes, and voters for them to watch. */
 export class FailoverLab {
   voters: Voter[] = [];
+  private instances = 0;
   private readonly closers: (() => Promise<unknown>)[] = [];
 
   private constructor(
@@ -119,6 +120,7 @@ export class FailoverLab {
   /** What `begin` and later calls have started. */
   async end(): Promise<void> {
     for (const close of this.closers.splice(0).reverse()) await close();
+    this.instances = 0;
   }
 
   async close(): Promise<void> {
@@ -168,6 +170,7 @@ export class FailoverLab {
     };
     const settings = loadFailoverSettings({ argv: [], env, readFile: () => '' });
     const service = await startService(failoverApp(settings));
+    this.instances++;
     this.closers.push(() => service.stop());
     return service;
   }
@@ -177,12 +180,12 @@ export class FailoverLab {
     return rows[0]?.leader_id ?? null;
   }
 
-  /** Until somebody leads, everybody knows it, and the tethers are tied. */
+  /** Until one voter leads, and every failover instance watches all of them and has heard from them. */
   async settled(): Promise<Voter> {
     await this.until('a leader', async () => (await this.leaderId()) !== null);
-    await wait(1_500);
     const leader = this.voter((await this.leaderId()) ?? '');
     leader.leads = true;
+    await untilWatched(this.voters, this.instances, (what, done) => this.until(what, done));
     return leader;
   }
 

@@ -31,6 +31,9 @@ export class Voter {
   fenceConfirmedAgoMs: number | undefined;
   polls = 0;
   pauses = 0;
+  /** Connections that hold on to it, as failover instances do for as long as it lives. */
+  tethers = 0;
+  pings = 0;
   /** What its /health says. */
   ready = true;
   level = true;
@@ -50,6 +53,15 @@ export class Voter {
 
   constructor(private readonly options: VoterOptions) {
     this.id = options.id;
+  }
+
+  get up(): boolean {
+    return this.server !== undefined;
+  }
+
+  /** How many heartbeats it has sent since it started. */
+  get beatsSent(): number {
+    return this.seq;
   }
 
   get address(): string {
@@ -187,6 +199,10 @@ export class Voter {
       this.beat();
       setImmediate(this.onRestart);
     } else if (url === '/internal/tether') {
+      this.tethers++;
+      response.on('close', () => {
+        this.tethers--;
+      });
       response.writeHead(200).write('\n');
     } else if (url === '/internal/poll') {
       json(this.poll());
@@ -195,10 +211,31 @@ export class Voter {
       const drained = () => json({ term: this.term, version: this.version, chain: this.chain });
       setTimeout(drained, this.drainMs);
     } else {
+      this.pings++;
       json({
         ...{ nodeId: this.id, incarnation: this.incarnation, role: this.role, term: this.term },
         ...{ version: this.version, fenceConfirmedAgoMs: this.fence, stopping: this.stopping },
       });
     }
   }
+}
+
+type Until = (what: string, done: () => boolean) => Promise<void>;
+
+/** Until each of `instances` holds a connection to every voter that is up, and has then pinged it twice. */
+export async function untilWatched(voters: readonly Voter[], instances: number, until: Until): Promise<void> {
+  const watched = voters.filter(({ up }) => up);
+  await until('connections to all voters', () => watched.every(({ tethers }) => tethers >= instances));
+  const before = new Map(watched.map(({ id, pings }) => [id, pings]));
+  await until('pings of all voters', () =>
+    watched.every(({ id, pings }) => pings - (before.get(id) ?? 0) >= 2 * instances),
+  );
+}
+
+/** Until every voter that is up has sent three more heartbeats: only then does silence count against one of them. */
+export async function untilHeard(voters: readonly Voter[], until: Until): Promise<void> {
+  const before = new Map(voters.map(({ id, beatsSent }) => [id, beatsSent]));
+  await until('three heartbeats of each', () =>
+    voters.every(({ id, up, beatsSent }) => !up || beatsSent - (before.get(id) ?? 0) >= 3),
+  );
 }

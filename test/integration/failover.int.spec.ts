@@ -13,7 +13,7 @@ import { failoverApp } from '../../apps/failover/src/failover.app.js';
 import { loadFailoverSettings } from '../../apps/failover/src/failover.config.js';
 import { FailoverStore } from '../../apps/failover/src/failover.store.js';
 import { HeadLocked, HeadStore } from '../../apps/failover/src/head.store.js';
-import { Voter } from './failover-voter.js';
+import { untilHeard, untilWatched, Voter } from './failover-voter.js';
 import { openMigratedLab, type StorageLab } from './storage/storage-lab.js';
 
 let home: string;
@@ -22,6 +22,7 @@ let lab: StorageLab;
 let admin: Client;
 let bare: NatsConnection;
 let voters: Voter[] = [];
+let instances = 0;
 const closers: (() => Promise<unknown>)[] = [];
 const elected: (LeaderElected & { atMs: number })[] = [];
 const verdicts: NodeVerdict[] = [];
@@ -52,6 +53,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
+  instances = 0;
 });
 afterAll(async () => {
   await Promise.all([nats.stop(), lab.close()]);
@@ -88,6 +90,7 @@ async function startFailover(
   };
   const settings = loadFailoverSettings({ argv: [], env, readFile: () => '' });
   const service = await startService(failoverApp(settings));
+  instances++;
   closers.push(() => service.stop());
   return service;
 }
@@ -106,16 +109,22 @@ async function until(what: string, done: () => Promise<boolean> | boolean, withi
   }
 }
 
-/** Until somebody leads, everybody knows it, and the tethers are tied. */
+/** Until one voter leads, and every failover instance watches all of them and has heard from them. */
 async function settled(): Promise<Voter> {
   await until('a leader', async () => (await head()).leader_id !== null);
-  const leader = voters.find((voter) => voter.id === elected.at(-1)?.leaderId);
-  const leaderId = (await head()).leader_id;
-  await wait(1_500);
-  const found = leader ?? voters.find((voter) => voter.id === leaderId);
+  const { leader_id: leaderId } = await head();
+  const found = voters.find((voter) => voter.id === leaderId);
   if (!found) throw new Error('the leader is not one of the voters');
   found.leads = true;
+  await untilWatched(voters, instances, until);
   return found;
+}
+
+/** Settled for long enough that silence counts as evidence. */
+async function steady(): Promise<Voter> {
+  const leader = await settled();
+  await untilHeard(voters, until);
+  return leader;
 }
 
 const followers = () => voters.filter((voter) => !voter.leads);
@@ -190,7 +199,7 @@ describe('a leader that freezes', () => {
     await startVoters();
     await startFailover('failover-1');
     await startFailover('failover-2');
-    const leader = await settled();
+    const leader = await steady();
     const frozenAtMs = performance.now();
     leader.freeze();
     await until('a new leader', () => elected.at(-1)?.previousLeaderId === leader.id);
@@ -229,7 +238,7 @@ describe('a leader that freezes', () => {
   it('for less than a second leads on', async () => {
     await startVoters();
     await startFailover('failover-1');
-    const leader = await settled();
+    const leader = await steady();
     const { term } = await head();
     leader.freeze();
     await wait(900);
@@ -244,7 +253,7 @@ describe('a leader that cannot commit', () => {
   it('is replaced although it lives', async () => {
     await startVoters();
     await startFailover('failover-1');
-    const leader = await settled();
+    const leader = await steady();
     await wait(1_500);
     leader.fenceConfirmedAgoMs = 2_500;
     await until('a new leader', () => elected.at(-1)?.previousLeaderId === leader.id);
@@ -259,7 +268,7 @@ describe('a leader that cannot commit', () => {
     const change = { HOLDFAST_POSTGRES_HOSTS: `127.0.0.1:${proxy.port}` };
     await startFailover('failover-1', change);
     await startFailover('failover-2', change);
-    const leader = await settled();
+    const leader = await steady();
     await wait(1_500);
     const { term } = await head();
     for (const stallMs of [1_200, 1_600]) {
@@ -337,7 +346,7 @@ describe('one witness that is cut off', () => {
     // It hears nobody on the bus, so it knows only the addresses that it was given.
     const deaf = { HOLDFAST_NATS_SERVERS: '127.0.0.1:1', HOLDFAST_NODES: seeds };
     await startFailover('failover-2', deaf);
-    await settled();
+    await steady();
     const { term } = await head();
     // Nobody listens there any more: for this witness all nodes have crashed.
     await Promise.all(proxies.map((proxy) => proxy.close()));

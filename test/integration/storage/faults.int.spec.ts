@@ -4,7 +4,16 @@ import { OutcomeUnknown, type PrimaryPool, StatementRefused } from '#libs/postgr
 import { FaultProxy, pause } from '#libs/testing';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
 import type { BatchChange, Fence } from '../../../apps/config-node/src/store/store.types.js';
-import { after, batchOf, fenceAt, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
+import {
+  after,
+  batchOf,
+  fenceAt,
+  type LeaderLab,
+  lead,
+  openMigratedLab,
+  put,
+  SYNCED,
+} from './storage-lab.js';
 
 /**
  * What a leader does when it does not know whether its batch was committed: commit a new attempt, and only then look.
@@ -18,7 +27,7 @@ let store: ConfigStore;
 let proxy: FaultProxy;
 
 beforeAll(async () => {
-  lab = await openMigratedLab();
+  lab = await openMigratedLab(SYNCED);
   proxy = await FaultProxy.start(lab.server);
 });
 afterAll(async () => {

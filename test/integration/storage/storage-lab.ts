@@ -18,6 +18,14 @@ const PASSWORDS: Record<ServiceRole, string> = {
   holdfast_consistency: 'consistency-pass',
 };
 
+/**
+ * No test of these labs cuts the power: what a killed server has written is in the page cache and stays. Waiting for
+ * the disk only makes the tests slow.
+ */
+const UNSYNCED = { fsync: 'off', full_page_writes: 'off' };
+/** For tests of durability and for measurements: every commit waits for the disk, as in production. */
+export const SYNCED = { fsync: 'on', full_page_writes: 'on' };
+
 /** A real Postgres with Holdfast's roles and schemas, and the means to look at it from outside. */
 export interface StorageLab {
   readonly server: PostgresServer;
@@ -36,7 +44,7 @@ export interface StorageLab {
 
 export async function openLab(settings: Record<string, string> = {}): Promise<StorageLab> {
   const dir = await mkdtemp(join(tmpdir(), 'holdfast-storage-'));
-  const server = await startPostgres({ dir, settings });
+  const server = await startPostgres({ dir, settings: { ...UNSYNCED, ...settings } });
   const host = { host: server.host, port: server.port };
   const pools: PrimaryPool[] = [];
   const clients: Client[] = [];
