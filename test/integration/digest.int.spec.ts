@@ -87,11 +87,12 @@ interface Alert {
   labels: Record<string, string>;
 }
 
-function alertsOn(node: LabNode): Alert[] {
+async function alertsOn(node: LabNode): Promise<Alert[]> {
   const alerts: Alert[] = [];
   node.bus.subscribeFamily('alert.raised', (alert) => {
     alerts.push(alert);
   });
+  await node.bus.subscribed();
   return alerts;
 }
 
@@ -179,7 +180,7 @@ describe('a node whose snapshot holds a damaged state', () => {
     const [leader, follower] = (await cluster(50, 'node-2')) as [LabNode, LabNode];
     await follower.stop();
     await damageSnapshot(follower, 'k7');
-    const alerts = alertsOn(leader);
+    const alerts = await alertsOn(leader);
     const restarted = await lab.node('node-2');
     expect(valueAt(restarted, 'k7')).toBe('damaged');
     await until(() => isOk(restarted), 'ok');
@@ -231,7 +232,7 @@ describe('a node whose snapshot holds a damaged state', () => {
     for (const node of nodes.reverse()) await node.stop();
     await damageSnapshot(nodes[1] as LabNode, 'k7');
     const other = await lab.node('node-2');
-    const alerts = alertsOn(other);
+    const alerts = await alertsOn(other);
     const damaged = await lab.node('node-1');
     await lab.elect(damaged);
     // Two that differ, neither verified: only the database can tell which one is right.
@@ -362,7 +363,7 @@ describe('the doors of the digest', () => {
 describe('the scrub', () => {
   it('finds what is altered in memory while writes go on, and tells of it once', async () => {
     const [leader] = (await cluster(300)) as [LabNode];
-    const alerts = alertsOn(leader);
+    const alerts = await alertsOn(leader);
     // A bucket that is looked at soon: a round takes most of a minute.
     const damaged = Array.from({ length: 300 }, (_, i) => `k${i}`).find((key) => {
       const bucket = bucketOf('app', key);

@@ -333,8 +333,8 @@ describe('the stream of facts', () => {
     const stream = new FactStream(bus, logger);
     expect(await stream.ensure()).toBe(true);
     const before = (await stream.range())?.last ?? -1;
-    expect(await stream.publish('node.failed', verdict('node-1'), 'verdict/1')).toBe(true);
-    expect(await stream.publish('node.failed', verdict('node-1'), 'verdict/1')).toBe(true);
+    expect(await stream.publish('node.failed', verdict('node-1'), 'verdict/1')).toBe('stored');
+    expect(await stream.publish('node.failed', verdict('node-1'), 'verdict/1')).toBe('stored');
     expect(bus.publish('node.failed', verdict('node-2'), { id: 'verdict/2' })).toBe(true);
 
     const abort = new AbortController();
@@ -349,10 +349,10 @@ describe('the stream of facts', () => {
     const port = nats.port;
     await nats.stop();
     await until(() => !bus.connected);
-    expect(await stream.publish('node.failed', verdict('node-3'), 'verdict/3')).toBe(false);
+    expect(await stream.publish('node.failed', verdict('node-3'), 'verdict/3')).toBe('unconfirmed');
     nats = await startNats({ dir: join(home, 'nats'), port });
     await until(() => bus.connected);
-    expect(await stream.publish('node.failed', verdict('node-3'), 'verdict/3')).toBe(true);
+    expect(await stream.publish('node.failed', verdict('node-3'), 'verdict/3')).toBe('stored');
     await until(() => facts.length === 3, 15_000);
     expect(facts[2]?.id).toBe('verdict/3');
     abort.abort();

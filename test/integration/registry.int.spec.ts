@@ -243,6 +243,7 @@ describe('a registry', () => {
     const spy = bare.subscribe('node.status', {
       callback: (_error, message) => void heard.push(message.headers?.get('ce-id') ?? ''),
     });
+    await bare.flush();
     closers.length = 0;
     await startRegistry();
     expect(await register({ nodeId, incarnation: 5 })).toEqual({ accepted: false, exceed: 5 });

@@ -40,7 +40,7 @@ export class ConsistencyLab {
     await lab.publish(keys);
     for (const id of followers) lab.nodes.push(await engines.node(id));
     await lab.level();
-    lab.listen(leader);
+    await lab.listen(leader);
     return lab;
   }
 
@@ -112,7 +112,7 @@ export class ConsistencyLab {
     return this.leader.bus.request('consistency.report', {}, { timeoutMs: 5_000 });
   }
 
-  private listen({ bus }: LabNode): void {
+  private async listen({ bus }: LabNode): Promise<void> {
     bus.subscribe('consistency.checked', (fact) => {
       this.checked.push(fact);
     });
@@ -122,6 +122,7 @@ export class ConsistencyLab {
     bus.subscribeFamily('alert.raised', (alert) => {
       this.alerts.push(alert);
     });
+    await bus.subscribed();
   }
 }
 

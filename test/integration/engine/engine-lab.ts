@@ -95,7 +95,10 @@ export async function openEngineLab(): Promise<EngineLab> {
       ping: () => engine.ping(),
       configure: (fastify) => engine.registerDoors(fastify),
       listen: { port: 0, host: '127.0.0.1' },
-      started: (_app, port) => engine.start(`http://127.0.0.1:${port}`),
+      started: async (_app, port) => {
+        await engine.start(`http://127.0.0.1:${port}`);
+        await bus.subscribed();
+      },
     });
     const address = `http://127.0.0.1:${service.port}`;
     seeds.push({ id, address });

@@ -39,7 +39,9 @@ export class HealthLab {
     const [nats, storage] = await Promise.all([startNats({ dir: join(home, 'nats') }), openLab()]);
     const { port, user, password: pass } = nats;
     const bare = await connect({ port, user, pass, maxReconnectAttempts: -1 });
-    return new HealthLab(home, nats, storage, await storage.client(), bare);
+    const lab = new HealthLab(home, nats, storage, await storage.client(), bare);
+    await bare.flush();
+    return lab;
   }
 
   /** Before each test: nothing is known, nobody runs. */

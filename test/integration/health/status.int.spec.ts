@@ -175,6 +175,7 @@ describe('a hold', () => {
       callback: (_error, message) =>
         void message.respond(JSON.stringify({ holds: [hold(5, { drained: true })] })),
     });
+    await lab.bare.flush();
     beating(node);
     await startRegistry({ HOLDFAST_POSTGRES_HOSTS: '127.0.0.1:1' });
     await untilStatus('node-1', 'degraded draining');

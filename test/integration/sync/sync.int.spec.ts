@@ -86,12 +86,13 @@ async function startSync(instanceId = 'sync'): Promise<() => Promise<void>> {
 }
 
 /** What is said on a subject from now on. */
-function listen(subject: string): { nodeId: string }[] {
+async function listen(subject: string): Promise<{ nodeId: string }[]> {
   const heard: { nodeId: string }[] = [];
   const spy = bare.subscribe(subject, {
     callback: (_error, message) => void heard.push(message.json<{ nodeId: string }>()),
   });
   closers.push(async () => spy.unsubscribe());
+  await bare.flush();
   return heard;
 }
 
@@ -151,7 +152,7 @@ describe('sync', () => {
   });
 
   it('tells who stays behind until that is over, and leaves the others alone', async () => {
-    const [lagging, level] = [listen('sync.lagging'), listen('sync.level')];
+    const [lagging, level] = await Promise.all([listen('sync.lagging'), listen('sync.level')]);
     const [door, stuck] = [await startDoor('node-5'), await startDoor('node-6')];
     stuck.refusals = Array.from({ length: 100 }, () => ({ status: 503 }));
     await startSync();
@@ -165,7 +166,7 @@ describe('sync', () => {
   });
 
   it('pushes nothing onto a history that the log does not have, and tells the node to look', async () => {
-    const told = listen('sync.diverged');
+    const told = await listen('sync.diverged');
     const door = await startDoor('node-7');
     const operations = [put('other', 'history')];
     const content = { version: 1, term: 1, kind: 'change' as const, author: null, comment: null, operations };
