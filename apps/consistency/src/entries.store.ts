@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { type Clock, invariant, sleep } from '#libs/kernel';
-import { PrimaryPool, type Queryable } from '#libs/postgres';
-import type { DigestedEntry } from '#libs/replica';
-import type { Pin } from './domain/pin.js';
+import { PrimaryPool } from '#libs/postgres';
+import { type DigestedEntry, type WalkSource, walkPinned } from '#libs/replica';
+import type { KeyName, Pin } from './domain/pin.js';
+import { CHANGED_SINCE, ENTRIES_PAGE } from './entries.sql.js';
 
 /** Few enough that adding them up does not hold up the event loop. */
 const PAGE_ENTRIES = 1_000;
@@ -11,13 +12,13 @@ const ENTRIES_PER_S = 100_000;
 /** `config.entries` at one version, as often as it is read. */
 export interface EntriesAt {
   pin: Pin;
-  /** In the order of namespace and key, and without values: what digests are made of. */
+  /** All of them once, without values: what digests are made of. Those that only the log could tell come last. */
   pages(): AsyncIterable<DigestedEntry[]>;
   /** How long it rested between pages, so as not to read faster than it may. */
   readonly restedMs: number;
 }
 
-/** Reads the state in the database from one snapshot, at a bounded rate. */
+/** Reads the state in the database as of one version, at a bounded rate, and holds no snapshot of it meanwhile. */
 @Injectable()
 export class EntriesStore {
   constructor(
@@ -25,55 +26,63 @@ export class EntriesStore {
     private readonly clock: Clock,
   ) {}
 
-  /** `use` is bounded by its own work: the snapshot keeps the database from cleaning up behind it. */
-  atHead<T>(use: (entries: EntriesAt) => Promise<T>): Promise<T> {
-    return this.pool.readTransaction(
-      'begin transaction isolation level repeatable read, read only',
-      async (tx) => {
-        // Longer than a statement may take; a running timer is only stopped by 0.
-        await tx.query({ text: 'set local transaction_timeout = 0' });
-        await tx.query({ text: 'set local idle_in_transaction_session_timeout = 10000' });
-        const { rows } = await tx.query<Pin>({
-          text: `select version, encode(chain, 'hex') as chain from config.head where id = 1`,
-        });
-        invariant(rows[0], 'config.head has its one row');
-        return use(new Snapshot(rows[0], tx, this.clock));
-      },
-    );
+  async atHead<T>(use: (entries: EntriesAt) => Promise<T>): Promise<T> {
+    const { rows } = await this.pool.query<Pin>({
+      name: 'consistency.pin',
+      text: `select version, encode(chain, 'hex') as chain from config.head where id = 1`,
+    });
+    invariant(rows[0], 'config.head has its one row');
+    return use(new PinnedEntries(rows[0], this.pool, this.clock));
   }
 }
 
-class Snapshot implements EntriesAt {
+class PinnedEntries implements EntriesAt, WalkSource<DigestedEntry> {
   restedMs = 0;
 
   constructor(
     readonly pin: Pin,
-    private readonly tx: Queryable,
+    private readonly pool: PrimaryPool,
     private readonly clock: Clock,
   ) {}
 
-  async *pages(): AsyncGenerator<DigestedEntry[], void> {
-    let after: [namespace: string, key: string] = ['', ''];
-    for (;;) {
-      const begunMs = this.clock.monotonicMs();
-      const rows = await this.page(after);
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      after = [last.namespace, last.key];
-      yield rows;
-      if (rows.length === PAGE_ENTRIES) await this.rest(this.clock.monotonicMs() - begunMs);
-    }
+  pages(): AsyncGenerator<DigestedEntry[], void> {
+    return walkPinned(this.pin, this);
   }
 
-  private async page(after: readonly [namespace: string, key: string]): Promise<DigestedEntry[]> {
-    const { rows } = await this.tx.query<DigestedEntry>({
+  async page({ namespace, key }: KeyName): Promise<{ head: Pin; entries: DigestedEntry[] }> {
+    const begunMs = this.clock.monotonicMs();
+    const { rows } = await this.pool.query<EntryRow>({
       name: 'consistency.entries-page',
-      text: `select namespace, key, version, content_type as "contentType",
-          'sha256:' || encode(checksum, 'hex') as checksum
-        from config.entries where (namespace, key) > ($1, $2) order by namespace, key limit ${PAGE_ENTRIES}`,
-      values: [...after],
+      text: ENTRIES_PAGE,
+      values: [namespace, key, PAGE_ENTRIES],
     });
-    return rows;
+    const [first] = rows;
+    invariant(first, 'config.head has its one row');
+    const entries = rows.filter(isEntry);
+    if (entries.length === PAGE_ENTRIES) await this.rest(this.clock.monotonicMs() - begunMs);
+    return { head: { version: first.headVersion, chain: first.headChain }, entries };
+  }
+
+  async touched({ from, to }: { from: number; to: number }, { namespace, key }: KeyName) {
+    const { rows } = await this.pool.query<TouchedRow>({
+      name: 'consistency.changed-since',
+      text: CHANGED_SINCE,
+      values: [from, to, namespace, key, PAGE_ENTRIES],
+    });
+    return rows.map((row) => {
+      const { touchedAt, ...entry } = row;
+      const { namespace, key } = row;
+      return { namespace, key, touchedAt, entry: isEntry(entry) ? entry : undefined };
+    });
+  }
+
+  async chains(versions: readonly number[]): Promise<Map<number, string>> {
+    const { rows } = await this.pool.query<Pin>({
+      name: 'consistency.chains',
+      text: `select version, encode(chain, 'hex') as chain from config.changes where version = any($1::int8[])`,
+      values: [versions],
+    });
+    return new Map(rows.map(({ version, chain }) => [version, chain]));
   }
 
   private async rest(tookMs: number): Promise<void> {
@@ -83,4 +92,12 @@ class Snapshot implements EntriesAt {
     await sleep(forMs);
     this.restedMs += this.clock.monotonicMs() - begunMs;
   }
+}
+
+type Nothing = { version: null };
+type EntryRow = { headVersion: number; headChain: string } & (DigestedEntry | Nothing);
+type TouchedRow = KeyName & { touchedAt: number } & (DigestedEntry | Nothing);
+
+function isEntry<T extends DigestedEntry | Nothing>(row: T): row is T & DigestedEntry {
+  return row.version !== null;
 }

@@ -11,6 +11,13 @@ export {
 } from './digest.js';
 export type { DigestPoint, UnknownDigest } from './digest-history.js';
 export type { Entry, Position } from './entry.js';
+export {
+  type HistoryMark,
+  HistoryReplaced,
+  type WalkedKey,
+  type WalkSource,
+  walkPinned,
+} from './pinned-walk.js';
 export type { FoundEntry, KeyTruth, NotRepaired, RepairedKey } from './repair.js';
 export {
   type ApplyResult,

@@ -202,13 +202,4 @@ describe('loadState', () => {
     });
     expect(Math.max(...sizes)).toBeLessThanOrEqual(2 * 1024 * 1024);
   });
-
-  it('may take longer than a publish may', async () => {
-    const head = await lab.store.loadState(async (seen, pages) => {
-      await new Promise((resolve) => setTimeout(resolve, 3_500));
-      for await (const page of pages) expect(page.length).toBeGreaterThan(0);
-      return seen;
-    });
-    expect(head.version).toBe(fence.version);
-  });
 });

@@ -46,6 +46,10 @@ export const CONFIG_STATEMENTS: Readonly<
   // The model has one place for the state and the log of a key: they cannot differ.
   'scrub-slice': () => NO_ROW,
   'entries-page': (tables, values) => entriesPage(tables, values as [string, string, number, number]),
+  'entries-touched': (tables, values) =>
+    rowsOf(entriesTouched(tables, values as [number, number, string, string, number, number])),
+  chains: (tables, [versions]) =>
+    rowsOf(tables.changes.filter(({ version }) => (versions as readonly number[]).includes(version))),
 };
 
 /** Statements that wait for the lock of the head row. */
@@ -218,6 +222,7 @@ function entriesPage(
   tables: ConfigTables,
   [namespace, key, limit, maxBytes]: [string, string, number, number],
 ): Result {
+  const head = { head_version: tables.head.version, head_chain: tables.head.chain };
   const rows: object[] = [];
   let bytes = 0;
   for (const entry of tables.sortedEntries()) {
@@ -226,9 +231,45 @@ function entriesPage(
     bytes += entry.value.length;
     if (rows.length > 0 && bytes > maxBytes) break;
     const { contentType, createdAtMs, ...rest } = entry;
-    rows.push({ ...rest, content_type: contentType, created_at: new Date(createdAtMs) });
+    rows.push({ ...head, ...rest, content_type: contentType, created_at: new Date(createdAtMs) });
   }
-  return rowsOf(rows);
+  return rowsOf(rows.length === 0 ? [{ ...head, version: null }] : rows);
+}
+
+function entriesTouched(
+  tables: ConfigTables,
+  [from, to, namespace, key, limit, maxBytes]: [number, number, string, string, number, number],
+): object[] {
+  const touched = new Map<string, { namespace: string; key: string; touched_at: number }>();
+  const last = new Map<string, { change: ChangeModel; operation: OperationModel }>();
+  for (const change of tables.changes) {
+    for (const operation of change.operations) {
+      const id = `${operation.namespace}\n${operation.key}`;
+      if (change.version <= from) last.set(id, { change, operation });
+      else if (change.version <= to && !touched.has(id) && comparePair(operation, namespace, key) > 0)
+        touched.set(id, {
+          namespace: operation.namespace,
+          key: operation.key,
+          touched_at: change.version,
+        });
+    }
+  }
+  const keys = [...touched].sort(([, a], [, b]) => comparePair(a, b.namespace, b.key)).slice(0, limit);
+  const rows: object[] = [];
+  let bytes = 0;
+  for (const [id, row] of keys) {
+    const { change, operation } = last.get(id) ?? {};
+    bytes += operation?.value?.length ?? 0;
+    if (rows.length > 0 && bytes > maxBytes) break;
+    if (change === undefined || operation === undefined || !operation.isPut)
+      rows.push({ ...row, version: null });
+    else {
+      const { value, contentType: content_type, checksum } = operation;
+      const created_at = new Date(change.createdAtMs);
+      rows.push({ ...row, version: change.version, value, content_type, checksum, created_at });
+    }
+  }
+  return rows;
 }
 
 function comparePair(entry: { namespace: string; key: string }, namespace: string, key: string): number {

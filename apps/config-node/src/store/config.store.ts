@@ -15,7 +15,7 @@ import {
   operationHeader,
 } from './log-rows.js';
 import { CONFIG_MIGRATIONS } from './migrations/index.js';
-import { type EntryPages, entryPages } from './state-pages.js';
+import { type EntryPages, statePages } from './state-pages.js';
 import type { BatchChange, Fence, HeadRow, RequestKind, StoredRequest } from './store.types.js';
 
 const HEAD_COLUMNS = `h.cluster_id as "clusterId", h.version, encode(h.chain, 'hex') as chain, h.term,
@@ -173,21 +173,20 @@ export class ConfigStore {
   }
 
   /**
-   * The whole state at one head, in pages, within one transaction. `consume` may take its time, but the transaction
-   * is bounded: it must not wait for anything but its own work.
+   * The whole state at one head, in pages; no transaction is held meanwhile. Rejects with HistoryReplaced when the database
+   * came to have another history before the last page, with what `consume` throws, and as every read does.
    */
   async loadState<T>(consume: (head: HeadRow, pages: EntryPages) => Promise<T>): Promise<T> {
-    return this.#ownReads.readTransaction(
-      'begin transaction isolation level repeatable read, read only',
-      async (tx) => {
-        // Longer than a publish may take; a running timer is only stopped by 0.
-        await tx.query({ text: 'set local transaction_timeout = 0' });
-        await tx.query({ text: 'set local idle_in_transaction_session_timeout = 10000' });
-        return consume(await readHead(tx), entryPages(tx));
-      },
-    );
+    const { rows } = await this.#ownReads.queryAnyReadable<HeadRow>(READ_HEAD);
+    const head = onlyHead(rows);
+    return consume(head, statePages(this.#ownReads, head));
   }
 }
+
+const READ_HEAD = {
+  name: 'read-head',
+  text: `select ${HEAD_COLUMNS} from config.head as h where h.id = 1`,
+};
 
 interface RequestRow extends ChangeRow, OperationRow {
   request_id: string;
@@ -197,10 +196,7 @@ interface RequestRow extends ChangeRow, OperationRow {
 }
 
 async function readHead(db: Queryable): Promise<HeadRow> {
-  const { rows } = await db.query<HeadRow>({
-    name: 'read-head',
-    text: `select ${HEAD_COLUMNS} from config.head as h where h.id = 1`,
-  });
+  const { rows } = await db.query<HeadRow>(READ_HEAD);
   return onlyHead(rows);
 }
 

@@ -1,15 +1,18 @@
-import type { Queryable } from '#libs/postgres';
+import { invariant } from '#libs/kernel';
+import type { PrimaryPool } from '#libs/postgres';
+import { type HistoryMark, type WalkedKey, type WalkSource, walkPinned } from '#libs/replica';
 import { checksumText } from './log-rows.js';
+import { CHAINS, ENTRIES_PAGE, ENTRIES_TOUCHED } from './state-pages.sql.js';
 import type { StoredEntry } from './store.types.js';
 
-/** Entries in the order of namespace and key, page after page. */
+/** The entries of one state, each once, page after page. */
 export type EntryPages = AsyncIterable<StoredEntry[]>;
 
 /** Small enough that decoding a page does not hold up the event loop of a node that serves reads meanwhile. */
 const PAGE_ENTRIES = 500;
 const PAGE_BYTES = 2 * 1024 * 1024;
 
-interface EntryRow {
+interface EntryColumns {
   namespace: string;
   key: string;
   value: Buffer;
@@ -18,33 +21,57 @@ interface EntryRow {
   version: number;
   created_at: Date;
 }
+type Nothing = { version: null };
+type PageRow = { head_version: number; head_chain: string } & (EntryColumns | Nothing);
+type TouchedRow = WalkedKey & { touched_at: number } & (EntryColumns | Nothing);
 
-/** Bounded by count and by bytes: a size is known without reading its value. */
-const PAGE = `
-select namespace, key, value, content_type, checksum, version, created_at from (
-  select *, sum(octet_length(value)) over w as bytes_so_far, row_number() over w as nth
-  from (select * from config.entries where (namespace, key) > ($1, $2) order by namespace, key limit $3) as next
-  window w as (order by namespace, key)
-) as sized
-where bytes_so_far <= $4 or nth = 1 order by namespace, key`;
+/** The state at `head`, read while it moves on; the last page proves it (libs/replica/src/pinned-walk.ts). */
+export function statePages(pool: PrimaryPool, head: HistoryMark): AsyncGenerator<StoredEntry[], void> {
+  return walkPinned(head, new StateSource(pool));
+}
 
-/** Reads `config.entries` to its end; `tx` decides of which moment. */
-export async function* entryPages(tx: Queryable): AsyncGenerator<StoredEntry[], void> {
-  let after: [namespace: string, key: string] = ['', ''];
-  for (;;) {
-    const { rows } = await tx.query<EntryRow>({
+class StateSource implements WalkSource<StoredEntry> {
+  constructor(private readonly pool: PrimaryPool) {}
+
+  async page(after: WalkedKey): Promise<{ head: HistoryMark; entries: StoredEntry[] }> {
+    const { rows } = await this.pool.queryAnyReadable<PageRow>({
       name: 'entries-page',
-      text: PAGE,
-      values: [...after, PAGE_ENTRIES, PAGE_BYTES],
+      text: ENTRIES_PAGE,
+      values: [after.namespace, after.key, PAGE_ENTRIES, PAGE_BYTES],
     });
-    const last = rows.at(-1);
-    if (!last) return;
-    after = [last.namespace, last.key];
-    yield rows.map(entryOf);
+    const [first] = rows;
+    invariant(first, 'config.head has its one row');
+    const head = { version: first.head_version, chain: first.head_chain };
+    return { head, entries: rows.filter(isEntry).map(entryOf) };
+  }
+
+  async touched({ from, to }: { from: number; to: number }, after: WalkedKey) {
+    const { rows } = await this.pool.queryAnyReadable<TouchedRow>({
+      name: 'entries-touched',
+      text: ENTRIES_TOUCHED,
+      values: [from, to, after.namespace, after.key, PAGE_ENTRIES, PAGE_BYTES],
+    });
+    return rows.map((row) => ({
+      ...{ namespace: row.namespace, key: row.key, touchedAt: row.touched_at },
+      entry: isEntry(row) ? entryOf(row) : undefined,
+    }));
+  }
+
+  async chains(versions: readonly number[]): Promise<Map<number, string>> {
+    const { rows } = await this.pool.queryAnyReadable<HistoryMark>({
+      name: 'chains',
+      text: CHAINS,
+      values: [versions],
+    });
+    return new Map(rows.map(({ version, chain }) => [version, chain]));
   }
 }
 
-function entryOf(row: EntryRow): StoredEntry {
+function isEntry<T extends EntryColumns | Nothing>(row: T): row is T & EntryColumns {
+  return row.version !== null;
+}
+
+function entryOf(row: EntryColumns): StoredEntry {
   return {
     namespace: row.namespace,
     key: row.key,
