@@ -46,7 +46,7 @@ const forbidden = [
   {
     name: 'adapter-lib-reaches-too-far',
     severity: 'error',
-    from: { path: '^libs/(messaging|postgres|redis|observability)/', pathNot: SPEC },
+    from: { path: '^libs/(messaging|postgres|redis|observability|cluster-auth)/', pathNot: SPEC },
     to: {
       path: '^libs/',
       pathNot: '^libs/($1|kernel|contracts|config|observability)/',

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Client } from 'pg';
+import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
 import type { LeaderElected, NodeHold, QuestionReply, RecoveryStep } from '#libs/contracts';
 import { type NatsServer, startNats } from '#libs/servers';
 import { type RunningService, startService } from '#libs/service';
@@ -54,9 +55,10 @@ export class FakeSupervisor {
   /** Undefined = it answers 500. */
   restart: ((name: string) => Promise<unknown>) | undefined;
   address = '';
+  private readonly proofs = new ClusterProofs(CLUSTER_KEY, new OwnAuthorities(new Set()));
   private readonly server = createServer((request, response) => {
     const [, area, name = '', verb] = (request.url ?? '').split('/');
-    const allowed = request.headers['holdfast-cluster-key'] === CLUSTER_KEY;
+    const allowed = this.proofs.memberFault(request) === undefined;
     if (!allowed || request.method !== 'POST' || area !== 'processes' || verb !== 'restart') {
       response.writeHead(404).end('{}');
       return;

@@ -227,7 +227,8 @@ describe('the drivers of Holdfast itself', () => {
     const driver = new HttpDriver(KEY);
     expect(await restart(driver, 'node-1', address)).toEqual({ outcome: 'done' });
     expect(asked).toMatchObject([{ method: 'POST', path: '/restart', body: '{}' }]);
-    expect(asked[0]?.headers['holdfast-cluster-key']).toBe(KEY);
+    expect(asked[0]?.headers['holdfast-signature']).toMatch(/^v1\./);
+    expect(JSON.stringify(asked[0]?.headers)).not.toContain(KEY);
     reply = [429, { code: 'cluster-busy', detail: 'this process was started 100 ms ago' }];
     expect(await driver.restart({ nodeId: 'node-1', address }, silent)).toEqual({
       outcome: 'refused',

@@ -79,7 +79,10 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
     },
     listen: { port: settings.port, host: settings.bind },
     started: async (_app, port) => {
-      await engine.start(settings.address ?? `http://${settings.bind}:${port}`);
+      const address = settings.address ?? `http://${settings.bind}:${port}`;
+      guard.announce(address);
+      for (const seed of settings.nodes) if (seed.id === nodeId) guard.announce(seed.address);
+      await engine.start(address);
       await bus.subscribed();
     },
     stopping: () => engine.announceStop(),

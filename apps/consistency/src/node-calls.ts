@@ -1,5 +1,6 @@
 import { Agent, request } from 'undici';
 import type { ZodType } from 'zod';
+import { RequestSigner } from '#libs/cluster-auth';
 import {
   type ConsistencyReason,
   DIGEST_BUCKETS_BYTES,
@@ -18,6 +19,7 @@ import type { Pin } from './domain/pin.js';
 import type { Place } from './domain/place.js';
 import type { RootAnswer } from './domain/root-comparison.js';
 
+const JSON_BODY = { 'content-type': 'application/json' };
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 interface Asked {
@@ -36,7 +38,11 @@ export class NodeCalls {
   /** Of answers, for the bench and the metrics. */
   receivedBytes = 0;
 
-  constructor(private readonly clusterKey: string) {}
+  private readonly signer: RequestSigner;
+
+  constructor(clusterKey: string) {
+    this.signer = new RequestSigner(clusterKey);
+  }
 
   async root(address: string, pin: Pin, waitMs: number, timeoutMs: number): Promise<RootAnswer> {
     const url = `${address}/internal/digest?version=${pin.version}&waitMs=${waitMs}`;
@@ -114,12 +120,13 @@ export class NodeCalls {
   }
 
   private async call(url: string, { timeoutMs, body }: Asked) {
+    const method = body === undefined ? 'GET' : 'POST';
     const response = await request(url, {
-      method: body === undefined ? 'GET' : 'POST',
+      method,
       ...(body === undefined ? {} : { body }),
       dispatcher: this.agent,
       signal: AbortSignal.timeout(timeoutMs),
-      headers: { [HEADERS.clusterKey]: this.clusterKey, 'content-type': 'application/json' },
+      headers: this.signer.signedHeaders(url, { method, headers: JSON_BODY, body }),
     }).catch((cause: unknown) => {
       throw new Unreachable('no answer', { cause });
     });

@@ -48,7 +48,7 @@ it('a process whose port is closed last of all is not taken for a living one', a
   });
   const address = await listen(server);
   const events: TetherEvent[] = [];
-  const tether = new Tether(address, 'a-secret-of-the-cluster', (event) => events.push(event));
+  const tether = new Tether(address, (event) => events.push(event));
   await expect.poll(() => events).toEqual(['tether-open']);
   for (const socket of held) socket.resetAndDestroy();
   await expect.poll(() => events.length).toBeGreaterThanOrEqual(4);

@@ -1,7 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { Agent, request } from 'undici';
 import type { ZodType } from 'zod';
-import { HEADERS, Problem } from '#libs/contracts';
+import { RequestSigner } from '#libs/cluster-auth';
+import { Problem } from '#libs/contracts';
+
+/** Asked of any address that is heard of, and believed for nothing but that the process answers. */
+const LIVENESS = '/ping';
+const JSON_BODY = { 'content-type': 'application/json' };
 
 /** Calls of nodes' HTTP doors: bounded in time, answers checked against their contract. */
 @Injectable()
@@ -13,7 +18,11 @@ export class HttpCalls {
     connect: { timeout: 1_000 },
   });
 
-  constructor(private readonly clusterKey: string) {}
+  private readonly signer: RequestSigner;
+
+  constructor(clusterKey: string) {
+    this.signer = new RequestSigner(clusterKey);
+  }
 
   get<T>(url: string, schema: ZodType<T>, timeoutMs: number): Promise<T> {
     return this.call(url, schema, timeoutMs, { method: 'GET' });
@@ -40,7 +49,9 @@ export class HttpCalls {
         ...options,
         dispatcher: this.agent,
         signal: abort.signal,
-        headers: { [HEADERS.clusterKey]: this.clusterKey, 'content-type': 'application/json' },
+        headers: url.endsWith(LIVENESS)
+          ? JSON_BODY
+          : this.signer.signedHeaders(url, { ...options, headers: JSON_BODY }),
       });
       const answer: unknown = await body.json();
       if (statusCode >= 200 && statusCode < 300) return schema.parse(answer);

@@ -111,7 +111,7 @@ export class NodeWatch {
   private newTether(nodeId: string): Tether | undefined {
     const address = this.directory.get(nodeId)?.address;
     if (address === undefined) return undefined;
-    const tether: Tether = new Tether(address, this.settings.clusterKey, (event) => {
+    const tether: Tether = new Tether(address, (event) => {
       // A tether to an address that the node has left says nothing of the node.
       if (this.probes.get(nodeId)?.tether === tether) this.tethered(nodeId, event);
     });

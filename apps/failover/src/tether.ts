@@ -1,6 +1,5 @@
 import { type ClientRequest, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { HEADERS } from '#libs/contracts';
 import { fullJitterMs, sleep, systemRng } from '#libs/kernel';
 import { type DialOutcome, dial } from './dial.js';
 
@@ -28,7 +27,6 @@ export class Tether {
 
   constructor(
     readonly address: string,
-    private readonly clusterKey: string,
     private readonly tell: (event: TetherEvent) => void,
   ) {
     this.loop = this.run();
@@ -62,7 +60,6 @@ export class Tether {
       const url = new URL('/internal/tether', this.address);
       const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
         agent: false,
-        headers: { [HEADERS.clusterKey]: this.clusterKey },
         timeout: OPEN_TIMEOUT_MS,
       });
       this.current = request;

@@ -1,4 +1,5 @@
 import { DEFAULT_LOAD_PERCENT } from '#libs/balancer';
+import { ReadProofs, RequestSigner } from '#libs/cluster-auth';
 import { SYSTEM_NAMESPACE } from '#libs/contracts';
 import { systemClock, systemRng } from '#libs/kernel';
 import { Bus, FactStream } from '#libs/messaging';
@@ -47,6 +48,8 @@ export function assembleGateway(
     logger,
   });
   const guard = new PublicGuard(settings);
+  const proofs = new ReadProofs(clusterKey);
+  const signer = new RequestSigner(clusterKey);
   const upstreams = new Upstreams();
   const directory = new NodeDirectory(settings.nodes, clock);
   upstreams.onConnectionLost((address) => directory.doubt(address));
@@ -61,7 +64,7 @@ export function assembleGateway(
     slowStartMs: balancing.slowStartMs,
   });
   const hedging = new Hedging(balancing.hedge);
-  const nodes = new AskNode(rotation, upstreams, clusterKey, clock);
+  const nodes = new AskNode(rotation, upstreams, signer, clock);
   const balancingKey = new BalancingKey({ own: balancing, rotation, hedging, nodes, logger });
   registerUpstreamMetrics(metrics, directory.table, upstreams);
   const proxyMetrics = new ProxyMetrics(metrics);
@@ -72,7 +75,7 @@ export function assembleGateway(
     rotation,
     hedging,
     metrics: proxyMetrics,
-    clusterKey,
+    proofs,
     monotonicMs,
   });
   const writes = new WriteProxy({
@@ -93,7 +96,7 @@ export function assembleGateway(
     rotation,
     choice: new FollowedNode(instanceId, systemRng.next()),
     nodeLog: new NodeLog(nodes),
-    clusterKey,
+    signer,
     clock,
     logger,
   });

@@ -1,8 +1,8 @@
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
+import { RequestSigner } from '#libs/cluster-auth';
 import { loadSettings, SettingsError } from '#libs/config';
-import { HEADERS } from '#libs/contracts';
 import { type ClusterState, readState } from './cluster-state.js';
 import { SUPERVISOR } from './domain/process-plan.js';
 import { nextToRestart, whyNotBack, whyNotNow } from './domain/rolling-order.js';
@@ -51,12 +51,14 @@ class GivenUp extends Error {}
 
 class RollingRestart {
   private readonly supervisor: string;
+  private readonly signer: RequestSigner;
   private gateway = '';
 
   constructor(
-    private readonly state: ClusterState,
+    state: ClusterState,
     private readonly say: (line: string) => void,
   ) {
+    this.signer = new RequestSigner(state.clusterKey);
     this.supervisor = `http://127.0.0.1:${state.ports[SUPERVISOR]}`;
   }
 
@@ -145,9 +147,12 @@ class RollingRestart {
   /** Each on a connection of its own: a gateway that drains closes those that are kept. */
   private async call(url: string, options: { method?: string; body?: string } = {}): Promise<unknown> {
     const headers: Record<string, string> = { 'content-type': 'application/json', connection: 'close' };
-    if (url.startsWith(this.supervisor)) headers[HEADERS.clusterKey] = this.state.clusterKey;
+    const { method = 'GET', body } = options;
+    const sent = url.startsWith(this.supervisor)
+      ? this.signer.signedHeaders(url, { method, headers, body })
+      : headers;
     const signal = AbortSignal.timeout(CALL_TIMEOUT_MS);
-    const answer = await fetch(url, { ...options, headers, signal });
+    const answer = await fetch(url, { ...options, headers: sent, signal });
     const text = await answer.text();
     if (!answer.ok) throw new GivenUp(`${url} answered ${answer.status}: ${text}`);
     return JSON.parse(text);

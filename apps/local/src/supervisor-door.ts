@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { HEADERS, PROBLEM_CONTENT_TYPE, Problem } from '#libs/contracts';
-import { secretMatcher, withTimeout } from '#libs/kernel';
+import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
+import { PROBLEM_CONTENT_TYPE, Problem } from '#libs/contracts';
+import { withTimeout } from '#libs/kernel';
 import type { ProcessKind } from './domain/process-plan.js';
 import type { Ended } from './supervised.js';
 
@@ -43,9 +44,9 @@ export class SupervisorDoor {
     clusterKey: string,
     processes: SupervisedProcesses,
   ): Promise<SupervisorDoor> {
-    const isClusterKey = secretMatcher(clusterKey);
+    const proofs = new ClusterProofs(clusterKey, new OwnAuthorities(new Set()));
     const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => {
-      answer(request, isClusterKey, processes).then(
+      answer(request, proofs, processes).then(
         ({ status, body }) => send(response, status, 'application/json', body),
         (error: unknown) => {
           const problem = error instanceof Problem ? error : new Problem('internal', String(error));
@@ -76,13 +77,11 @@ export class SupervisorDoor {
 
 async function answer(
   request: IncomingMessage,
-  isClusterKey: (given: string) => boolean,
+  proofs: ClusterProofs,
   processes: SupervisedProcesses,
 ): Promise<{ status: number; body: unknown }> {
-  const given = request.headers[HEADERS.clusterKey];
-  if (typeof given !== 'string' || !isClusterKey(given)) {
-    throw new Problem('forbidden', 'this door is for processes of the cluster');
-  }
+  const fault = proofs.memberFault(request);
+  if (fault !== undefined) throw fault;
   const [, area, name, verb, ...rest] = (request.url ?? '').split('/');
   if (area !== 'processes' || rest.length > 0) throw new Problem('not-found', 'there is nothing here');
   if (name === undefined) {
@@ -91,7 +90,10 @@ async function answer(
   }
   if (verb !== 'restart') throw new Problem('not-found', 'there is nothing here');
   allow(request, 'POST');
-  const { how } = bodyOf(await withTimeout(textOf(request), BODY_WITHIN_MS, 'the body'));
+  const text = await withTimeout(textOf(request), BODY_WITHIN_MS, 'the body');
+  const bodyFault = proofs.bodyFault(request, text);
+  if (bodyFault !== undefined) throw bodyFault;
+  const { how } = bodyOf(text);
   return { status: 202, body: { outcome: await restart(processes, name, how) } };
 }
 

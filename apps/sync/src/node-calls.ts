@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { Agent, request } from 'undici';
 import type { ZodType } from 'zod';
+import { RequestSigner } from '#libs/cluster-auth';
 import {
   CatchUpReply,
   type CatchUpRequest,
@@ -10,7 +11,6 @@ import {
   changeToWire,
   encodeChanges,
   errorKind,
-  HEADERS,
   NodePing,
   Problem,
   SyncReply,
@@ -35,7 +35,11 @@ export class NodeCalls {
   private readonly agent = new Agent({ connections: 4, pipelining: 1, connect: { timeout: 1_000 } });
   private readonly withoutFrames = new LRUCache<string, true>({ max: 1_000, ttl: WITHOUT_FRAMES_FOR_MS });
 
-  constructor(private readonly clusterKey: string) {}
+  private readonly signer: RequestSigner;
+
+  constructor(clusterKey: string) {
+    this.signer = new RequestSigner(clusterKey);
+  }
 
   ping(address: string, timeoutMs: number): Promise<NodePing> {
     return this.call(`${address}/ping`, NodePing, timeoutMs, undefined);
@@ -63,21 +67,30 @@ export class NodeCalls {
     return this.agent.destroy();
   }
 
+  private signed(url: string, { type, bytes }: Body): Record<string, string> {
+    return this.signer.signedHeaders(url, {
+      method: 'POST',
+      headers: { 'content-type': type },
+      body: bytes,
+    });
+  }
+
   private async call<T>(
     url: string,
     schema: ZodType<T>,
     timeoutMs: number,
     body: Body | undefined,
   ): Promise<T> {
+    const method = body === undefined ? 'GET' : 'POST';
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(new NoAnswerInTime(timeoutMs)), timeoutMs);
     try {
       const response = await request(url, {
-        method: body === undefined ? 'GET' : 'POST',
+        method,
         ...(body === undefined ? {} : { body: body.bytes }),
         dispatcher: this.agent,
         signal: abort.signal,
-        headers: { [HEADERS.clusterKey]: this.clusterKey, 'content-type': body?.type ?? 'application/json' },
+        headers: body === undefined ? {} : this.signed(url, body),
       });
       const answer = await response.body.text();
       if (response.statusCode === 200) return schema.parse(JSON.parse(answer));

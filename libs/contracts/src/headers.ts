@@ -11,9 +11,11 @@ export const HEADERS = {
   comment: 'holdfast-comment',
   author: 'holdfast-author',
   idempotencyKey: 'idempotency-key',
-  /** Secret of the cluster, on internal doors only; stripped at the gateway. */
+  /** Secret of the cluster, from an operator only: no process sends it. Stripped at the gateway. */
   clusterKey: 'holdfast-cluster-key',
-  /** From gateways: the term that this attempt of a write aims at. Honoured only with the cluster key. */
+  /** From processes of the cluster: proves that the sender has the cluster key. See docs/process-authentication.md. */
+  signature: 'holdfast-signature',
+  /** From gateways: the term that this attempt of a write aims at. Honoured only with a signature or the cluster key. */
   aimTerm: 'holdfast-aim-term',
   /** From gateways: 1 for the first attempt of a write whose idempotency key the gateway has just made up. */
   attempt: 'holdfast-attempt',

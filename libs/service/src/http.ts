@@ -4,11 +4,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HEADERS, Problem } from '#libs/contracts';
 import type { Metrics, Readiness } from '#libs/observability';
 import type { PublicGuard } from './public-guard.js';
+import type { RefusalLog } from './refusal-log.js';
 import type { RestartDoor } from './restart-door.js';
 import type { RouteTable } from './route-table.js';
 
 /** Routes that any prober may ask under any name: they tell nothing that needs guarding. */
-const PROBES = new Set(['/ping', '/health', '/metrics']);
+const PROBES = new Set(['/ping', '/health', '/metrics', '/internal/tether']);
+const RESTART_BODY_BYTES = 1_024;
 
 /** Routes that only processes of the cluster may call. */
 function isInternal(route: string): boolean {
@@ -29,6 +31,7 @@ export function requestIdOf(headers: Record<string, string | string[] | undefine
 
 export interface HttpPlumbing {
   guard: PublicGuard;
+  refusals: RefusalLog;
   metrics: Metrics;
   readiness: Readiness;
   routes: RouteTable;
@@ -40,7 +43,7 @@ export interface HttpPlumbing {
 
 /** What every process serves and demands: request ids, guards, CORS, /ping, /health, /metrics, request metrics. */
 export function installHttp(fastify: FastifyInstance, plumbing: HttpPlumbing): void {
-  const { guard, metrics, readiness, routes } = plumbing;
+  const { guard, refusals, metrics, readiness, routes } = plumbing;
   const seconds = metrics.histogram('http_request_seconds', 'Time to answer a request', [
     'method',
     'route',
@@ -60,14 +63,19 @@ export function installHttp(fastify: FastifyInstance, plumbing: HttpPlumbing): v
       );
     }
     if (route !== undefined && PROBES.has(route)) return;
-    if (route !== undefined && isInternal(route)) {
-      if (!guard.hasClusterKey(request.headers))
-        throw new Problem('forbidden', 'this door is for processes of the cluster');
-      return;
+    const internal = route !== undefined && isInternal(route);
+    const fault = internal ? guard.memberFault(request.raw) : guard.fault(request.raw);
+    if (fault) {
+      refusals.note(fault, request.ip);
+      throw fault;
     }
-    const fault = guard.fault(request.headers);
-    if (fault) throw fault;
-    allowOrigin(guard, request, reply);
+    if (!internal) allowOrigin(guard, request, reply);
+  });
+  // Nothing is acted on before the body is known to be the one that was signed.
+  fastify.addHook('preValidation', (request, _reply, done) => {
+    const fault = guard.bodyFault(request.raw, request.body);
+    if (fault) refusals.note(fault, request.ip);
+    done(fault);
   });
   fastify.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unmatched';
@@ -92,7 +100,15 @@ export function installHttp(fastify: FastifyInstance, plumbing: HttpPlumbing): v
     return reply.header('content-type', metrics.registry.contentType).send(await metrics.registry.metrics());
   });
   const { restart } = plumbing;
-  if (restart) fastify.post('/restart', async (_request, reply) => reply.code(202).send(restart.knock()));
+  if (restart) {
+    fastify.register(async (scope) => {
+      scope.removeAllContentTypeParsers();
+      scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+      scope.post('/restart', { bodyLimit: RESTART_BODY_BYTES }, async (_request, reply) =>
+        reply.code(202).send(restart.knock()),
+      );
+    });
+  }
   if (guard.allowsOrigins) {
     fastify.options(PREFLIGHT_URL, async (request, reply) => preflight(guard, request, reply));
   }

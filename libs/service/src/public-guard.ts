@@ -1,6 +1,7 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
 import { HEADERS, Problem } from '#libs/contracts';
-import { secretMatcher } from '#libs/kernel';
+import { type Clock, systemClock } from '#libs/kernel';
 
 export interface PublicGuardSettings {
   publicHosts: readonly string[];
@@ -11,27 +12,37 @@ export interface PublicGuardSettings {
 /**
  * What keeps a web page from steering a cluster that listens on loopback, before there are credentials:
  * the Host must be one of ours (DNS rebinding), and a page's Origin must be our own or an allowed one.
- * A caller that holds the cluster's secret is another process of the cluster and may use any name.
+ * A caller that proves to have the cluster's secret is another process of the cluster and may use any name; one that
+ * shows a wrong proof belongs to another cluster, and is refused.
  */
 export class PublicGuard {
   private readonly hosts: ReadonlySet<string>;
   private readonly origins: ReadonlySet<string>;
   /** Host headers seen to be fine, so that the hot path compares one string. */
   private readonly accepted = new Set<string>();
+  private readonly own: OwnAuthorities;
+  private readonly proofs: ClusterProofs;
 
-  private readonly isClusterKey: (given: string) => boolean;
-
-  constructor(settings: PublicGuardSettings) {
-    this.isClusterKey = secretMatcher(settings.clusterKey);
+  constructor(settings: PublicGuardSettings, clock: Clock = systemClock) {
     this.hosts = new Set(settings.publicHosts.map((host) => host.toLowerCase()));
     this.origins = new Set(settings.corsOrigins.map((origin) => origin.toLowerCase().replace(/\/$/, '')));
+    this.own = new OwnAuthorities(this.hosts);
+    this.proofs = new ClusterProofs(settings.clusterKey, this.own, clock);
+  }
+
+  /** An address under which other processes ask this one, such as `http://node-1:7400`. */
+  announce(address: string): void {
+    this.own.announce(address);
   }
 
   /** Why the request is refused; undefined = let it pass. */
-  fault(headers: IncomingHttpHeaders): Problem | undefined {
+  fault(request: IncomingMessage): Problem | undefined {
+    const { headers } = request;
+    if (headers[HEADERS.signature] !== undefined || headers[HEADERS.clusterKey] !== undefined) {
+      return this.proofs.judge(request).fault;
+    }
     const host = headers.host ?? '';
     if (this.accepted.has(host) && headers.origin === undefined) return undefined;
-    if (headers[HEADERS.clusterKey] !== undefined && this.hasClusterKey(headers)) return undefined;
     if (!this.hosts.has(hostName(host))) {
       return new Problem(
         'forbidden',
@@ -49,17 +60,27 @@ export class PublicGuard {
     return undefined;
   }
 
+  /** Why the request may not ask for what is only for processes of the cluster; undefined = it may. */
+  memberFault(request: IncomingMessage): Problem | undefined {
+    return this.proofs.memberFault(request);
+  }
+
+  /** Whether the request was sent by a process of the cluster, or by an operator with its key. */
+  isMember(request: IncomingMessage): boolean {
+    return this.memberFault(request) === undefined;
+  }
+
+  /** Why the body is not the one that was signed; undefined when it is, or when none was signed. */
+  bodyFault(request: IncomingMessage, body: unknown): Problem | undefined {
+    return this.proofs.bodyFault(request, body);
+  }
+
   get allowsOrigins(): boolean {
     return this.origins.size > 0;
   }
 
   isAllowedOrigin(origin: string): boolean {
     return this.origins.has(origin.toLowerCase());
-  }
-
-  hasClusterKey(headers: IncomingHttpHeaders): boolean {
-    const given = headers[HEADERS.clusterKey];
-    return typeof given === 'string' && this.isClusterKey(given);
   }
 
   private isOwnOrigin(origin: string, host: string): boolean {

@@ -12,6 +12,7 @@ import { installHttp, originForm, requestIdOf } from './http.js';
 import { NestLogger } from './nest-logger.js';
 import { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 import type { PublicGuard } from './public-guard.js';
+import { RefusalLog } from './refusal-log.js';
 import { RestartDoor } from './restart-door.js';
 import { RouteTable } from './route-table.js';
 import { announceReady, crashOnUncaught, stopOnSignals } from './shutdown.js';
@@ -99,6 +100,7 @@ export async function startService(
   const readiness = options.readiness ?? new Readiness();
   installHttp(fastify, {
     guard: options.guard,
+    refusals: new RefusalLog(options.logger, systemClock),
     metrics: options.metrics,
     readiness,
     routes,

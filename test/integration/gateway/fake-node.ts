@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
 import { CHANGE_FRAMES_TYPE, type Change, changeToWire, encodeChanges, noticeFrame } from '#libs/contracts';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from '#libs/replica';
 
@@ -110,6 +111,7 @@ export class FakeNode {
   received = 0;
   answerWrite: Answer | undefined;
   private server: Server | undefined;
+  private readonly proofs = new ClusterProofs('k'.repeat(32), new OwnAuthorities(new Set()));
   private readonly sockets = new Set<Socket>();
   private port = 0;
 
@@ -122,6 +124,11 @@ export class FakeNode {
 
   get address(): string {
     return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** What the request proves of its sender. */
+  standingOf(req: IncomingMessage): string {
+    return this.proofs.judge(req).standing;
   }
 
   get connections(): number {
@@ -195,7 +202,7 @@ export class FakeNode {
   private internal(req: IncomingMessage, res: ServerResponse): void {
     const url = new URL(req.url ?? '', 'http://node');
     const after = Number(url.searchParams.get('after'));
-    if (req.headers['holdfast-cluster-key'] !== 'k'.repeat(32)) this.problem(res, 403, 'forbidden');
+    if (this.proofs.memberFault(req) !== undefined) this.problem(res, 403, 'forbidden');
     else if (url.pathname === '/internal/log') {
       const limit = Number(url.searchParams.get('limit'));
       const page = this.known(after).slice(0, limit);

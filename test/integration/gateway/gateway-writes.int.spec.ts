@@ -139,10 +139,7 @@ describe('writes through the gateway', () => {
     const relayed: string[] = [];
     for (const it of [node(B), node(C)]) {
       it.answerWrite = (req, res, body) => {
-        if (
-          req.headers['holdfast-forward'] !== '1' ||
-          req.headers['holdfast-cluster-key'] !== 'k'.repeat(32)
-        ) {
+        if (req.headers['holdfast-forward'] !== '1' || it.standingOf(req) !== 'member') {
           it.problem(res, 421, 'not-leader', { leader: null });
           return;
         }
@@ -174,7 +171,11 @@ describe('writes through the gateway', () => {
     const seen: unknown[] = [];
     for (const it of nodes) {
       it.answerWrite = (req, res) => {
-        seen.push([req.headers['holdfast-operator'], req.headers['holdfast-cluster-key']]);
+        seen.push([
+          req.headers['holdfast-operator'],
+          it.standingOf(req),
+          req.headers['holdfast-cluster-key'],
+        ]);
         it.json(res, 200, { version: 1, term: 1 });
       };
     }
@@ -182,18 +183,22 @@ describe('writes through the gateway', () => {
     const claims: Record<string, string>[] = [
       {},
       { 'holdfast-operator': '1' },
-      { 'holdfast-operator': '1', 'holdfast-cluster-key': 'guess' },
       { 'holdfast-cluster-key': secret },
     ];
     for (const headers of claims) {
       await ask(gateway.base, 'PUT', '/v1/namespaces/app/configs/a', { body: 'v', headers });
     }
     expect(seen).toEqual([
-      [undefined, secret],
-      [undefined, secret],
-      [undefined, secret],
-      ['1', secret],
+      [undefined, 'member', undefined],
+      [undefined, 'member', undefined],
+      ['1', 'member', undefined],
     ]);
+    const guess = { 'holdfast-operator': '1', 'holdfast-cluster-key': 'guess' };
+    const refused = await ask(gateway.base, 'PUT', '/v1/namespaces/app/configs/a', {
+      body: 'v',
+      headers: guess,
+    });
+    expect([refused.status, JSON.parse(refused.text).code, seen.length]).toEqual([403, 'forbidden', 3]);
   });
 
   it('pass on refusals as they are', async () => {

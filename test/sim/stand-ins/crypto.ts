@@ -22,6 +22,11 @@ export function hash(algorithm: string, data: string | Buffer, encoding: 'hex' |
   return found;
 }
 
+/** Bytes that a process makes up are drawn from its own chance. */
+export function randomBytes(size: number): Buffer {
+  return Buffer.from(Array.from({ length: size }, () => Math.floor(Math.random() * 256)));
+}
+
 /** Ids that a process makes up are drawn from its own chance. */
 export function randomUUID(): string {
   const digits = Array.from({ length: 32 }, () => Math.floor(Math.random() * 16).toString(16)).join('');

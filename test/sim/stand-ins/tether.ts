@@ -22,7 +22,6 @@ export class Tether {
 
   constructor(
     readonly address: string,
-    _clusterKey: string,
     private readonly tell: (event: TetherEvent) => void,
   ) {
     this.machine.process.timer(0, () => this.hold());

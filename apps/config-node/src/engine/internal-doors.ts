@@ -43,6 +43,8 @@ export interface DoorParts {
 }
 
 const TETHER_EVERY_MS = 5_000;
+/** Anybody may hold one; failover processes, which need them, are few. */
+const MAX_LIVENESS_CONNECTIONS = 1_024;
 
 const LogQuery = z.object({
   after: z.coerce.number().int().nonnegative(),
@@ -107,11 +109,19 @@ function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
     return reply.type(form).send(bytes);
   });
   // Stays open: that it closes is the evidence of this process's end.
+  let livenessConnections = 0;
   doors.get('/internal/tether', (_request, reply) => {
+    if (livenessConnections >= MAX_LIVENESS_CONNECTIONS) {
+      throw new Problem('cluster-busy', `${livenessConnections} liveness connections are open`);
+    }
+    livenessConnections += 1;
     const line = keep(new PassThrough());
     const beat = () => line.writableEnded || line.write('\n');
     const timer = setInterval(beat, TETHER_EVERY_MS);
-    line.once('close', () => clearInterval(timer));
+    line.once('close', () => {
+      clearInterval(timer);
+      livenessConnections -= 1;
+    });
     beat();
     return reply.type('text/plain').send(line);
   });

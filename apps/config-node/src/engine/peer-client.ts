@@ -1,4 +1,5 @@
 import { Agent, request } from 'undici';
+import { RequestSigner } from '#libs/cluster-auth';
 import {
   CHANGE_FRAMES_TYPE,
   type Change,
@@ -6,7 +7,6 @@ import {
   DigestReply,
   decodeChanges,
   errorKind,
-  HEADERS,
   NodePing,
   WireChange,
 } from '#libs/contracts';
@@ -22,14 +22,18 @@ const MAX_SNAPSHOT_BYTES = 8 * 1024 ** 3;
 
 /** Asks other nodes through their internal doors. Rejects with whatever went wrong. */
 export class PeerClient {
+  private readonly signer: RequestSigner;
+
   constructor(
-    private readonly clusterKey: string,
+    clusterKey: string,
     private readonly maxSnapshotBytes = MAX_SNAPSHOT_BYTES,
-  ) {}
+  ) {
+    this.signer = new RequestSigner(clusterKey);
+  }
 
   async ping(address: string): Promise<NodePing> {
-    const response = await this.get(`${address}/ping`, PING_TIMEOUT_MS);
-    return NodePing.parse(await response.json());
+    const response = await fetch(`${address}/ping`, { signal: AbortSignal.timeout(PING_TIMEOUT_MS) });
+    return NodePing.parse(await answered(response).json());
   }
 
   async log(address: string, after: number, limit: number): Promise<Change[] | 'compacted'> {
@@ -59,7 +63,10 @@ export class PeerClient {
     try {
       const { statusCode, headers, body } = await request(url, {
         dispatcher: agent,
-        headers: { [HEADERS.clusterKey]: this.clusterKey, 'accept-encoding': SNAPSHOT_CODINGS.join(', ') },
+        headers: this.signer.signedHeaders(url, {
+          method: 'GET',
+          headers: { 'accept-encoding': SNAPSHOT_CODINGS.join(', ') },
+        }),
         signal: AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS),
       });
       if (statusCode !== 200) throw new Error(`${url} answered ${statusCode}`);
@@ -78,7 +85,7 @@ export class PeerClient {
   }
 
   private ask(url: string, timeoutMs: number, accept = 'application/json'): Promise<Response> {
-    const headers = { [HEADERS.clusterKey]: this.clusterKey, accept };
+    const headers = this.signer.signedHeaders(url, { method: 'GET', headers: { accept } });
     return fetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) });
   }
 }

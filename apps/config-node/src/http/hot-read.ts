@@ -78,7 +78,8 @@ export class HotRead {
   }
 
   /** Nothing in the headers calls for more than looking the key up. */
-  private isPlain({ headers }: IncomingMessage): boolean {
+  private isPlain(request: IncomingMessage): boolean {
+    const { headers } = request;
     if (headers.origin !== undefined || headers['if-match'] !== undefined) return false;
     const known = headers['if-none-match'];
     if (known !== undefined && !ONE_STRONG_TAG.test(known)) return false;
@@ -87,7 +88,7 @@ export class HotRead {
       if (typeof seen !== 'string' || !VERSION.test(seen)) return false;
       if (Number(seen) > this.host.replica.version) return false;
     }
-    return this.guard.fault(headers) === undefined;
+    return this.guard.fault(request) === undefined;
   }
 
   private fields({ headers }: IncomingMessage, tag: string): string[] {

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Agent } from 'undici';
+import { RequestSigner } from '#libs/cluster-auth';
 import { HEADERS, Problem } from '#libs/contracts';
 
 const CONNECT_MS = 500;
@@ -33,7 +34,11 @@ export class WriteForwarder {
     pipelining: 1,
   });
 
-  constructor(private readonly clusterKey: string) {}
+  private readonly signer: RequestSigner;
+
+  constructor(clusterKey: string) {
+    this.signer = new RequestSigner(clusterKey);
+  }
 
   async forward(
     request: FastifyRequest,
@@ -46,7 +51,7 @@ export class WriteForwarder {
         origin: leader,
         path: request.url,
         method: request.method as 'PUT' | 'POST' | 'DELETE',
-        headers: this.headers(request),
+        headers: this.headers(request, body, leader),
         body: body.length === 0 ? null : body,
       });
       const text = Buffer.from(await answer.body.arrayBuffer());
@@ -79,9 +84,8 @@ export class WriteForwarder {
     await this.agent.destroy();
   }
 
-  private headers(request: FastifyRequest): Record<string, string> {
+  private headers(request: FastifyRequest, body: Buffer, leader: string): Record<string, string> {
     const headers: Record<string, string> = {
-      [HEADERS.clusterKey]: this.clusterKey,
       [HEADERS.forwarded]: '1',
       [HEADERS.requestId]: request.id,
     };
@@ -89,6 +93,9 @@ export class WriteForwarder {
       const value = request.headers[name];
       if (typeof value === 'string') headers[name] = value;
     }
+    const { method, url } = request;
+    const list = Object.entries(headers).flat();
+    headers[HEADERS.signature] = this.signer.sign(leader, url, { method, headers: list, body });
     return headers;
   }
 }

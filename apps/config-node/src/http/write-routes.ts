@@ -8,7 +8,6 @@ import {
   type PutResult,
   parseContentType,
 } from '#libs/contracts';
-import { secretMatcher } from '#libs/kernel';
 import type { Entry } from '#libs/replica';
 import type { WriteOutcome } from '../domain/write.js';
 import { Admission } from './admission.js';
@@ -56,8 +55,7 @@ export function registerWriteRoutes(
   workers: ValueWorkers,
   forwarder: WriteForwarder,
 ): void {
-  const { host, leadership, publisher, clock, logger } = deps;
-  const isClusterKey = secretMatcher(deps.clusterKey);
+  const { host, leadership, publisher, guard, clock, logger } = deps;
   const currentVersion = ({ namespace, key }: KeyAddress) => host.replica.get(namespace, key)?.version;
   const parsing = new Admission(PARSING);
   const value = { bodyLimit: LIMITS.valueBytes, onRequest: [demandOneKey, demandValueType, demandLeader] };
@@ -181,7 +179,7 @@ export function registerWriteRoutes(
     const leader = leadership.leader?.address ?? null;
     const mayForward =
       request.headers[HEADERS.forward] === '1' && request.headers[HEADERS.forwarded] === undefined;
-    if (!mayForward || leader === null || !isTrusted(request)) {
+    if (!mayForward || leader === null || !guard.isMember(request.raw)) {
       throw new Problem('not-leader', 'writes go to the leader', {
         leader,
         leaderTerm: leadership.leader?.term ?? null,
@@ -193,7 +191,7 @@ export function registerWriteRoutes(
   /** What gateways say of an attempt; of anybody else it would only be a claim. */
   function attemptOf(request: FastifyRequest): { keyIsFresh: boolean; aimTerm: number | null } {
     const { [HEADERS.attempt]: attempt, [HEADERS.aimTerm]: aim } = request.headers;
-    if ((attempt === undefined && aim === undefined) || !isTrusted(request)) {
+    if ((attempt === undefined && aim === undefined) || !guard.isMember(request.raw)) {
       return { keyIsFresh: false, aimTerm: null };
     }
     return {
@@ -205,13 +203,8 @@ export function registerWriteRoutes(
   /** The bytes as they came, and whether an operator sent them. */
   function arrived(request: FastifyRequest): Arrived {
     const { url, headers, body } = request;
-    const operator = headers[HEADERS.operator] === '1' && isTrusted(request);
+    const operator = headers[HEADERS.operator] === '1' && guard.isMember(request.raw);
     return { url, headers, body: Buffer.isBuffer(body) ? body : EMPTY, operator };
-  }
-
-  function isTrusted({ headers }: FastifyRequest): boolean {
-    const given = headers[HEADERS.clusterKey];
-    return typeof given === 'string' && isClusterKey(given);
   }
 
   /** What the values are found guilty of, in their order. */

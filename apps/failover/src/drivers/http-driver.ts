@@ -1,5 +1,5 @@
 import { Agent } from 'undici';
-import { HEADERS } from '#libs/contracts';
+import { RequestSigner } from '#libs/cluster-auth';
 import { isSuccess, JsonApi, orUnreachable, refusedBy } from './json-api.js';
 import type { RestartDriver, RestartResult, RestartTarget } from './restart-driver.js';
 
@@ -10,14 +10,17 @@ export class HttpDriver implements RestartDriver {
   readonly name = 'http';
   private readonly agent = new Agent({ connections: 2, connect: { timeout: TIMEOUT_MS } });
 
-  constructor(private readonly clusterKey: string) {}
+  private readonly signer: RequestSigner;
+
+  constructor(clusterKey: string) {
+    this.signer = new RequestSigner(clusterKey);
+  }
 
   restart({ nodeId, address }: RestartTarget, signal: AbortSignal): Promise<RestartResult> {
     return orUnreachable(async () => {
       if (address === undefined) return { outcome: 'unknown-node', detail: `no address of ${nodeId}` };
-      const headers = { [HEADERS.clusterKey]: this.clusterKey };
-      const call = { method: 'POST', path: '/restart', body: {}, headers, timeoutMs: TIMEOUT_MS } as const;
-      const answer = await new JsonApi(address, this.agent).call(call, signal);
+      const call = { method: 'POST', path: '/restart', body: {}, timeoutMs: TIMEOUT_MS } as const;
+      const answer = await new JsonApi(address, this.agent, this.signer).call(call, signal);
       return isSuccess(answer) ? { outcome: 'done' } : refusedBy(nodeId, answer);
     });
   }

@@ -1,5 +1,6 @@
 import { type Dispatcher, request } from 'undici';
 import { z } from 'zod';
+import type { RequestSigner } from '#libs/cluster-auth';
 import type { RestartResult } from './restart-driver.js';
 
 export interface ApiAnswer {
@@ -25,15 +26,20 @@ export class JsonApi {
   constructor(
     private readonly origin: string,
     private readonly dispatcher: Dispatcher,
+    /** Of calls to processes of the cluster. */
+    private readonly signer?: RequestSigner,
   ) {}
 
   async call({ method, path, body, headers, timeoutMs }: ApiCall, signal: AbortSignal): Promise<ApiAnswer> {
-    const answer = await request(`${this.origin}${path}`, {
+    const url = `${this.origin}${path}`;
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const plain = { accept: 'application/json', 'content-type': 'application/json', ...headers };
+    const answer = await request(url, {
       method,
       dispatcher: this.dispatcher,
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-      headers: { accept: 'application/json', 'content-type': 'application/json', ...headers },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      headers: this.signer?.signedHeaders(url, { method, headers: plain, body: text }) ?? plain,
+      ...(text === undefined ? {} : { body: text }),
     });
     return { status: answer.statusCode, body: parse(await bounded(answer.body)) };
   }

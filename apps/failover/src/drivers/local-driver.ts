@@ -1,5 +1,5 @@
 import { Agent } from 'undici';
-import { HEADERS } from '#libs/contracts';
+import { RequestSigner } from '#libs/cluster-auth';
 import { isSuccess, JsonApi, orUnreachable, refusedBy } from './json-api.js';
 import type { RestartDriver, RestartResult, RestartTarget } from './restart-driver.js';
 
@@ -13,11 +13,9 @@ export class LocalDriver implements RestartDriver {
   readonly name = 'local';
   private readonly api: JsonApi;
 
-  constructor(
-    supervisor: string,
-    private readonly clusterKey: string,
-  ) {
-    this.api = new JsonApi(supervisor, new Agent({ connections: 2, connect: { timeout: TIMEOUT_MS } }));
+  constructor(supervisor: string, clusterKey: string) {
+    const agent = new Agent({ connections: 2, connect: { timeout: TIMEOUT_MS } });
+    this.api = new JsonApi(supervisor, agent, new RequestSigner(clusterKey));
   }
 
   restart({ nodeId }: RestartTarget, signal: AbortSignal): Promise<RestartResult> {
@@ -27,7 +25,6 @@ export class LocalDriver implements RestartDriver {
           method: 'POST',
           path: `/processes/${encodeURIComponent(nodeId)}/restart`,
           body: { how: 'by-force' },
-          headers: { [HEADERS.clusterKey]: this.clusterKey },
           timeoutMs: TIMEOUT_MS,
         },
         signal,

@@ -20,6 +20,7 @@ const NOT_FOR_NODES: ReadonlySet<string> = new Set([
   'origin',
   'content-length',
   HEADERS.clusterKey,
+  HEADERS.signature,
   HEADERS.aimTerm,
   HEADERS.attempt,
   HEADERS.forwarded,

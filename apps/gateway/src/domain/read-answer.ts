@@ -7,9 +7,10 @@ import type { ErrorCode } from '#libs/contracts';
  * `elsewhere`    nothing is wrong with the node, but it cannot answer this; another may
  * `stopping`     it is leaving
  * `failing`      something is wrong there
+ * `foreign`      it refuses this gateway: it belongs to another cluster, or one of the clocks is wrong
  * `indifferent`  it says nothing of the node: no node could have answered this now
  */
-export type ReadVerdict = 'good' | 'elsewhere' | 'stopping' | 'failing' | 'indifferent';
+export type ReadVerdict = 'good' | 'elsewhere' | 'stopping' | 'failing' | 'foreign' | 'indifferent';
 
 /** `code` is that of the problem in the body, which is read for a 503 only. */
 export function readVerdict(status: number, code: ErrorCode | undefined): ReadVerdict {

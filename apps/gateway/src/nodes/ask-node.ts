@@ -1,3 +1,4 @@
+import type { RequestSigner } from '#libs/cluster-auth';
 import {
   CHANGE_FRAMES_TYPE,
   type Change,
@@ -10,6 +11,7 @@ import {
 } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import type { Candidate } from '../domain/candidate.js';
+import { refusesProof } from '../domain/refused-proof.js';
 import type { Rotation } from '../domain/rotation.js';
 import type { Upstreams } from './upstreams.js';
 
@@ -37,7 +39,7 @@ export class AskNode {
   constructor(
     private readonly rotation: Rotation,
     private readonly upstreams: Upstreams,
-    private readonly clusterKey: string,
+    private readonly signer: RequestSigner,
     private readonly clock: Clock,
   ) {}
 
@@ -81,7 +83,7 @@ export class AskNode {
         return read(await this.one(node, path, asked));
       } catch (error) {
         asked.signal?.throwIfAborted();
-        if (error instanceof Problem && error.status < 500) throw error;
+        if (error instanceof Problem && error.status < 500 && !refusesProof(error)) throw error;
         last = error;
         // The node may still work on it: a second one would be slowed down by the same request.
         if (error instanceof DOMException && error.name === 'TimeoutError') break;
@@ -93,12 +95,14 @@ export class AskNode {
 
   private async one(node: Candidate, path: string, { headers: asked, signal }: Asked): Promise<BytesAnswer> {
     const timeout = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    const list = Object.entries(asked).flat();
+    const signature = this.signer.sign(node.address, path, { method: 'GET', headers: list });
     this.rotation.sent(node);
     try {
       const { statusCode, headers, body } = await this.upstreams.pool(node.address).request({
         method: 'GET',
         path,
-        headers: { ...asked, [HEADERS.clusterKey]: this.clusterKey },
+        headers: { ...asked, [HEADERS.signature]: signature },
         signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
       });
       const bytes = Buffer.from(await body.arrayBuffer());

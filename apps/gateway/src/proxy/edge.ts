@@ -23,7 +23,7 @@ export class Edge {
     const kind = kindOf(req.method ?? '', req.url ?? '');
     if (kind === 'own') return false;
     const { headers } = req;
-    if (headers.origin !== undefined || this.guard.fault(headers) !== undefined) return false;
+    if (headers.origin !== undefined || this.guard.fault(req) !== undefined) return false;
     this.proxy(req, res, requestIdOf(headers), []);
     return true;
   }

@@ -1,9 +1,11 @@
 import { errors } from 'undici';
+import type { ReadProofs } from '#libs/cluster-auth';
 import { HEADERS, Problem } from '#libs/contracts';
 import type { Candidate } from '../domain/candidate.js';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
 import type { Hedging } from '../domain/hedging.js';
 import { type ReadVerdict, readVerdict } from '../domain/read-answer.js';
+import { refusesProof } from '../domain/refused-proof.js';
 import type { Rotation } from '../domain/rotation.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
@@ -19,7 +21,7 @@ export interface ReadContext {
   hedging: Hedging;
   metrics: ProxyMetrics;
   monotonicMs: () => number;
-  clusterKey: string;
+  proofs: ReadProofs;
 }
 
 /**
@@ -56,8 +58,8 @@ export class ProxiedRead implements AttemptOwner {
     this.begunMs = options.monotonicMs();
     const { list, requestId } = forNode(client.req.rawHeaders);
     if (requestId === undefined) list.push(HEADERS.requestId, client.requestId);
-    // The node is addressed by a name that no client may use.
-    list.push(HEADERS.clusterKey, options.clusterKey);
+    // The proof for the node that is asked takes its place here.
+    list.push(HEADERS.signature, '');
     this.headers = list;
   }
 
@@ -127,16 +129,22 @@ export class ProxiedRead implements AttemptOwner {
   }
 
   answerHeld(attempt: ReadAttempt, held: HeldAnswer): void {
-    const verdict = readVerdict(held.status, problemIn(held.body)?.code);
+    const problem = problemIn(held.body);
+    const verdict = refusesProof(problem) ? 'foreign' : readVerdict(held.status, problem?.code);
     this.note(attempt.node, verdict);
     if (this.dropRival(attempt)) return;
-    const next = verdict === 'stopping' || verdict === 'elsewhere' ? this.choose() : undefined;
+    const mayBeElsewhere = verdict === 'stopping' || verdict === 'elsewhere' || verdict === 'foreign';
+    const next = mayBeElsewhere ? this.choose() : undefined;
     if (next !== undefined && this.mayRepeat(verdict, next)) {
       this.askAgain(next);
       return;
     }
     if (verdict === 'stopping') {
       this.refuse(new Problem('no-available-node', 'the nodes that were asked are stopping'));
+      return;
+    }
+    if (verdict === 'foreign') {
+      this.refuse(new Problem('no-available-node', 'the nodes that were asked refuse this gateway'));
       return;
     }
     this.startAnswer(held.status, held.headers);
@@ -179,8 +187,12 @@ export class ProxiedRead implements AttemptOwner {
   private send(attempt: ReadAttempt): void {
     const { method = 'GET', url = '/' } = this.client.req;
     // `reset: false`: undici would close the connection after every HEAD, wary of servers that answer it wrongly.
-    const request = { method, path: url, headers: this.headers, reset: false };
-    attempt.begin(this.options.upstreams.pool(attempt.node.address), request);
+    const { upstreams, proofs } = this.options;
+    const { address } = attempt.node;
+    const { headers } = this;
+    // The node is addressed by a name that no client may use.
+    headers[headers.length - 1] = proofs.at(address);
+    attempt.begin(upstreams.pool(address), { method, path: url, headers, reset: false });
   }
 
   private askAgain(node: Candidate | undefined): void {
@@ -208,7 +220,7 @@ export class ProxiedRead implements AttemptOwner {
   /** A database that one node cannot reach may be in reach of another: asked once, since usually it is not. */
   private mayRepeat(verdict: ReadVerdict, next: Candidate): boolean {
     const { rotation, monotonicMs } = this.options;
-    if (verdict === 'stopping') return rotation.mayRetry(next);
+    if (verdict === 'stopping' || verdict === 'foreign') return rotation.mayRetry(next);
     if (this.storageAway || !rotation.hasStorage(next, monotonicMs())) return false;
     this.storageAway = true;
     return true;

@@ -16,7 +16,7 @@ export interface AttemptOwner {
   answerBegan(attempt: ReadAttempt, status: number, headers: AnswerHeaders): void;
   answerData(attempt: ReadAttempt, chunk: Buffer): void;
   answerEnded(attempt: ReadAttempt): void;
-  /** The whole of a 503, of which nothing was told before. */
+  /** The whole of a 503 or 403, of which nothing was told before. */
   answerHeld(attempt: ReadAttempt, held: HeldAnswer): void;
   attemptBroke(attempt: ReadAttempt, error: Error): void;
 }
@@ -73,7 +73,8 @@ export class ReadAttempt implements Dispatcher.DispatchHandler {
     if (status < 200 || this.over) return;
     const length = headers['content-length'];
     const mayBeOurs = typeof length !== 'string' || Number(length) <= HELD_BYTES;
-    if (status === 503 && mayBeOurs) this.held = { status, headers, chunks: [], bytes: 0 };
+    if ((status === 503 || status === 403) && mayBeOurs)
+      this.held = { status, headers, chunks: [], bytes: 0 };
     else this.owner.answerBegan(this, status, headers);
   }
 

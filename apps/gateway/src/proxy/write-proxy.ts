@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
+import { hashOf, RequestSigner } from '#libs/cluster-auth';
 import { HEADERS, missingBody, Problem } from '#libs/contracts';
 import { invariant, secretMatcher } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
+import { refusesProof } from '../domain/refused-proof.js';
 import type { Rotation } from '../domain/rotation.js';
 import { readWriteAnswer } from '../domain/write-answer.js';
 import { bodyLimit } from '../domain/write-limits.js';
@@ -35,6 +37,7 @@ interface HeldWrite {
   client: Client;
   headers: readonly string[];
   body: Buffer;
+  bodyHash: Buffer;
   idempotencyKey: string;
   ownKey: boolean;
   begunMs: number;
@@ -52,6 +55,7 @@ export class WriteProxy {
     this.schedule();
   });
   private readonly isClusterKey: (given: string) => boolean;
+  private readonly signer: RequestSigner;
   private nextId = 1;
   private timer: NodeJS.Timeout | undefined;
   private target: Target | null = null;
@@ -60,6 +64,7 @@ export class WriteProxy {
   constructor(private readonly options: WriteProxyOptions) {
     const { directory, parking, metrics } = options;
     this.isClusterKey = secretMatcher(options.clusterKey);
+    this.signer = new RequestSigner(options.clusterKey);
     directory.on({ leader: (target) => this.retarget(target) });
     metrics.watchWrites(
       () => parking.held.writes,
@@ -103,13 +108,13 @@ export class WriteProxy {
     const ownKey = idempotencyKey === undefined;
     const key = idempotencyKey ?? randomUUID();
     if (ownKey) list.push(HEADERS.idempotencyKey, key);
-    list.push(HEADERS.clusterKey, this.options.clusterKey);
     if (clusterKey !== undefined && this.isClusterKey(clusterKey)) list.push(HEADERS.operator, '1');
     const id = this.nextId++;
     this.writes.set(id, {
       client,
       headers: list,
       body,
+      bodyHash: hashOf(body),
       idempotencyKey: key,
       ownKey,
       begunMs: nowMs,
@@ -215,12 +220,11 @@ export class WriteProxy {
         }),
     });
     write.attempt = attempt;
+    const headers = [...write.headers, ...more];
+    headers.push(HEADERS.signature, this.signer.sign(address, url, { method, headers }, write.bodyHash));
     this.options.upstreams
       .pool(address)
-      .dispatch(
-        { method, path: url, headers: [...write.headers, ...more], body: write.body, reset: false },
-        attempt,
-      );
+      .dispatch({ method, path: url, headers, body: write.body, reset: false }, attempt);
   }
 
   /** Whether something was decided about the write since its attempt had this to report; if not, the attempt ends now. */
@@ -233,6 +237,14 @@ export class WriteProxy {
   private answered(id: number, write: HeldWrite, address: string, reply: WriteReply): void {
     const { directory, monotonicMs } = this.options;
     write.reply = reply;
+    if (refusesProof(reply.problem)) {
+      this.options.logger.warn(
+        { address, reason: reply.problem?.members.reason },
+        `a node refused a write of this gateway, which waits for another leader: ${reply.problem?.detail}`,
+      );
+      this.decide({ type: 'answered', id, answer: 'not-now', nowMs: monotonicMs() });
+      return;
+    }
     const named = reply.problem?.members.leaderTerm;
     const term = typeof named === 'number' ? named : Number(reply.headers[HEADERS.term] ?? 0);
     const leader = reply.problem?.code === 'not-leader' ? reply.problem.members.leader : undefined;

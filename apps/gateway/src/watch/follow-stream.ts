@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { RequestSigner } from '#libs/cluster-auth';
 import { CHANGE_FRAMES_TYPE, FrameDamaged, HEADERS } from '#libs/contracts';
 import type { Upstreams } from '../nodes/upstreams.js';
 import { type FollowMessage, type LogDecoder, logDecoderFor } from './log-decoder.js';
@@ -29,15 +30,17 @@ export class FollowStream implements Dispatcher.DispatchHandler {
 
   static open(
     upstreams: Upstreams,
-    at: { address: string; after: number; clusterKey: string },
+    at: { address: string; after: number; signer: RequestSigner },
     listener: StreamListener,
   ): FollowStream {
     const stream = new FollowStream(listener);
+    const path = `/internal/follow?after=${at.after}`;
+    const signature = at.signer.sign(at.address, path, { method: 'GET' });
     upstreams.pool(at.address).dispatch(
       {
         method: 'GET',
-        path: `/internal/follow?after=${at.after}`,
-        headers: [HEADERS.clusterKey, at.clusterKey, 'accept', ACCEPT],
+        path,
+        headers: [HEADERS.signature, signature, 'accept', ACCEPT],
         headersTimeout: 5_000,
         bodyTimeout: 0, // who listens keeps time: a sign of life is due every 500 ms
       },

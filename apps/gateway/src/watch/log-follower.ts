@@ -1,3 +1,4 @@
+import type { RequestSigner } from '#libs/cluster-auth';
 import { type Change, Problem } from '#libs/contracts';
 import { type Clock, deferred, fullJitterMs, type Repeating, repeat, sleep, systemRng } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
@@ -30,7 +31,7 @@ export interface LogFollowerOptions {
   rotation: Rotation;
   choice: FollowedNode;
   nodeLog: NodeLog;
-  clusterKey: string;
+  signer: RequestSigner;
   clock: Clock;
   logger: Logger;
 }
@@ -168,7 +169,7 @@ export class LogFollower implements ChangeSource {
   }
 
   private follow(): void {
-    const { upstreams, rotation, choice, clock, clusterKey } = this.options;
+    const { upstreams, rotation, choice, clock, signer } = this.options;
     const nowMs = clock.monotonicMs();
     const node = choice.choose(rotation.tiers(nowMs), nowMs);
     if (node === undefined) return;
@@ -178,7 +179,7 @@ export class LogFollower implements ChangeSource {
     this.levelAtMs = nowMs;
     const stream = FollowStream.open(
       upstreams,
-      { address: node.address, after: this.log.version, clusterKey },
+      { address: node.address, after: this.log.version, signer },
       {
         message: (message) => {
           if (this.stream === stream) this.take(message);
