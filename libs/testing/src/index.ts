@@ -1,3 +1,5 @@
+export { CaptureProxy } from './capture/capture-proxy.js';
+export { SecretSearch } from './capture/secret-search.js';
 export { type Answer, ApiClient, problemCode } from './clients/api-client.js';
 export { type SseEvent, SseParser } from './clients/sse.js';
 export { transportFailure } from './clients/transport-error.js';
