@@ -3,7 +3,16 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts, type NatsServer, newSecret, startNats, startRedis } from '#libs/servers';
-import { ApiClient, type ClusterView, ensureBuilt, isAlive, ROOT, startReaper, until } from '#libs/testing';
+import {
+  ApiClient,
+  type ClusterView,
+  ensureBuilt,
+  freePort,
+  isAlive,
+  ROOT,
+  startReaper,
+  until,
+} from '#libs/testing';
 import { prepareDatabase } from '../../apps/local/src/database.js';
 import {
   DATABASE_ROLES,
@@ -15,6 +24,12 @@ import {
 import { type PrimaryAndStandby, startPrimaryAndStandby } from '../integration/storage/standby.js';
 
 type Stop = () => Promise<unknown>;
+
+export interface TwoHostsOptions {
+  clusterKey?: string;
+  /** Stands between the clients of a server or process and it: resolves with the port at which they reach it. */
+  intercept?: (name: string, target: { host: string; port: number }, port?: number) => Promise<number>;
+}
 
 /** The processes of a cluster, started by hand over a Postgres that is a primary and its asynchronous standby. */
 export class TwoHostsCluster {
@@ -31,12 +46,12 @@ export class TwoHostsCluster {
     this.client = new ApiClient(gateway, 8);
   }
 
-  static async start(): Promise<TwoHostsCluster> {
+  static async start(options: TwoHostsOptions = {}): Promise<TwoHostsCluster> {
     ensureBuilt();
     const home = mkdtempSync(join(tmpdir(), 'holdfast-two-hosts-'));
     const stops: Stop[] = [async () => rmSync(home, { recursive: true, force: true })];
     try {
-      const { gateway, servers, nats, children } = await launch(home, stops);
+      const { gateway, servers, nats, children } = await launch(home, stops, options);
       const cluster = new TwoHostsCluster(gateway, home, servers, nats, stops, children);
       await cluster.whole(60_000);
       return cluster;
@@ -77,7 +92,7 @@ async function stopAll(stops: readonly Stop[]): Promise<void> {
   for (const stop of stops.toReversed()) await stop();
 }
 
-async function launch(home: string, stops: Stop[]) {
+async function launch(home: string, stops: Stop[], { clusterKey = newSecret(), intercept }: TwoHostsOptions) {
   const servers = await startPrimaryAndStandby(home);
   stops.push(() => servers.close());
   const passwords = Object.fromEntries(DATABASE_ROLES.map((role) => [role, newSecret()]));
@@ -90,21 +105,48 @@ async function launch(home: string, stops: Stop[]) {
   const [gatewayPort = 0, ...chosen] = await freePorts(PORT_OWNERS.length + 1);
   const ports = Object.fromEntries(PORT_OWNERS.map((owner, i) => [owner, chosen[i] ?? 0]));
   const plan = planProcesses({
-    ...{ home, bind: '127.0.0.1', gatewayPort, clusterKey: newSecret(), nats, redis },
-    ports: { ...ports, nats: nats.port, redis: redis.port },
+    ...{ home, bind: '127.0.0.1', gatewayPort, clusterKey, nats, redis },
+    ports: { ...ports, ...(await serverPorts({ nats, redis }, intercept)) },
     databasePasswords: passwords as Record<DatabaseRole, string>,
     passedOn: { HOLDFAST_RECOVERY_DRIVER: 'none', HOLDFAST_LOG_LEVEL: 'info' },
   });
-  const hosts = [servers.primary, servers.standby].map(({ host, port }) => `${host}:${port}`).join(',');
+  const hosts = await databaseHosts(servers, intercept);
   mkdirSync(join(home, 'log'));
-  const children = plan
-    .filter(({ name }) => name !== 'gateway-2') // they would share a handle of the supervisor's
-    .map((service) => spawnService(home, service, hosts));
+  const started = plan.filter(({ name }) => name !== 'gateway-2'); // they would share a handle of the supervisor's
+  const behind = await Promise.all(started.map((service) => interceptedService(service, intercept)));
+  const children = behind.map((service) => spawnService(home, service, hosts));
   stops.push(() => endAll(children));
   const reaper = startReaper(children[0]?.pid ?? process.pid, home, true);
   stops.push(async () => reaper.kill('SIGKILL'));
   const named = new Map(children.map((child, i) => [plan[i]?.name ?? '', child]));
   return { gateway: `http://127.0.0.1:${gatewayPort}`, servers, nats, children: named };
+}
+
+type Intercept = TwoHostsOptions['intercept'];
+
+async function serverPorts(servers: Record<'nats' | 'redis', { port: number }>, intercept: Intercept) {
+  const through = async (name: 'nats' | 'redis') => {
+    const { port } = servers[name];
+    return (await intercept?.(name, { host: '127.0.0.1', port })) ?? port;
+  };
+  return { nats: await through('nats'), redis: await through('redis') };
+}
+
+async function databaseHosts({ primary, standby }: PrimaryAndStandby, intercept: Intercept): Promise<string> {
+  const through = async (name: string, { host, port }: { host: string; port: number }) =>
+    `${host}:${(await intercept?.(name, { host, port })) ?? port}`;
+  return (await Promise.all([through('primary', primary), through('standby', standby)])).join(',');
+}
+
+/** The process listens elsewhere, and others go on to ask at the port that was planned. */
+async function interceptedService(service: ServiceProcess, intercept: Intercept): Promise<ServiceProcess> {
+  if (intercept === undefined) return service;
+  const planned = Number(service.env.HOLDFAST_PORT);
+  const port = await freePort();
+  await intercept(service.name, { host: '127.0.0.1', port }, planned);
+  const address: Record<string, string> =
+    service.kind === 'node' ? { HOLDFAST_ADDRESS: `http://127.0.0.1:${planned}` } : {};
+  return { ...service, env: { ...service.env, ...address, HOLDFAST_PORT: String(port) } };
 }
 
 function spawnService(home: string, { name, app, engineFlags, env }: ServiceProcess, hosts: string) {
