@@ -89,8 +89,8 @@ export const PLANTS = [
     edits: [
       {
         file: 'apps/gateway/src/proxy/write-proxy.ts',
-        find: 'headers: [...write.headers, ...more]',
-        put: 'headers: [...write.headers.map((one, i, all) => (all[i - 1] === HEADERS.idempotencyKey ? randomUUID() : one)), ...more]',
+        find: 'const headers = [...write.headers, ...more];',
+        put: 'const headers = [...write.headers.map((one, i, all) => (all[i - 1] === HEADERS.idempotencyKey ? randomUUID() : one)), ...more];',
       },
     ],
   },
