@@ -4,11 +4,12 @@ import { hostname } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { maskSecrets } from '#libs/config';
 import { HEADERS } from '#libs/contracts';
-import { sleep } from '#libs/kernel';
+import { sleep, systemClock } from '#libs/kernel';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import type { ServiceOptions } from '#libs/service';
 import { registerWatchRoutes } from '#libs/watch';
 import { registerDocsRoutes } from './docs/docs.routes.js';
+import { isReady, ServingGate } from './domain/serving-gate.js';
 import { registerEventRoutes } from './events/events.routes.js';
 import type { GatewaySettings } from './gateway.config.js';
 import { gatewayModule } from './gateway.module.js';
@@ -117,24 +118,33 @@ async function configure(
   });
 }
 
-/** Ready when some node can be read from. The rest is shown: the gateway serves what it can without it. */
+/** Ready by the rule of ServingGate. The rest is shown: the gateway serves what it can without it. */
 function readinessOf({ bus, directory }: GatewayParts): Readiness {
   const readiness = new Readiness();
-  const usable = () =>
-    directory.table.all().filter((node) => node.address !== null && node.answers !== false);
+  const gate = new ServingGate(systemClock.monotonicMs());
+  const nodes = () => directory.table.all();
+  const usable = () => nodes().filter((node) => node.address !== null && node.answers !== false);
+  const leader = () => ({
+    ok: directory.leaderConfirmed,
+    id: directory.leader.id,
+    term: directory.leader.term,
+  });
   readiness.add(
     'nodes',
-    () => ({
-      ok: usable().some((node) => node.answers === true || node.status !== null),
-      usable: usable().length,
-    }),
+    () => {
+      const state = gate.judge({
+        nowMs: systemClock.monotonicMs(),
+        nodeAnswers: usable().some((node) => node.answers === true || node.status !== null),
+        leaderConfirmed: directory.leaderConfirmed,
+        leaderWasConfirmed: directory.leaderWasConfirmed,
+        // Without a registry nobody says who is in sync: the leader is.
+        nodeInSync: directory.registrySilent() || nodes().some((node) => node.status === 'healthy'),
+      });
+      return { ok: isReady(state), state, usable: usable().length };
+    },
     { required: true },
   );
-  readiness.add(
-    'leader',
-    () => ({ ok: directory.target !== null, id: directory.leader.id, term: directory.leader.term }),
-    { required: false },
-  );
+  readiness.add('leader', leader, { required: false });
   readiness.add('nats', () => ({ ok: bus.connected }), { required: false });
   readiness.add('registry', () => ({ ok: !directory.registrySilent() }), { required: false });
   return readiness;

@@ -2,6 +2,7 @@ import type { SendHandle } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Children } from './children.js';
 import type { ClusterState } from './cluster-state.js';
+import { type Missing, waitsFor } from './domain/cluster-readiness.js';
 import { environmentFile } from './domain/environment-file.js';
 import { planProcesses, type ServiceProcess, SUPERVISOR, stopOrder } from './domain/process-plan.js';
 import { fetchJson } from './gateway-probe.js';
@@ -20,6 +21,8 @@ import type { Terminal } from './terminal.js';
 
 const HEALTH_POLL_MS = 50;
 const STILL_WAITING_EVERY_MS = 15_000;
+/** A node that is not in sync by then, e.g. with a damaged disk, does not keep the others from being used. */
+const NODES_WITHIN_MS = 30_000;
 /** Of a planned restart: gateways drain for up to 10 s. */
 const REPLACE_GRACE_MS = 14_000;
 
@@ -127,16 +130,30 @@ export class LocalCluster implements SupervisedProcesses {
       everyoneReady = true;
     });
     let toldMs = performance.now();
+    let neededAtMs = performance.now();
     while (!this.stopping) {
-      const health = await fetchJson(`${this.address}/health`);
-      if (everyoneReady && health?.status === 200) return noticed;
+      const missing = await this.missing();
+      const nowMs = performance.now();
+      if (!everyoneReady || missing?.needed) neededAtMs = nowMs;
+      const givesUp = nowMs - neededAtMs > NODES_WITHIN_MS;
+      if (everyoneReady && missing && givesUp) terminal.complain(`  ready all the same: ${missing.what}`);
+      if (everyoneReady && (missing === undefined || givesUp)) return noticed;
       if (performance.now() - toldMs > STILL_WAITING_EVERY_MS) {
         toldMs = performance.now();
-        const starting = children.starting().join(', ') || 'nobody';
-        const says = health ? `answers ${health.status} ${JSON.stringify(health.body)}` : 'does not answer';
-        terminal.complain(`  still starting: ${starting}; the gateway ${says}`);
+        const starting = children.starting().join(', ') || 'no process';
+        terminal.complain(`  still starting: ${starting}; ${missing?.what ?? 'the cluster is ready'}`);
       }
       await wait(HEALTH_POLL_MS);
     }
+  }
+
+  /** What the cluster waits for before it is ready, by the word of its gateways. */
+  private async missing(): Promise<Missing | undefined> {
+    const [health, cluster] = await Promise.all([
+      fetchJson(`${this.address}/health`),
+      fetchJson(`${this.address}/v1/cluster`),
+    ]);
+    const nodes = this.services.filter(({ app }) => app === 'config-node').map(({ name }) => name);
+    return waitsFor(health, cluster, nodes);
   }
 }

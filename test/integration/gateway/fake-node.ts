@@ -189,7 +189,7 @@ export class FakeNode {
       role: cluster.leaderId === this.id ? 'leader' : 'follower',
       term: cluster.term,
       version: this.version,
-      fenceConfirmedAgoMs: null,
+      fenceConfirmedAgoMs: cluster.leaderId === this.id ? 0 : null,
       stopping: this.stopping,
       clusterId: 'fake',
     };

@@ -312,3 +312,31 @@ describe('a gateway on the bus', () => {
     }
   }, 20_000);
 });
+
+describe('ready means ready: a gateway', () => {
+  const health = async () => {
+    const { status, text } = await ask(gateway.base, 'GET', '/health');
+    return [status, JSON.parse(text).checks.nodes.state];
+  };
+
+  it('is not ready with three followers and no leader, is with one, and stays so when the leader goes', async () => {
+    await gateway.stop();
+    cluster.leaderId = null;
+    gateway = await startGateway(nodes, {
+      HOLDFAST_NATS_SERVERS: `127.0.0.1:${nats.port}`,
+      HOLDFAST_NATS_USER: nats.user,
+      HOLDFAST_NATS_PASSWORD: nats.password,
+    });
+    await expect.poll(async () => (await ask(gateway.base, 'GET', KEY)).status).toBe(200);
+    expect(await health()).toEqual([503, 'starting']);
+    cluster.leaderId = 'node-1';
+    const head = { leaderId: 'node-1', term: cluster.term, version: 3, chain: '0'.repeat(64) };
+    bus.publish('sync.head', { ...head, confirmedAgoMs: null });
+    bus.publish('sync.head', { ...head, confirmedAgoMs: 12 });
+    await expect.poll(health).toEqual([200, 'serving']);
+    cluster.leaderId = null;
+    const at = '2026-01-01T00:00:00.000Z';
+    bus.publish('leader.lost', { nodeId: 'node-1', term: cluster.term, reason: 'storage', at });
+    await expect.poll(health).toEqual([200, 'reads-only']);
+  });
+});

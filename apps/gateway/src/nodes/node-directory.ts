@@ -15,6 +15,9 @@ export interface DirectoryEvents {
   badWeight?: (nodeId: string, weight: string) => void;
 }
 
+/** A leader that the database confirmed longer ago than this may have been replaced unheard. */
+const CONFIRMED_WITHIN_MS = 3_000;
+
 /** Everything this gateway has heard of nodes and their leader, from whatever side, in one place. */
 export class NodeDirectory {
   readonly table: NodeTable;
@@ -22,6 +25,8 @@ export class NodeDirectory {
   private readonly listeners: DirectoryEvents[] = [];
   private leaderStands = { term: 0, version: 0 };
   private anyoneStands = 0;
+  /** The highest term whose leader has shown that the database let it lead. */
+  private confirmedTerm = 0;
   private electedAt: { term: number; at: string } | undefined;
   private cluster: string | null = null;
   private readonly badWeights = new Map<string, string>();
@@ -44,6 +49,16 @@ export class NodeDirectory {
 
   get leader() {
     return this.view.leader;
+  }
+
+  /** Whether the present leader has shown in this term that the database lets it write. */
+  get leaderConfirmed(): boolean {
+    return this.view.target !== null && this.confirmedTerm === this.view.leader.term;
+  }
+
+  /** Whether any leader has shown that since this gateway started. */
+  get leaderWasConfirmed(): boolean {
+    return this.confirmedTerm > 0;
   }
 
   /** The end of the log: what the leader said last; until one was heard, the highest that any node said. */
@@ -137,6 +152,7 @@ export class NodeDirectory {
     this.busSpokeAtMs = this.clock.monotonicMs();
     if (!this.believes(head.term)) return;
     this.leaderSaid(head.term, head.version);
+    this.leaderConfirmedAt(head.term, head.confirmedAgoMs);
     this.leads(head.leaderId, head.term, this.table.get(head.leaderId)?.address ?? null);
   }
 
@@ -146,6 +162,8 @@ export class NodeDirectory {
   probed(ping: NodePing, address: string, askedAtMs: number): void {
     this.table.probed({ ...ping, address }, this.clock.monotonicMs());
     if (ping.clusterId) this.cluster ??= ping.clusterId;
+    const isOurs = !ping.clusterId || ping.clusterId === this.cluster;
+    if (isOurs && ping.role === 'leader') this.leaderConfirmedAt(ping.term, ping.fenceConfirmedAgoMs);
     if (ping.clusterId && ping.clusterId === this.cluster) this.confirmed(ping, address, askedAtMs);
     this.nodeStands(ping.nodeId, ping.role, ping.term, ping.version, address);
   }
@@ -246,6 +264,12 @@ export class NodeDirectory {
     if (this.view.learn(withAddress, this.clock.monotonicMs()) === 'none') return false;
     this.tellLeader();
     return true;
+  }
+
+  /** A leader said how long ago the database confirmed that it leads. */
+  private leaderConfirmedAt(term: number, agoMs: number | null | undefined): void {
+    if (typeof agoMs !== 'number' || agoMs > CONFIRMED_WITHIN_MS) return;
+    this.confirmedTerm = Math.max(this.confirmedTerm, term);
   }
 
   /** The answer came after the question, and so did what the node calls so and so long ago: at the earliest, then. */
