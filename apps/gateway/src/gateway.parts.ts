@@ -6,8 +6,10 @@ import { Bus, FactStream } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
 import { PublicGuard } from '#libs/service';
 import { type Balancing, SLOW_START_MS, strategyOf } from './domain/balancing.js';
+import { FirstReads } from './domain/first-reads.js';
 import { FollowedNode } from './domain/followed-node.js';
 import { Hedging } from './domain/hedging.js';
+import { OwnWrites } from './domain/own-writes.js';
 import { Rotation } from './domain/rotation.js';
 import { WriteParking } from './domain/write-parking.js';
 import { EventFeed } from './events/event-feed.js';
@@ -69,11 +71,14 @@ export function assembleGateway(
   registerUpstreamMetrics(metrics, directory.table, upstreams);
   const proxyMetrics = new ProxyMetrics(metrics);
   const parking = new WriteParking();
+  const ownWrites = new OwnWrites();
   const reads = new ReadProxy({
     directory,
     upstreams,
     rotation,
     hedging,
+    ownWrites,
+    firstReads: new FirstReads(),
     metrics: proxyMetrics,
     proofs,
     monotonicMs,
@@ -83,6 +88,7 @@ export function assembleGateway(
     upstreams,
     parking,
     rotation,
+    ownWrites,
     metrics: proxyMetrics,
     clusterKey,
     monotonicMs,
@@ -101,7 +107,9 @@ export function assembleGateway(
     logger,
   });
   follower.onChanges((changes) => {
+    const nowMs = monotonicMs();
     for (const { version, operations } of changes) {
+      for (const { namespace, key } of operations) ownWrites.committed(namespace, key, version, nowMs);
       if (operations.some(({ namespace }) => namespace === SYSTEM_NAMESPACE)) balancingKey.changed(version);
     }
   });

@@ -20,6 +20,8 @@ export const LIMITS = {
   watchWaitMaxMs: 60_000,
   minVersionWaitMs: 5_000,
   minVersionWaitMaxMs: 30_000,
+  /** Reads that may wait for a version or for the head at once, at each node and each gateway. */
+  waitingReads: 1_024,
   windowVersions: 100_000,
   windowBytes: 64 * 1024 * 1024,
   /** A `sync.changes` message carries operations up to this size; larger ones carry only the head. */

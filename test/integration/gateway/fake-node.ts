@@ -171,7 +171,7 @@ export class FakeNode {
   private answer(req: IncomingMessage, res: ServerResponse, body: string): void {
     const { method, url = '' } = req;
     res.setHeader('holdfast-node', this.id);
-    res.setHeader('holdfast-version', String(this.cluster.version));
+    res.setHeader('holdfast-version', String(this.version));
     res.setHeader('holdfast-term', String(this.cluster.term));
     if (req.headers['x-request-id']) res.setHeader('x-request-id', req.headers['x-request-id']);
     if (url === '/ping') this.json(res, 200, this.ping());
@@ -320,7 +320,8 @@ export class FakeNode {
       return;
     }
     const { version } = cluster.commit(write, this.id);
-    this.json(res, 200, { version, term: cluster.term });
+    const [, , , namespace = '', , ...key] = (req.url ?? '').split('?', 1)[0]?.split('/') ?? [];
+    this.json(res, 200, { namespace, key: key.join('/'), version, term: cluster.term });
   }
 
   problem(res: ServerResponse, status: number, code: string, members: object = {}): void {

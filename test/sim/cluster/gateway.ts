@@ -3,6 +3,7 @@ import { DEFAULT_LOAD_PERCENT } from '#libs/balancer';
 import { Problem } from '#libs/contracts';
 import { SLOW_START_MS, strategyOf } from '../../../apps/gateway/src/domain/balancing.js';
 import type { Candidate } from '../../../apps/gateway/src/domain/candidate.js';
+import { OwnWrites } from '../../../apps/gateway/src/domain/own-writes.js';
 import { Rotation } from '../../../apps/gateway/src/domain/rotation.js';
 import { WriteParking } from '../../../apps/gateway/src/domain/write-parking.js';
 import { BusNews } from '../../../apps/gateway/src/nodes/bus-news.js';
@@ -57,6 +58,7 @@ export class SimGateway {
       directory,
       upstreams,
       parking: new WriteParking(),
+      ownWrites: new OwnWrites(),
       rotation: this.rotation,
       metrics: new ProxyMetrics(noMetrics),
       clusterKey: 'key',

@@ -10,6 +10,10 @@ export interface HeadWatchOptions {
   withoutBusMs: number;
 }
 
+/** The bus brings a change within milliseconds; what is still missing then is asked for. */
+const HURRY_AFTER_MS = 20;
+const HURRY_AGAIN_MS = 250;
+
 export type HeadListener = (head: HeadRow, versionAtAsking: number, askedAtMs: number) => Promise<void>;
 
 /** Reads `config.head` regularly, and at once when there is reason to. */
@@ -18,6 +22,7 @@ export class HeadWatch {
   private lastReadAtMs = Number.NEGATIVE_INFINITY;
   private wanted = true;
   private failing = false;
+  private hurrying: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly options: HeadWatchOptions,
@@ -30,6 +35,7 @@ export class HeadWatch {
   ) {}
 
   start(): void {
+    this.host.onAwaited(() => this.hurry(HURRY_AFTER_MS));
     this.loop = repeat(() => this.tick(), {
       everyMs: Math.min(this.options.everyMs, this.options.withoutBusMs) / 2,
       onError: (error) => this.failed(error),
@@ -42,7 +48,22 @@ export class HeadWatch {
   }
 
   async stop(): Promise<void> {
+    clearTimeout(this.hurrying);
     await this.loop?.stop();
+  }
+
+  /**
+   * Clients wait for a version: unless it comes by the bus in a moment, as it does as a rule, head says whether it is
+   * committed. The same again for as long as somebody waits.
+   */
+  private hurry(afterMs: number): void {
+    if (this.hurrying !== undefined) return;
+    this.hurrying = setTimeout(() => {
+      this.hurrying = undefined;
+      if (!this.host.isAwaited) return;
+      this.poke();
+      this.hurry(HURRY_AGAIN_MS);
+    }, afterMs);
   }
 
   private async tick(): Promise<void> {

@@ -1,5 +1,5 @@
 import { type Change, changeFromWire, LIMITS, Problem } from '#libs/contracts';
-import { systemRng } from '#libs/kernel';
+import { systemClock, systemRng } from '#libs/kernel';
 import { type Bus, BusError } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
@@ -10,6 +10,7 @@ import type { Peers } from './peers.js';
 export type Pulled = { source: string; changes: Change[] } | { source: string; compacted: true };
 
 const BUS_TIMEOUT_MS = 250;
+const BUS_SILENT_MS = 2_000;
 const BUS_LIMIT = 500;
 const LOG_LIMIT = 1_000;
 /** Behind by more than this the database's large pages are quicker than the bus. */
@@ -41,6 +42,8 @@ export class LogSources {
   /** The page that follows the last one, asked for while that is being applied. */
   private ahead: { after: number; page: Promise<Change[] | 'compacted'> } | undefined;
 
+  private busSilentAtMs = Number.NEGATIVE_INFINITY;
+
   constructor(
     private readonly bus: Bus,
     private readonly store: ConfigStore,
@@ -51,10 +54,9 @@ export class LogSources {
 
   /** Asks one after the other, until `take` says that an answer brought the node forward. */
   async pull(after: number, gap: number, take: (pulled: Pulled) => boolean): Promise<boolean> {
-    const isNear = gap <= BUS_WORTHWHILE_GAP;
-    if (this.bus.connected && isNear && (await this.ask('bus', () => this.fromBus(after), take))) return true;
+    if (this.busIsWorthwhile(gap) && (await this.ask('bus', () => this.fromBus(after), take))) return true;
     const others = this.peers.others();
-    const near = isNear ? someAhead(others, after) : [];
+    const near = gap <= BUS_WORTHWHILE_GAP ? someAhead(others, after) : [];
     if (await this.pullFrom(near, after, take)) return true;
     if (await this.ask('log', () => this.fromLog(after), take)) return true;
     return this.pullFrom(
@@ -90,6 +92,12 @@ export class LogSources {
     this.ahead = undefined;
   }
 
+  /** A bus that did not answer lately may be frozen: what reads wait for is not held up by it every time. */
+  private busIsWorthwhile(gap: number): boolean {
+    if (!this.bus.connected || gap > BUS_WORTHWHILE_GAP) return false;
+    return systemClock.monotonicMs() - this.busSilentAtMs >= BUS_SILENT_MS;
+  }
+
   private page(after: number): Promise<Change[] | 'compacted'> {
     return this.store.ownLog.changesAfter(after, LOG_LIMIT, LIMITS.batchBytes);
   }
@@ -101,12 +109,14 @@ export class LogSources {
   }
 
   private async fromBus(after: number): Promise<Change[]> {
-    const { changes } = await this.bus.request(
-      'sync.pull',
-      { after, limit: BUS_LIMIT },
-      { timeoutMs: BUS_TIMEOUT_MS },
-    );
-    return changes.map(changeFromWire);
+    try {
+      const asked = { after, limit: BUS_LIMIT };
+      const { changes } = await this.bus.request('sync.pull', asked, { timeoutMs: BUS_TIMEOUT_MS });
+      return changes.map(changeFromWire);
+    } catch (error) {
+      this.busSilentAtMs = systemClock.monotonicMs();
+      throw error;
+    }
   }
 
   private async ask(

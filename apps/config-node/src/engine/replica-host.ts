@@ -28,6 +28,8 @@ export class ReplicaHost {
   private awaited: LearntHead[] = [];
   private withheld: string | undefined;
   private readonly appliedListeners = new Set<(changes: readonly Change[]) => void>();
+  private awaiting = 0;
+  private readonly awaitedListeners = new Set<() => void>();
   private readonly resetListeners = new Set<(reset: Reset) => void>();
 
   constructor(
@@ -145,6 +147,27 @@ export class ReplicaHost {
   /** True as soon as the version is applied; false when the time is over or the signal aborts. */
   waitForVersion(version: number, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     return this.waitUntil(() => (this.replica.version >= version ? true : undefined), timeoutMs, signal);
+  }
+
+  /** Whether clients wait for what this node has not applied: replication does not put off anything then. */
+  get isAwaited(): boolean {
+    return this.awaiting > 0;
+  }
+
+  /** Told when the first of them begins to wait. */
+  onAwaited(listener: () => void): void {
+    this.awaitedListeners.add(listener);
+  }
+
+  /** For the time that a client waits. */
+  async whileAwaited<Result>(waiting: () => Promise<Result>): Promise<Result> {
+    this.awaiting += 1;
+    if (this.awaiting === 1) for (const listener of this.awaitedListeners) listener();
+    try {
+      return await waiting();
+    } finally {
+      this.awaiting -= 1;
+    }
   }
 
   /** True as soon as exactly this history is applied; false in time, or when this node's history is another. */

@@ -188,7 +188,7 @@ export class Replication {
     }
     const nowMs = this.clock.monotonicMs();
     this.behindSinceMs ??= nowMs;
-    if (nowMs - this.behindSinceMs >= BEHIND_PULL_MS) this.pull();
+    if (this.host.isAwaited || nowMs - this.behindSinceMs >= BEHIND_PULL_MS) this.pull();
   }
 
   private aim(head: HeadPoint): void {

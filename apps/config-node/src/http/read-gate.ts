@@ -15,6 +15,7 @@ export interface ReadDemands {
 /** Lets a read pass when this node may answer it: not before it has applied what the client has seen elsewhere. */
 export class ReadGate {
   private readonly linearizable: LinearizableReads;
+  private waitingReads = 0;
 
   constructor(
     private readonly host: ReplicaHost,
@@ -30,12 +31,7 @@ export class ReadGate {
     const seen = versionHeader('Holdfast-Min-Version', headers[HEADERS.minVersion]);
     await this.reach(Math.max(seen, demands.minVersion ?? 0), timeoutMs);
     if (demands.consistency !== 'linearizable') return;
-    const held = this.host.replica.version;
-    const head = await this.linearizable.head();
-    // Head below what this node held before it was asked for: the database has lost what would be shown.
-    if (head.version < held || !(await this.host.waitForHead(head, timeoutMs))) {
-      throw this.notReached(head.version);
-    }
+    await this.waiting(() => this.reachHead(timeoutMs));
   }
 
   /** For a read of the past: 404 when no such version exists yet anywhere, else waits until this node has it. */
@@ -53,7 +49,30 @@ export class ReadGate {
 
   async reach(version: number, timeoutMs: number): Promise<void> {
     if (version <= this.host.replica.version) return;
-    if (!(await this.host.waitForVersion(version, timeoutMs))) throw this.notReached(version);
+    const reached = await this.waiting(() => this.host.waitForVersion(version, timeoutMs));
+    if (!reached) throw this.notReached(version);
+  }
+
+  private async reachHead(timeoutMs: number): Promise<void> {
+    const held = this.host.replica.version;
+    const head = await this.linearizable.head();
+    // Head below what this node held before it was asked for: the database has lost what would be shown.
+    if (head.version < held || !(await this.host.waitForHead(head, timeoutMs))) {
+      throw this.notReached(head.version);
+    }
+  }
+
+  /** Reads that wait have a budget of their own, so that no number of them takes anything from those that do not. */
+  private async waiting<Result>(wait: () => Promise<Result>): Promise<Result> {
+    if (this.waitingReads >= LIMITS.waitingReads) {
+      throw new Problem('cluster-busy', 'too many reads wait for a version at this node');
+    }
+    this.waitingReads += 1;
+    try {
+      return await this.host.whileAwaited(wait);
+    } finally {
+      this.waitingReads -= 1;
+    }
   }
 
   private notReached(version: number): Problem {

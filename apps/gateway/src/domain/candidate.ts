@@ -7,6 +7,8 @@ export class Candidate extends Upstream {
   standing: Standing = 'unknown';
   /** Requests sent there, by the node's standing when it was chosen. */
   readonly requests: Record<Standing, number>;
+  /** The version that it said last to have applied: a hint, it may have had to take some back since. */
+  version = 0;
   /** Logs that are followed there. */
   follows = 0;
   /** Until then its database is taken to be away, as it said. */

@@ -199,7 +199,10 @@ export class NodeTable {
   standings(): readonly (readonly [Candidate, Standing])[] {
     this.standingsCache ??= this.all().flatMap((node): [Candidate, Standing][] => {
       if (node.address === null) return [];
-      node.candidate ??= new Candidate(node.id, node.address);
+      if (node.candidate === null) {
+        node.candidate = new Candidate(node.id, node.address);
+        node.candidate.version = node.version;
+      }
       node.candidate.address = node.address;
       node.candidate.weight = weightIn(node.metadata).weight;
       return [[node.candidate, standingOf(node)]];
@@ -240,6 +243,7 @@ export class NodeTable {
     if (news.role !== undefined) node.role = news.role;
     node.term = Math.max(node.term, news.term ?? 0);
     node.version = news.version ?? node.version;
+    if (node.candidate !== null) node.candidate.version = node.version;
     if (moved) this.changed();
   }
 

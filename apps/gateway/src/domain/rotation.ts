@@ -14,6 +14,9 @@ import type { Standing } from './standing.js';
 /** A node that says its database is away is not asked for what another one could not read, for so long. */
 const STORAGE_AWAY_MS = 1_000;
 
+/** Whether a node is one of those that a request would rather go to. */
+export type Wish = (candidate: Candidate) => boolean;
+
 export interface RotationOptions {
   strategy: Strategy;
   slowStartMs: number;
@@ -78,14 +81,22 @@ export class Rotation {
     return this.tiersNow;
   }
 
-  /** The node to ask; of the best tier that has one which was not tried yet, those first whose last answer was good. */
-  choose(target: string, tried: readonly Candidate[], nowMs: number): Candidate | undefined {
+  /**
+   * The node to ask; of the best tier that has one which was not tried yet, those first whose last answer was good, and
+   * among them those that the request wishes for, as far as there are any.
+   */
+  choose(
+    target: string,
+    tried: readonly Candidate[],
+    nowMs: number,
+    wishes: readonly Wish[] = [],
+  ): Candidate | undefined {
     for (const tier of this.tiers(nowMs)) {
-      if (tried.length === 0) return this.strategy.pick(tier, target);
+      if (tried.length === 0) return this.strategy.pick(wishedFor(tier, wishes), target);
       const untried = tier.filter((candidate) => !tried.includes(candidate));
       if (untried.length === 0) continue;
       const hopeful = untried.filter(({ id }) => this.ejection.failuresOf(id) === 0);
-      return this.strategy.pick(hopeful.length > 0 ? hopeful : untried, target);
+      return this.strategy.pick(wishedFor(hopeful.length > 0 ? hopeful : untried, wishes), target);
     }
     return undefined;
   }
@@ -187,4 +198,14 @@ function isIn(standing: Standing): boolean {
 
 function isFit(standing: Standing): boolean {
   return standing === 'healthy' || standing === 'degraded';
+}
+
+/** One wish after the other is granted while it leaves a node. */
+function wishedFor(candidates: readonly Candidate[], wishes: readonly Wish[]): readonly Candidate[] {
+  let left = candidates;
+  for (const wish of wishes) {
+    const granted = left.filter(wish);
+    if (granted.length > 0) left = granted;
+  }
+  return left;
 }

@@ -1,5 +1,6 @@
 import { type FactPayload, isPlausibleTerm, type NodeInfo, type NodePing } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
+import type { Candidate } from '../domain/candidate.js';
 import { type LeaderNews, LeaderView } from '../domain/leader-view.js';
 import { type NodeAt, NodeTable } from '../domain/node-table.js';
 import type { Target } from '../domain/write-parking.types.js';
@@ -64,6 +65,14 @@ export class NodeDirectory {
   /** The end of the log: what the leader said last; until one was heard, the highest that any node said. */
   get headVersion(): number {
     return this.leaderStands.term > 0 ? this.leaderStands.version : this.anyoneStands;
+  }
+
+  /** As which the leader is asked; undefined while nobody leads, as far as is known. */
+  get leaderCandidate(): Candidate | undefined {
+    const { target, leader } = this.view;
+    if (target === null) return undefined;
+    const byId = leader.id === null ? undefined : this.table.get(leader.id)?.candidate;
+    return byId ?? this.table.candidateAt(target.address);
   }
 
   get clusterId(): string | null {

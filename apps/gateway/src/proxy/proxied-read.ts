@@ -2,8 +2,10 @@ import { errors } from 'undici';
 import type { ReadProofs } from '#libs/cluster-auth';
 import { HEADERS, Problem } from '#libs/contracts';
 import type { Candidate } from '../domain/candidate.js';
+import type { FirstReads } from '../domain/first-reads.js';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
 import type { Hedging } from '../domain/hedging.js';
+import type { OwnWrites } from '../domain/own-writes.js';
 import { type ReadVerdict, readVerdict } from '../domain/read-answer.js';
 import { refusesProof } from '../domain/refused-proof.js';
 import type { Rotation } from '../domain/rotation.js';
@@ -13,12 +15,21 @@ import { type Client, problemIn, sendProblem } from './client.js';
 import type { ProxyMetrics } from './proxy.metrics.js';
 import { type AnswerHeaders, type AttemptOwner, type HeldAnswer, ReadAttempt } from './read-attempt.js';
 
+/** Where one read may go. */
+export interface ReadPlan {
+  next: (tried: readonly Candidate[]) => Candidate | undefined;
+  /** No node is known to have the version that it demands: it will wait for it. */
+  isWaiting: boolean;
+}
+
 /** What every read needs of the gateway. */
 export interface ReadContext {
   directory: NodeDirectory;
   upstreams: Upstreams;
   rotation: Rotation;
   hedging: Hedging;
+  ownWrites: OwnWrites;
+  firstReads: FirstReads;
   metrics: ProxyMetrics;
   monotonicMs: () => number;
   proofs: ReadProofs;
@@ -52,6 +63,7 @@ export class ProxiedRead implements AttemptOwner {
 
   constructor(
     private readonly client: Client,
+    private readonly plan: ReadPlan,
     private readonly options: ReadContext,
     private readonly onDone: () => void,
   ) {
@@ -63,9 +75,9 @@ export class ProxiedRead implements AttemptOwner {
     this.headers = list;
   }
 
-  begin(): void {
+  begin(node: Candidate | undefined): void {
     this.client.res.once('close', () => this.finish()); // the client left, if it comes before the answer's end
-    this.ask(this.choose());
+    this.ask(node);
     const delayMs = this.options.hedging.delayMs;
     if (delayMs !== undefined && !this.done) this.hedgeTimer = setTimeout(() => this.hedge(), delayMs);
   }
@@ -102,6 +114,8 @@ export class ProxiedRead implements AttemptOwner {
   answerBegan(attempt: ReadAttempt, status: number, headers: AnswerHeaders): void {
     if (this.rival !== undefined) this.decideFor(attempt);
     this.options.hedging.answeredAfter(this.options.monotonicMs() - this.begunMs);
+    const version = Number(headers[HEADERS.version]);
+    if (version > attempt.node.version) attempt.node.version = version;
     this.startAnswer(status, headers);
   }
 
@@ -192,7 +206,8 @@ export class ProxiedRead implements AttemptOwner {
     const { headers } = this;
     // The node is addressed by a name that no client may use.
     headers[headers.length - 1] = proofs.at(address);
-    attempt.begin(upstreams.pool(address), { method, path: url, headers, reset: false });
+    const pool = this.plan.isWaiting ? upstreams.waitingPool(address) : upstreams.pool(address);
+    attempt.begin(pool, { method, path: url, headers, reset: false });
   }
 
   private askAgain(node: Candidate | undefined): void {
@@ -213,8 +228,7 @@ export class ProxiedRead implements AttemptOwner {
   }
 
   private choose(): Candidate | undefined {
-    const { rotation, monotonicMs } = this.options;
-    return rotation.choose(this.client.req.url ?? '/', this.tried, monotonicMs());
+    return this.plan.next(this.tried);
   }
 
   /** A database that one node cannot reach may be in reach of another: asked once, since usually it is not. */

@@ -1,8 +1,12 @@
-import { Problem } from '#libs/contracts';
+import { HEADERS, LIMITS, Problem } from '#libs/contracts';
+import type { Candidate } from '../domain/candidate.js';
+import { hashKeyOf } from '../domain/hash-key.js';
+import { demandOf, type ReadDemand } from '../domain/read-demand.js';
+import { wishesOf } from '../domain/read-wishes.js';
 import { type Client, sendProblem } from './client.js';
 import { ProxiedRead, type ReadContext } from './proxied-read.js';
 
-/** More reads than this under way at once, and further ones are turned away. */
+/** More reads than this under way at once, those that wait for a version left out, and further ones are turned away. */
 const MAX_READS = 4_096;
 /** A node that has not answered a read for so long is asked whether it lives, and again after as long. */
 const DOUBT_AFTER_MS = 300;
@@ -12,6 +16,7 @@ const STALLED_FOR_MS = 30_000;
 /** Balances reads over nodes; knows all that are under way, so that none waits for a node that will not answer. */
 export class ReadProxy {
   private readonly underWay = new Set<ProxiedRead>();
+  private waiting = 0;
   private readonly sweeper: NodeJS.Timeout;
 
   constructor(private readonly options: ReadContext) {
@@ -26,13 +31,45 @@ export class ReadProxy {
   }
 
   handle(client: Client): void {
-    if (this.underWay.size >= MAX_READS) {
-      sendProblem(client, new Problem('cluster-busy', 'too many reads are under way at this gateway'));
+    const { req } = client;
+    const demand = demandOf(req.url ?? '/', req.headers[HEADERS.minVersion]);
+    const choice = this.choiceFor(client, demand);
+    const node = choice.next([]);
+    const isWaiting =
+      demand.linearizable || (node !== undefined && choice.versionOf(node) < demand.minVersion);
+    if (isWaiting ? this.waiting >= LIMITS.waitingReads : this.underWay.size - this.waiting >= MAX_READS) {
+      const which = isWaiting ? 'reads wait for a version' : 'reads are under way';
+      sendProblem(client, new Problem('cluster-busy', `too many ${which} at this gateway`));
       return;
     }
-    const read = new ProxiedRead(client, this.options, () => this.underWay.delete(read));
+    if (isWaiting) this.waiting += 1;
+    const read = new ProxiedRead(client, { next: choice.next, isWaiting }, this.options, () => {
+      this.underWay.delete(read);
+      if (isWaiting) this.waiting -= 1;
+    });
     this.underWay.add(read);
-    read.begin();
+    read.begin(node);
+  }
+
+  /** Which node is to answer, and which after those that did not. */
+  private choiceFor({ req }: Client, demand: ReadDemand) {
+    const { rotation, directory, ownWrites, firstReads, monotonicMs } = this.options;
+    const target = req.url ?? '/';
+    const nowMs = monotonicMs();
+    const isFirst = firstReads.isFirst(req.socket);
+    const ownVersion =
+      ownWrites.size > 0 && demand.minVersion === 0 ? ownWrites.versionOf(hashKeyOf(target), nowMs) : 0;
+    const first = isFirst && demand.plain && ownVersion === 0 && firstReads.mayAskLeader(nowMs);
+    const isAnyNodeGood = demand.plain && !first && ownVersion === 0;
+    const leader = isAnyNodeGood ? undefined : directory.leaderCandidate;
+    const { headVersion } = directory;
+    const versionOf = (candidate: Candidate) =>
+      candidate === leader ? Math.max(candidate.version, headVersion) : candidate.version;
+    const wishes = isAnyNodeGood
+      ? undefined
+      : wishesOf(demand, { leader, headVersion, ownVersion, first, versionOf });
+    const next = (tried: readonly Candidate[]) => rotation.choose(target, tried, monotonicMs(), wishes);
+    return { next, versionOf };
   }
 
   stop(): void {

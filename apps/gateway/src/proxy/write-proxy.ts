@@ -4,7 +4,9 @@ import { hashOf, RequestSigner } from '#libs/cluster-auth';
 import { HEADERS, missingBody, Problem } from '#libs/contracts';
 import { invariant, secretMatcher } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
+import { committedKeys } from '../domain/committed-keys.js';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
+import type { OwnWrites } from '../domain/own-writes.js';
 import { refusesProof } from '../domain/refused-proof.js';
 import type { Rotation } from '../domain/rotation.js';
 import { readWriteAnswer } from '../domain/write-answer.js';
@@ -27,6 +29,7 @@ export interface WriteProxyOptions {
   upstreams: Upstreams;
   parking: WriteParking;
   rotation: Rotation;
+  ownWrites: OwnWrites;
   metrics: ProxyMetrics;
   clusterKey: string;
   monotonicMs: () => number;
@@ -250,9 +253,22 @@ export class WriteProxy {
     const leader = reply.problem?.code === 'not-leader' ? reply.problem.members.leader : undefined;
     if (typeof leader === 'string' && leader !== address) directory.redirected(term, leader);
     else directory.heardTerm(term);
-    if (reply.status < 300) directory.committed(term, Number(reply.headers[HEADERS.version] ?? 0));
+    if (reply.status < 300) {
+      directory.committed(term, Number(reply.headers[HEADERS.version] ?? 0));
+      this.remember(reply.body, term);
+    }
     const answer = readWriteAnswer(reply.status, reply.problem?.code);
     this.decide({ type: 'answered', id, answer, nowMs: monotonicMs() });
+  }
+
+  /** So that whoever reads through this gateway next sees what it has acknowledged. */
+  private remember(body: Buffer, term: number): void {
+    const { ownWrites, directory, monotonicMs } = this.options;
+    const nowMs = monotonicMs();
+    for (const { namespace, key, version } of committedKeys(body)) {
+      directory.committed(term, version);
+      ownWrites.committed(namespace, key, version, nowMs);
+    }
   }
 
   private broke(id: number, write: HeldWrite, address: string, sent: boolean, error: Error): void {

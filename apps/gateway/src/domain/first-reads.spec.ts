@@ -1,0 +1,23 @@
+import { describe, expect, it } from 'vitest';
+import { FirstReads } from './first-reads.js';
+
+describe('report 10: the first read of a connection', () => {
+  it('is that one only', () => {
+    const reads = new FirstReads();
+    const [one, two] = [{}, {}];
+    expect([one, one, two, one].map((connection) => reads.isFirst(connection))).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
+  });
+
+  it('goes to the leader as long as there are not too many a second', () => {
+    const reads = new FirstReads();
+    const asked = (nowMs: number) => Array.from({ length: 100 }, () => reads.mayAskLeader(nowMs));
+    expect(asked(0).filter(Boolean)).toHaveLength(50);
+    expect(asked(100).filter(Boolean)).toHaveLength(20);
+    expect(asked(60_000).filter(Boolean)).toHaveLength(50);
+  });
+});
