@@ -32,12 +32,14 @@ export class ReadProxy {
 
   handle(client: Client): void {
     const { req } = client;
+    const { firstReads } = this.options;
     const demand = demandOf(req.url ?? '/', req.headers[HEADERS.minVersion]);
     const choice = this.choiceFor(client, demand);
     const node = choice.next([]);
     const isWaiting =
       demand.linearizable || (node !== undefined && choice.versionOf(node) < demand.minVersion);
     if (isWaiting ? this.waiting >= LIMITS.waitingReads : this.underWay.size - this.waiting >= MAX_READS) {
+      if (choice.first) firstReads.ended();
       const which = isWaiting ? 'reads wait for a version' : 'reads are under way';
       sendProblem(client, new Problem('cluster-busy', `too many ${which} at this gateway`));
       return;
@@ -46,6 +48,7 @@ export class ReadProxy {
     const read = new ProxiedRead(client, { next: choice.next, isWaiting }, this.options, () => {
       this.underWay.delete(read);
       if (isWaiting) this.waiting -= 1;
+      if (choice.first) firstReads.ended();
     });
     this.underWay.add(read);
     read.begin(node);
@@ -69,7 +72,7 @@ export class ReadProxy {
       ? undefined
       : wishesOf(demand, { leader, headVersion, ownVersion, first, versionOf });
     const next = (tried: readonly Candidate[]) => rotation.choose(target, tried, monotonicMs(), wishes);
-    return { next, versionOf };
+    return { next, versionOf, first };
   }
 
   stop(): void {
