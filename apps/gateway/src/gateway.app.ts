@@ -6,7 +6,7 @@ import { maskSecrets } from '#libs/config';
 import { HEADERS } from '#libs/contracts';
 import { sleep, systemClock } from '#libs/kernel';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
-import type { ServiceOptions } from '#libs/service';
+import { HTTP_SERVER, type ServiceOptions } from '#libs/service';
 import { registerWatchRoutes } from '#libs/watch';
 import { registerDocsRoutes } from './docs/docs.routes.js';
 import { isReady, ServingGate } from './domain/serving-gate.js';
@@ -20,7 +20,6 @@ import { listen } from './shared-listening.js';
 
 /** Longer than clients and balancers keep theirs, so that it is not us who closes first. */
 const KEEP_ALIVE_MS = 72_000;
-const REQUEST_TIMEOUT_MS = 30_000;
 /** How long clients get to notice `Connection: close` before idle connections are closed. */
 const DRAIN_MS = 3_000;
 const DRAIN_LIMIT_MS = 10_000;
@@ -88,7 +87,7 @@ function edgeServer(edge: Edge, handler: RequestHandler): Server {
   const server = createServer(
     {
       keepAliveTimeout: KEEP_ALIVE_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      ...HTTP_SERVER,
       noDelay: true,
     },
     (req, res) => {

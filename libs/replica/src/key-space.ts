@@ -24,11 +24,15 @@ class Namespace {
   readonly order = new SortedKeys();
   /** Keys that stand now. */
   live = 0;
+
+  constructor(readonly name: string) {}
 }
 
 /** All keys of all namespaces, now and at the versions that undo records reach back to, and the digest of them. */
 export class KeySpace {
   private readonly namespaces = new Map<string, Namespace>();
+  /** Names of those that have keys now. */
+  private readonly liveNames = new SortedKeys();
   private readonly buckets = new Array<Slot[] | undefined>(DIGEST_BUCKETS);
   readonly digest = new StateDigest();
 
@@ -111,9 +115,9 @@ export class KeySpace {
     if (past !== undefined) digest.add(slot.bucket, past);
   }
 
-  /** Every namespace that has, or had within the window, a key. */
-  names(): string[] {
-    return [...this.namespaces.keys()].sort();
+  /** Namespaces that have keys now, in the order of their names, those after `after`. Not to be held across a change. */
+  names(after = ''): Generator<string> {
+    return this.liveNames.from(after, false);
   }
 
   liveKeys(namespace: string): number {
@@ -123,7 +127,7 @@ export class KeySpace {
   private namespace(name: string): Namespace {
     let space = this.namespaces.get(name);
     if (space === undefined) {
-      space = new Namespace();
+      space = new Namespace(name);
       this.namespaces.set(name, space);
     }
     return space;
@@ -163,7 +167,10 @@ export class KeySpace {
   private set(space: Namespace, slot: Slot, entry: Entry | undefined): void {
     if (slot.current !== undefined) this.digest.remove(slot.bucket, slot.current);
     if (entry !== undefined) this.digest.add(slot.bucket, entry);
+    const before = space.live;
     space.live += (entry === undefined ? 0 : 1) - (slot.current === undefined ? 0 : 1);
+    if (before === 0 && space.live > 0) this.liveNames.add(space.name);
+    if (before > 0 && space.live === 0) this.liveNames.delete(space.name);
     slot.current = entry;
   }
 }

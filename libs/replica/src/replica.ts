@@ -109,11 +109,22 @@ export class Replica {
     return { version, entries, more: false };
   }
 
+  /** All that have keys, in the order of their names. */
   namespaces(): { name: string; keys: number }[] {
-    return this.space
-      .names()
-      .map((name) => ({ name, keys: this.space.liveKeys(name) }))
-      .filter(({ keys }) => keys > 0);
+    return this.namespacesAfter('', Number.POSITIVE_INFINITY).namespaces;
+  }
+
+  /** A page of those whose names come after `after`; costs as much as the page is long, however many there are. */
+  namespacesAfter(
+    after: string,
+    limit: number,
+  ): { namespaces: { name: string; keys: number }[]; more: boolean } {
+    const namespaces: { name: string; keys: number }[] = [];
+    for (const name of this.space.names(after)) {
+      if (namespaces.length >= limit) return { namespaces, more: true };
+      namespaces.push({ name, keys: this.space.liveKeys(name) });
+    }
+    return { namespaces, more: false };
   }
 
   /** Applies a change that came from elsewhere, after checking all of it. */

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HEADERS, Problem } from '#libs/contracts';
 import type { Metrics, Readiness } from '#libs/observability';
-import type { PublicGuard } from './public-guard.js';
+import { hostFault, type PublicGuard } from './public-guard.js';
 import type { RefusalLog } from './refusal-log.js';
 import type { RestartDoor } from './restart-door.js';
 import type { RouteTable } from './route-table.js';
@@ -55,6 +55,8 @@ export function installHttp(fastify: FastifyInstance, plumbing: HttpPlumbing): v
   });
   fastify.addHook('onRequest', async (request, reply) => {
     reply.header(HEADERS.requestId, request.id);
+    const unclear = hostFault(request.raw);
+    if (unclear) throw unclear;
     const route = request.routeOptions.url;
     if (route !== undefined && !routes.isLiteral(route, request.url)) {
       throw new Problem(

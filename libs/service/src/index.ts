@@ -3,5 +3,12 @@ export { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 export { PublicGuard, type PublicGuardSettings } from './public-guard.js';
 export { RestartDoor } from './restart-door.js';
 export { RouteTable } from './route-table.js';
-export { type RunningService, runService, type ServiceOptions, startService } from './run-service.js';
+export {
+  HTTP_SERVER,
+  REQUEST_TIMEOUT_MS,
+  type RunningService,
+  runService,
+  type ServiceOptions,
+  startService,
+} from './run-service.js';
 export { announceReady, crashOnUncaught, stopOnSignals } from './shutdown.js';

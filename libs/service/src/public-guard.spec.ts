@@ -10,7 +10,12 @@ const guard = () =>
   });
 
 /** The part of a request that is judged when it shows no signature. */
-const asked = (part: Pick<IncomingMessage, 'headers'>) => part as IncomingMessage;
+const asked = ({ headers }: Pick<IncomingMessage, 'headers'>) =>
+  ({
+    headers,
+    rawHeaders: Object.entries(headers).flatMap(([name, value]) => [name, String(value)]),
+    httpVersion: '1.1',
+  }) as IncomingMessage;
 
 describe('PublicGuard', () => {
   it.each([

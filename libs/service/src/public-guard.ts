@@ -37,6 +37,8 @@ export class PublicGuard {
 
   /** Why the request is refused; undefined = let it pass. */
   fault(request: IncomingMessage): Problem | undefined {
+    const unclear = hostFault(request);
+    if (unclear !== undefined) return unclear;
     const { headers } = request;
     if (headers[HEADERS.signature] !== undefined || headers[HEADERS.clusterKey] !== undefined) {
       return this.proofs.judge(request).fault;
@@ -89,6 +91,17 @@ export class PublicGuard {
       origin.toLowerCase() === `https://${host}`.toLowerCase()
     );
   }
+}
+
+/** RFC 9112, 3.2: exactly one Host, which HTTP/1.0 alone may leave out. Of two, each reader could take another. */
+export function hostFault({ rawHeaders, httpVersion }: IncomingMessage): Problem | undefined {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  if (hosts === 1 || (hosts === 0 && httpVersion === '1.0')) return undefined;
+  return new Problem('invalid-request', `a request has one Host header, this one has ${hosts}`);
 }
 
 function hostName(host: string): string {

@@ -1,10 +1,11 @@
+import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { Controller, Get, Module } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Problem } from '#libs/contracts';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PublicGuard } from './public-guard.js';
-import { type RunningService, startService } from './run-service.js';
+import { REQUEST_TIMEOUT_MS, type RunningService, startService } from './run-service.js';
 
 @Controller()
 class HelloController {
@@ -151,5 +152,47 @@ describe('a service process', () => {
       checks: { storage: { ok: false }, bus: { detail: 'away' } },
     });
     expect(await (await fetch(`${base}/metrics`)).text()).toContain('holdfast_http_request_seconds');
+  });
+});
+
+describe('report 9e: requests that no server should guess about', () => {
+  it.each([
+    ['no Host', 'GET /v1/hello HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'invalid-request'],
+    [
+      'two Host lines',
+      'GET /v1/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nhost: 127.0.0.1\r\nConnection: close\r\n\r\n',
+      400,
+      'invalid-request',
+    ],
+    [
+      'two Host lines at a probe',
+      'GET /ping HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n',
+      400,
+      'invalid-request',
+    ],
+    ['an empty Host', 'GET /v1/hello HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n', 403, 'forbidden'],
+  ])('%s', async (_, request, status, code) => {
+    const [head = '', body = ''] = (await rawAnswer(request)).split('\r\n\r\n');
+    expect(head).toContain(`HTTP/1.1 ${status} `);
+    expect(head.toLowerCase()).toContain('content-type: application/problem+json');
+    expect(JSON.parse(body)).toMatchObject({ status, code });
+  });
+
+  it('a body that never comes: 408 as soon as the time is over', async () => {
+    const server: Server = service.app.getHttpServer();
+    server.headersTimeout = 200;
+    server.requestTimeout = 200;
+    const begun = performance.now();
+    const [head = '', body = ''] = (
+      await rawAnswer(
+        'POST /v1/raw HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n',
+      )
+    ).split('\r\n\r\n');
+    server.requestTimeout = REQUEST_TIMEOUT_MS;
+    server.headersTimeout = REQUEST_TIMEOUT_MS;
+    expect(head).toContain('HTTP/1.1 408 ');
+    expect(head).toContain('application/problem+json');
+    expect(JSON.parse(body)).toMatchObject({ status: 408, code: 'request-timeout' });
+    expect(performance.now() - begun).toBeLessThan(20_000); // looked for once in 30 s, it would come later
   });
 });

@@ -44,6 +44,20 @@ export interface ServiceOptions {
 }
 
 const DRAIN_MS = 1_000;
+/** A request that has not come whole after so long is answered with 408. */
+export const REQUEST_TIMEOUT_MS = 30_000;
+
+/**
+ * Options of every HTTP server: the guard refuses a request without a Host with a problem, where Node would answer
+ * with an empty 400, and requests that are late are looked for every second, not every half minute. Were the time for the headers the longer
+ * of the two, as it is by default, Node would exchange them.
+ */
+export const HTTP_SERVER = {
+  requireHostHeader: false,
+  connectionsCheckingInterval: 1_000,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  headersTimeout: REQUEST_TIMEOUT_MS,
+} as const;
 
 export interface RunningService {
   app: NestFastifyApplication;
@@ -73,7 +87,8 @@ export async function startService(
     routerOptions: { maxParamLength: LIMITS.keyBytes * 3 + 64 },
     bodyLimit: LIMITS.changeSetBodyBytes,
     keepAliveTimeout: 72_000,
-    requestTimeout: 30_000,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: HTTP_SERVER,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     genReqId: (request) => requestIdOf(request.headers),
@@ -154,17 +169,31 @@ function refuseExpectation(request: IncomingMessage, response: ServerResponse): 
   response.writeHead(problem.status, headers).end(JSON.stringify(problem.toBody(request.url)));
 }
 
-/** Answers what is not HTTP, or has headers beyond all measure, and closes the connection. */
+/** Answers what is not HTTP, did not come in time, or has headers beyond all measure, and closes the connection. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
-  const problem = new Problem(tooLarge ? 'headers-too-large' : 'invalid-request', error.message);
+  const problem = problemOfUnreadable(error);
   const body = JSON.stringify(problem.toBody());
   socket.end(
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nContent-Type: ${PROBLEM_CONTENT_TYPE}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
+}
+
+const ENCODE = 'what is not ASCII has to be percent-encoded (curl: -G --data-urlencode)';
+
+function problemOfUnreadable({ code, message }: NodeJS.ErrnoException): Problem {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new Problem('headers-too-large', message);
+    case 'HPE_INVALID_URL':
+      return new Problem('invalid-request', `${message}: ${ENCODE}`);
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new Problem('request-timeout', 'the request did not come whole in time');
+    default:
+      return new Problem('invalid-request', message);
+  }
 }

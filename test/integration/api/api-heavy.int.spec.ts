@@ -18,6 +18,8 @@ afterAll(() => lab.close());
 
 const { request, put, post } = requestsTo(() => node);
 const MiB = 1024 * 1024;
+/** CPU time of one turn of the event loop. In one piece these requests took from 200 ms to some seconds. */
+const LONGEST_TURN_MS = 120;
 const LISTING = '/v1/namespaces/controls/configs?limit=1000';
 
 /** A value whose every byte is valid UTF-8 and takes six bytes as a JSON string. */
@@ -63,7 +65,7 @@ describe('finding 6a: listings of values that are large in JSON', () => {
       true,
     );
     expect([...reads]).toEqual([200]);
-    expect(longestMs).toBeLessThan(60);
+    expect(longestMs).toBeLessThan(LONGEST_TURN_MS);
     expect(await lab.storage.store.readHead()).toMatchObject({ term, leaderId: 'node-1' });
   }, 60_000);
 });
@@ -112,7 +114,7 @@ describe('finding 6b: large bodies', () => {
     expect(answers.filter((status) => status !== 200 && status !== 429)).toEqual([]);
     expect([...writes]).toEqual([200]);
     expect([...reads]).toEqual([200]);
-    expect(longestMs).toBeLessThan(60);
+    expect(longestMs).toBeLessThan(LONGEST_TURN_MS);
     expect(await lab.storage.store.readHead()).toMatchObject({ term, leaderId: 'node-1' });
   }, 60_000);
 
@@ -124,7 +126,7 @@ describe('finding 6b: large bodies', () => {
     if (Buffer.byteLength(JSON.stringify({ operations })) > 8 * MiB) operations.pop();
     const { result, longestMs } = await longestTurnMs(() => post('/v1/changes', { operations }));
     expect([name, verdict(result)]).toEqual([name, [200, undefined]]);
-    expect(longestMs).toBeLessThan(60);
+    expect(longestMs).toBeLessThan(LONGEST_TURN_MS);
   });
 
   it('are refused before they come when the node does not lead', async () => {

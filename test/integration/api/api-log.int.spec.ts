@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StateBuilder } from '#libs/replica';
 import { type ApiClient, FaultProxy } from '#libs/testing';
 import { type ApiLab, type ApiNode, CLUSTER_KEY, openApiLab } from './api-lab.js';
+import { sendRaw } from './raw-request.js';
 import { bodyOf, configPath, requestsTo, verdict } from './requests.js';
 
 let lab: ApiLab;
@@ -378,6 +379,65 @@ describe('GET /v1/namespaces', () => {
       406,
       'not-acceptable',
     ]);
+  });
+});
+
+describe('finding 19: the list of namespaces', () => {
+  it('comes in pages, each namespace once, in the order of names', async () => {
+    const names = Array.from({ length: 7 }, (_, i) => `paged-${i}`);
+    for (const name of names) expect((await request('PUT', configPath('a', name), 'x')).status).toBe(201);
+    const seen: string[] = [];
+    for (let target = '/v1/namespaces?limit=2'; ; ) {
+      const { namespaces, cursor } = await json(target);
+      expect(namespaces.length).toBeLessThanOrEqual(2);
+      seen.push(...namespaces.map(({ name }: { name: string }) => name));
+      if (cursor === undefined) break;
+      target = `/v1/namespaces?limit=2&cursor=${cursor}`;
+    }
+    expect(seen).toEqual([...new Set(seen)].sort());
+    expect(seen.filter((name) => name.startsWith('paged-'))).toEqual(names);
+    for (const name of names) await request('DELETE', configPath('a', name));
+  });
+
+  it.each(['limit=0', 'limit=1001', 'cursor=x', 'cursor=WyJhIiwiYiJd'])('%s is refused', async (query) => {
+    expect(verdict(await request('GET', `/v1/namespaces?${query}`))).toEqual([400, 'invalid-request']);
+  });
+});
+
+describe('report 13: many namespaces, and a query that is not percent-encoded', () => {
+  it('of 1,200 namespaces 1,000 come at once, and the others with the cursor', async () => {
+    const writes = (op: string, from: number, to: number) => ({
+      operations: Array.from({ length: to - from }, (_, i) => ({
+        op,
+        namespace: `many-${String(from + i).padStart(4, '0')}`,
+        key: 'a',
+        ...(op === 'put' ? { value: 'x' } : {}),
+      })),
+    });
+    const send = async (op: string) => {
+      expect((await post('/v1/changes', writes(op, 0, 600))).status).toBe(200);
+      expect((await post('/v1/changes', writes(op, 600, 1_200))).status).toBe(200);
+    };
+    await send('put');
+    const first = await json('/v1/namespaces');
+    const rest = await json(`/v1/namespaces?cursor=${first.cursor}`);
+    expect(first.namespaces).toHaveLength(1_000);
+    expect(rest.cursor).toBeUndefined();
+    const many = [...first.namespaces, ...rest.namespaces].filter(({ name }) => name.startsWith('many-'));
+    expect(many).toHaveLength(1_200);
+    await send('delete');
+    expect((await json('/v1/namespaces')).cursor).toBeUndefined();
+  });
+
+  it('raw UTF-8 in a query is refused with the way to write it, and found when it is written so', async () => {
+    await request('PUT', `/v1/namespaces/raw/configs/${encodeURIComponent('café/a')}`, 'x');
+    const listing = '/v1/namespaces/raw/configs?prefix=';
+    const bytes = Buffer.from(`GET ${listing}café HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+    const answer = await sendRaw(Number(new URL(node.address).port), bytes);
+    expect(answer).toMatchObject({ status: 400, headers: { 'content-type': 'application/problem+json' } });
+    expect(JSON.parse(answer?.body.toString() ?? '').detail).toContain('--data-urlencode');
+    const { items } = await json(`${listing}${encodeURIComponent('café')}`);
+    expect(items).toMatchObject([{ key: 'café/a' }]);
   });
 });
 

@@ -7,7 +7,12 @@ import type { ReadDemands } from './read-gate.js';
 import { type KeyAddress, keyAddress, namespaceOf } from './request/address.js';
 import { configsQuery, type ListQuery } from './request/configs-query.js';
 import { namesVersion, parseTags } from './request/entity-tag.js';
-import { decodeCursor, encodeCursor } from './request/list-cursor.js';
+import {
+  decodeCursor,
+  decodeNamespaceCursor,
+  encodeCursor,
+  encodeNamespaceCursor,
+} from './request/list-cursor.js';
 import { objectWithList } from './sliced-json.js';
 
 /** GET and HEAD of a value and of a listing, and the list of namespaces: from memory. */
@@ -17,10 +22,13 @@ export function registerValueRoutes(
   { gate, past, heavy }: ReadParts,
 ): void {
   fastify.get('/v1/namespaces', async (request, reply) => {
-    const query = parseQuery(QUERIES.reach, request.url);
+    const query = parseQuery(QUERIES.namespaces, request.url);
     demandJsonAccepted(request);
+    const after = query.cursor === undefined ? '' : decodeNamespaceCursor(query.cursor);
     await gate.pass(query, request.headers);
-    return sendJson(reply, host, { version: host.replica.version, namespaces: host.replica.namespaces() });
+    const { namespaces, more } = host.replica.namespacesAfter(after, query.limit);
+    const cursor = more ? encodeNamespaceCursor(namespaces.at(-1)?.name ?? '') : undefined;
+    return sendJson(reply, host, { version: host.replica.version, namespaces, cursor });
   });
 
   fastify.get('/v1/namespaces/:ns/configs/*', async (request, reply) => {

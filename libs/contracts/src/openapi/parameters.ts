@@ -73,7 +73,14 @@ const asAt = version('The value as it was at this version.').optional();
 
 export const QUERIES = {
   none: z.strictObject({}),
-  reach: z.strictObject(reach),
+  /** One page holds as many as there may be: a client that asks for no pages gets what it always got, up to that. */
+  namespaces: z.strictObject({
+    ...reach,
+    limit: integer(1, LIMITS.listItems, `Namespaces of one page; ${LIMITS.listItems} when absent.`).default(
+      LIMITS.listItems,
+    ),
+    cursor: Cursor.optional(),
+  }),
   value: z.strictObject({ ...reach, consistency, version: asAt }),
   /** `GET /configs`: a listing, or with `key` the value of that key. No defaults: what was not said must show. */
   configs: z.strictObject({

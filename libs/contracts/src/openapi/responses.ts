@@ -70,6 +70,7 @@ export const ListAnswer = z.object({
 export const NamespacesAnswer = z.object({
   version: Version,
   namespaces: z.array(z.object({ name: z.string(), keys: z.number().int().positive() })),
+  cursor: Cursor,
 });
 
 /** One change set, in the log, in a watch's `change` events and in long polls. */

@@ -308,8 +308,11 @@ export const ROUTES: readonly Route[] = [
     method: 'get',
     path: '/v1/namespaces',
     summary: 'Namespaces and their numbers of keys',
+    description:
+      'In the order of their names. Each page shows the version that it names: a namespace that comes or goes between two ' +
+      'pages is in them or not, all others are there once.',
     servedBy: EVERYWHERE,
-    query: QUERIES.reach,
+    query: QUERIES.namespaces,
     headers: ['MinVersion'],
     answers: { 200: { means: 'Those that have keys.', content: json(NamespacesAnswer) } },
     errors: ['not-acceptable', ...WAITS, 'no-available-node'],

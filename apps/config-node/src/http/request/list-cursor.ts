@@ -23,17 +23,36 @@ export function decodeCursor(text: string, namespace: string, prefix: string | u
   return cursor;
 }
 
+/** Where the list of namespaces goes on: the last name of the page before. */
+export function encodeNamespaceCursor(after: string): string {
+  return Buffer.from(JSON.stringify([after])).toString('base64url');
+}
+
+/** Throws 400 for anything that is not a cursor of the list of namespaces. */
+export function decodeNamespaceCursor(text: string): string {
+  const parts = partsOf(text);
+  const after = parts?.length === 1 ? parts[0] : undefined;
+  if (typeof after === 'string') return after;
+  throw new Problem('invalid-request', 'this is not a cursor of the list of namespaces');
+}
+
 function read(text: string): ListCursor | undefined {
-  let parsed: unknown;
+  const [namespace, prefix, version, after] = partsOf(text) ?? [];
+  if (typeof namespace !== 'string' || typeof prefix !== 'string' || typeof after !== 'string')
+    return undefined;
+  if (!isVersion(version)) return undefined;
+  return { namespace, prefix, version, after };
+}
+
+function isVersion(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function partsOf(text: string): unknown[] | undefined {
   try {
-    parsed = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
+    const parsed: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
+    return Array.isArray(parsed) ? parsed : undefined;
   } catch {
     return undefined;
   }
-  if (!Array.isArray(parsed)) return undefined;
-  const [namespace, prefix, version, after] = parsed;
-  if (typeof namespace !== 'string' || typeof prefix !== 'string' || typeof after !== 'string')
-    return undefined;
-  if (!Number.isSafeInteger(version) || version < 0) return undefined;
-  return { namespace, prefix, version, after };
 }
