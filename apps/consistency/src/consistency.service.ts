@@ -9,7 +9,7 @@ import {
   type NodeInfo,
   Problem,
 } from '#libs/contracts';
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger, FactJournal } from '#libs/messaging';
 import { StorageUnavailable } from '#libs/postgres';
 import { Checks } from './checks.js';
@@ -30,6 +30,7 @@ const MAX_ASKED = 3;
 /** The shell: knows the nodes, and has them checked on time and when somebody asks. */
 @Injectable()
 export class ConsistencyService {
+  private readonly failures: FailureLog;
   private readonly loops: Repeating[] = [];
   private rounds: Repeating | undefined;
   private migrated = false;
@@ -48,8 +49,9 @@ export class ConsistencyService {
     private readonly metrics: ConsistencyMetrics,
     private readonly settings: ConsistencySettings,
     private readonly clock: Clock,
-    private readonly logger: BusLogger,
+    logger: BusLogger,
   ) {
+    this.failures = new FailureLog(logger, clock, (what) => metrics.troubles.inc({ what }));
     metrics.watch(() => ({
       counts: checks.counts,
       bytes: calls.receivedBytes,
@@ -60,7 +62,7 @@ export class ConsistencyService {
   start(seeds: readonly { id: string; address: string }[]): void {
     for (const { id, address } of seeds) this.members.learn({ nodeId: id, incarnation: 0, address });
     const every = (what: string, everyMs: number, task: () => Promise<void>, firstAfterMs = 0) => {
-      const loop = repeat(task, { everyMs, firstAfterMs, onError: (error) => this.complain(what, error) });
+      const loop = this.failures.repeat(what, task, { everyMs, firstAfterMs });
       this.loops.push(loop);
       return loop;
     };
@@ -82,7 +84,7 @@ export class ConsistencyService {
     await this.journal.stop();
     await this.store.instances
       .resign(this.settings.instanceId)
-      .catch((error: unknown) => this.complain('taking leave', error));
+      .catch((error: unknown) => this.failures.failed('taking leave', error));
   }
 
   get nodes(): number {
@@ -166,12 +168,6 @@ export class ConsistencyService {
     if (!this.bus.connected) return;
     const { nodes } = await this.bus.request('registry.list', { kind: 'config-node' }, { timeoutMs: 1_000 });
     for (const node of nodes) this.registered(node);
-  }
-
-  private complain(what: string, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    this.metrics.troubles.inc({ what });
-    this.logger.debug({ reason, what }, 'goes on without');
   }
 }
 

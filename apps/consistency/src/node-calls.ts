@@ -13,6 +13,7 @@ import {
   type RepairRequest,
   ResyncReply,
 } from '#libs/contracts';
+import { crashOnDefect } from '#libs/kernel';
 import { partOf } from '#libs/replica';
 import type { ListedKey } from './domain/classification.js';
 import type { Pin } from './domain/pin.js';
@@ -51,6 +52,7 @@ export class NodeCalls {
       const { format, version, chain, hash, damagedBuckets } = reply;
       return { known: true, format, version, chain, hash, damagedBuckets };
     } catch (error) {
+      crashOnDefect(error);
       return { known: false, reason: reasonOf(error) };
     }
   }
@@ -73,7 +75,8 @@ export class NodeCalls {
       const isOfPin =
         headers[HEADERS.version] === String(pin.version) && headers[HEADERS.chain] === pin.chain;
       return isOfPin && body.length === sizeBytes ? body : undefined;
-    } catch {
+    } catch (error) {
+      crashOnDefect(error);
       return undefined; // the round says `undecided`, and the next one asks again
     }
   }
@@ -97,7 +100,8 @@ export class NodeCalls {
       const { entries, truncated } = await this.json(url, DigestKeysReply, { timeoutMs });
       if (truncated) return undefined;
       return entries.filter(({ namespace, key }) => part === null || partOf(namespace, key) === part);
-    } catch {
+    } catch (error) {
+      crashOnDefect(error);
       return undefined; // the round says `undecided`, and the next one asks again
     }
   }

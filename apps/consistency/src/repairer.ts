@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { ConsistencyRepaired, Difference, RepairOutcome, RepairRequest } from '#libs/contracts';
-import { type Clock, sleep } from '#libs/kernel';
+import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { BusLogger } from '#libs/messaging';
 import type { ConsistencySettings } from './consistency.config.js';
 import { ConsistencyStore } from './consistency.store.js';
@@ -67,6 +67,7 @@ export class Repairer {
       return (difference) =>
         difference.class === 'digest' ? 'repaired' : (outcomes.get(nameOf(difference)) ?? 'failed');
     } catch (error) {
+      crashOnDefect(error);
       const reason = error instanceof Error ? error.message : String(error);
       this.logger.warn({ address, reason }, 'keys could not be set right; the next round tries again');
       return () => 'failed';
@@ -90,6 +91,7 @@ export class Repairer {
       const { result } = await this.calls.resync(address, why, this.settings.resyncMs);
       return this.note(pin, nodeId, null, result === 'replaced' ? 'reloaded' : 'failed', why);
     } catch (error) {
+      crashOnDefect(error);
       const reason = error instanceof Error ? error.message : String(error);
       this.logger.error({ nodeId, reason }, 'a node could not be made to load its state anew');
       return this.note(pin, nodeId, null, 'failed', why);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PollReply, Problem } from '#libs/contracts';
-import { type Deferred, deferred } from '#libs/kernel';
+import { crashOnDefect, type Deferred, deferred } from '#libs/kernel';
 import { Bus, BusError, type BusLogger } from '#libs/messaging';
 import { isBestPossible } from './domain/election-choice.js';
 import type { KnownNode } from './domain/node-directory.js';
@@ -54,6 +54,7 @@ export class CandidatePoll {
       );
       return reply.nodeId === node.nodeId ? reply : undefined;
     } catch (error) {
+      crashOnDefect(error);
       this.logger.debug({ nodeId: node.nodeId, reason: reasonOf(error) }, 'a voter did not answer');
       return undefined;
     }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { LeaderLost, NodeVerdict } from '#libs/contracts';
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, crashOnDefect, type Repeating, repeat } from '#libs/kernel';
 import { Bus, type BusLogger, FactOutbox, FactStream } from '#libs/messaging';
 import type { DetectorInput, DetectorOutput, GivenVerdict } from './domain/detector.types.js';
 import type { FailureDetector } from './domain/failure-detector.js';
@@ -219,6 +219,7 @@ export class DetectorService {
   }
 
   private complain(what: string, error: unknown): void {
+    crashOnDefect(error);
     this.logger.warn(
       { what, reason: error instanceof Error ? error.message : String(error) },
       'did not succeed',

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { LeaderElected, PollReply } from '#libs/contracts';
-import { type Clock, sleep } from '#libs/kernel';
+import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import { type BusLogger, FactOutbox } from '#libs/messaging';
 import { CandidatePoll, type RunningPoll } from './candidate-poll.js';
 import { chooseLeader } from './domain/election-choice.js';
@@ -207,6 +207,7 @@ export class ElectionService {
   }
 
   private complain(what: string, error: unknown): void {
+    crashOnDefect(error);
     this.logger.warn(
       { what, reason: error instanceof Error ? error.message : String(error) },
       'did not succeed',

@@ -13,6 +13,7 @@ import {
   type QuestionReply,
   type RestartReply,
 } from '#libs/contracts';
+import { crashOnDefect } from '#libs/kernel';
 import { type AskedRequest, BusErrorFilter } from '#libs/messaging';
 import { DetectorService } from './detector.service.js';
 import { FailoverStore } from './failover.store.js';
@@ -130,6 +131,7 @@ async function stored<T>(rows: Promise<T>): Promise<T> {
   try {
     return await rows;
   } catch (error) {
+    crashOnDefect(error);
     throw new Problem('storage-unavailable', 'what is past is in the database', {}, { cause: error });
   }
 }

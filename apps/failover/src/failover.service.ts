@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
 import { DetectorService } from './detector.service.js';
 import { ElectionService } from './election.service.js';
@@ -17,6 +17,7 @@ const MIGRATE_EVERY_MS = 500;
 /** Life of one failover process: brings its parts up in order, keeps them told of each other, and ends them. */
 @Injectable()
 export class FailoverService {
+  private readonly failures: FailureLog;
   private readonly loops: Repeating[] = [];
   private migrated = false;
 
@@ -33,7 +34,9 @@ export class FailoverService {
     private readonly settings: FailoverSettings,
     private readonly clock: Clock,
     private readonly logger: BusLogger,
-  ) {}
+  ) {
+    this.failures = new FailureLog(logger, clock);
+  }
 
   start(seeds: readonly { id: string; address: string }[]): void {
     this.head.onChange((head) => this.headChanged(head));
@@ -103,10 +106,6 @@ export class FailoverService {
   }
 
   private every(what: string, everyMs: number, task: () => Promise<void> | void): void {
-    const onError = (error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.logger.debug({ reason, what }, 'goes on without');
-    };
-    this.loops.push(repeat(task, { everyMs, onError }));
+    this.loops.push(this.failures.repeat(what, task, { everyMs }));
   }
 }

@@ -7,7 +7,7 @@ import {
   type PollReply,
   Problem,
 } from '#libs/contracts';
-import { type Clock, sleep } from '#libs/kernel';
+import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { BusLogger } from '#libs/messaging';
 import { CandidatePoll } from './candidate-poll.js';
 import { levelWithinMs, mayClaim, prepare } from './domain/handover-plan.js';
@@ -96,6 +96,7 @@ export class HandoverService {
           { cause: error },
         );
       }
+      crashOnDefect(error);
       throw new Problem('storage-unavailable', 'the claim was not confirmed', {}, { cause: error });
     }
   }
@@ -148,6 +149,7 @@ export class HandoverService {
     try {
       return (await this.calls.get(`${address}/ping`, NodePing, CALL_TIMEOUT_MS)).version;
     } catch (error) {
+      crashOnDefect(error);
       throw new Problem('no-leader', 'the leader does not answer', {}, { cause: error });
     }
   }
@@ -163,6 +165,7 @@ export class HandoverService {
       );
     } catch (error) {
       if (error instanceof Problem) throw error;
+      crashOnDefect(error);
       throw new Problem('no-leader', 'the leader does not answer', {}, { cause: error });
     }
   }
@@ -195,6 +198,7 @@ export class HandoverService {
     try {
       return await this.head.read();
     } catch (error) {
+      crashOnDefect(error);
       throw new Problem('storage-unavailable', 'the database cannot be reached', {}, { cause: error });
     }
   }

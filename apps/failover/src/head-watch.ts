@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { isPlausibleTerm, type LeaderElected, TERM_AHEAD_MAX } from '#libs/contracts';
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
 import { type HeadRow, HeadStore } from './head.store.js';
 
@@ -37,9 +37,8 @@ export class HeadWatch {
       lastReadMs = nowMs;
       await this.read();
     };
-    const onError = (error: unknown) =>
-      this.logger.debug({ reason: reasonOf(error) }, 'the head cannot be read');
-    this.loop = repeat(poll, { everyMs: LOOP_EVERY_MS, onError });
+    const failures = new FailureLog(this.logger, this.clock);
+    this.loop = failures.repeat('reading the head', poll, { everyMs: LOOP_EVERY_MS });
   }
 
   get current(): HeadRow | undefined {
@@ -114,8 +113,4 @@ export class HeadWatch {
     }
     this.highestVersion = head.version;
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

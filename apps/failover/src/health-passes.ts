@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { crashOnDefect } from '#libs/kernel';
 import type { KnownNode } from './domain/node-directory.js';
 import type { HttpCalls } from './http-calls.js';
 
@@ -45,7 +46,8 @@ export class HealthPasses {
   private async read(address: string): Promise<z.infer<typeof Health> | undefined> {
     try {
       return await this.calls.get(`${address}/health`, Health, TIMEOUT_MS);
-    } catch {
+    } catch (error) {
+      crashOnDefect(error);
       return undefined; // not ready, no answer, or none that is understood: not a pass in any case
     }
   }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type HoldReply, Problem, type RestartReply } from '#libs/contracts';
+import { crashOnDefect } from '#libs/kernel';
 import { type OperatorAnswer, type OperatorWish, planWish } from './domain/operator-plan.js';
 import type { RecoveryPlan, Standing } from './domain/recovery.types.js';
 import type { FailoverSettings } from './failover.config.js';
@@ -81,6 +82,7 @@ export class OperatorService {
       return await work();
     } catch (error) {
       if (error instanceof Problem) throw error;
+      crashOnDefect(error);
       throw new Problem(
         'storage-unavailable',
         'nothing is decided without the database',

@@ -1,5 +1,5 @@
 import { NodePing } from '#libs/contracts';
-import type { Clock } from '#libs/kernel';
+import { type Clock, crashOnDefect } from '#libs/kernel';
 import type { HttpCalls } from './http-calls.js';
 
 export interface PingerSettings {
@@ -53,7 +53,8 @@ export class Pinger {
       const ping = await this.calls.get(`${address}/ping`, NodePing, this.settings.pingTimeoutMs);
       // Another node may have got the port of one that is gone.
       this.tell(ping.nodeId === this.nodeId ? { ok: true, ping } : missed);
-    } catch {
+    } catch (error) {
+      crashOnDefect(error);
       // Why it failed does not matter here: refused, reset or too late, it was not answered.
       this.tell(missed);
     }

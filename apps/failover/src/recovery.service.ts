@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type Repeating, repeat, systemRng } from '#libs/kernel';
+import { crashOnDefect, FailureLog, type Repeating, systemClock, systemRng } from '#libs/kernel';
 import { type BusLogger, FactOutbox } from '#libs/messaging';
 import type { FailureDetector } from './domain/failure-detector.js';
 import type { RecoveryPlan, RestartOrder, SeenNode, Standing } from './domain/recovery.types.js';
@@ -48,10 +48,10 @@ export class RecoveryService {
   /** Once the tables are there, and before anybody is elected: who is kept out must be known. */
   async begin(): Promise<void> {
     await this.read();
-    this.loop = repeat(() => this.tick(), {
+    const failures = new FailureLog(this.logger, systemClock);
+    this.loop = failures.repeat('planning recoveries', () => this.tick(), {
       everyMs: this.settings.recoveryEveryMs,
       firstAfterMs: this.settings.recoveryEveryMs,
-      onError: (error) => this.logger.debug({ reason: reasonOf(error) }, 'recovery only observes'),
     });
   }
 
@@ -156,7 +156,10 @@ export class RecoveryService {
   private track(task: Promise<unknown>): void {
     const tracked: Promise<void> = task
       .then(() => undefined)
-      .catch((error: unknown) => this.logger.warn({ reason: reasonOf(error) }, 'a recovery did not go on'))
+      .catch((error: unknown) => {
+        crashOnDefect(error);
+        this.logger.warn({ reason: reasonOf(error) }, 'a recovery did not go on');
+      })
       .finally(() => this.working.delete(tracked));
     this.working.add(tracked);
   }

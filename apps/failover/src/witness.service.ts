@@ -1,6 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { QuestionReply } from '#libs/contracts';
-import { type Clock, type Repeating, repeat, sleep, withTimeout } from '#libs/kernel';
+import {
+  type Clock,
+  crashOnDefect,
+  FailureLog,
+  type Repeating,
+  repeat,
+  sleep,
+  withTimeout,
+} from '#libs/kernel';
 import { type AskedRequest, Bus, type BusLogger } from '#libs/messaging';
 import type { FailureDetector } from './domain/failure-detector.js';
 import {
@@ -21,6 +29,7 @@ const SELF_TEST_MS = 1_500;
 const ANSWER_DIAL_MS = 25;
 const ROWS_READ_EVERY_MS = 50;
 const ROWS_LOOP_MS = 100;
+const RENEWING = 'renewing the row of this witness';
 
 interface Suspicion {
   nodeId: string;
@@ -34,6 +43,7 @@ export class WitnessService {
   private live: string[] | undefined;
   /** The latest write, under way or done. */
   private renewing: Promise<string[]> | undefined;
+  private readonly failures: FailureLog;
   private readonly lone: LoneWitness;
   private readonly loop: Repeating;
   private readonly rowsLoop: Repeating;
@@ -49,14 +59,15 @@ export class WitnessService {
     private readonly clock: Clock,
     private readonly logger: BusLogger,
   ) {
+    this.failures = new FailureLog(logger, clock);
     this.lone = new LoneWitness(settings.loneVerdictEveryMs);
     this.loop = repeat(() => this.renew(), {
       everyMs: settings.renewEveryMs,
       onError: (error) => this.couldNotWrite(error),
     });
-    const onError = (error: unknown) =>
-      this.logger.debug({ reason: reasonOf(error) }, 'no questions by rows');
-    this.rowsLoop = repeat(() => this.answerRows(), { everyMs: ROWS_LOOP_MS, onError });
+    this.rowsLoop = this.failures.repeat('answering witnesses by rows', () => this.answerRows(), {
+      everyMs: ROWS_LOOP_MS,
+    });
   }
 
   /** Its rows can be written: the tables are there. */
@@ -130,6 +141,7 @@ export class WitnessService {
     try {
       return await withTimeout(this.runSelfTest(), SELF_TEST_MS, 'the self-test');
     } catch (error) {
+      crashOnDefect(error);
       this.logger.warn({ reason: reasonOf(error) }, 'the self-test failed: no verdict');
       return false;
     }
@@ -164,6 +176,7 @@ export class WitnessService {
       );
       return others(replies);
     } catch (error) {
+      crashOnDefect(error);
       this.logger.debug({ reason: reasonOf(error) }, 'other witnesses could not be asked over the bus');
       return undefined;
     }
@@ -215,6 +228,7 @@ export class WitnessService {
     );
     this.renewing = renewing;
     this.live = await renewing;
+    this.failures.succeeded(RENEWING);
     const nowMs = this.clock.monotonicMs();
     this.detector.step({ type: 'own-write', ok: true, tookMs: nowMs - beginMs, nowMs });
   }
@@ -222,7 +236,7 @@ export class WitnessService {
   private couldNotWrite(error: unknown): void {
     this.live = undefined;
     this.detector.step({ type: 'own-write', ok: false, nowMs: this.clock.monotonicMs() });
-    this.logger.debug({ reason: reasonOf(error) }, 'this witness cannot write to Postgres');
+    this.failures.failed(RENEWING, error);
   }
 }
 

@@ -1,7 +1,7 @@
 import { DEFAULT_LOAD_PERCENT } from '#libs/balancer';
 import { ReadProofs, RequestSigner } from '#libs/cluster-auth';
 import { SYSTEM_NAMESPACE } from '#libs/contracts';
-import { systemClock, systemRng } from '#libs/kernel';
+import { crashOnDefect, systemClock, systemRng } from '#libs/kernel';
 import { Bus, FactStream } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
 import { PublicGuard } from '#libs/service';
@@ -115,7 +115,10 @@ export function assembleGateway(
   });
   const hub = new FollowingHub(follower, {
     clock,
-    onError: (error) => logger.warn({ error }, 'a watcher could not be served'),
+    onError: (error) => {
+      crashOnDefect(error);
+      logger.warn({ error }, 'a watcher could not be served');
+    },
   });
   metrics.gauge('gateway_watchers', 'Open watch streams', [], (gauge) => gauge.set(hub.counts.watchers));
   return {

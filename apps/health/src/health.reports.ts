@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type CheckTransition, type HealthReport, namespaceToken, Problem } from '#libs/contracts';
-import { rendezvousOwner, withTimeout } from '#libs/kernel';
+import { crashOnDefect, rendezvousOwner, withTimeout } from '#libs/kernel';
 import { Bus, BusError, type BusLogger } from '#libs/messaging';
 import { HealthService } from './health.service.js';
 import { HealthStore } from './health.store.js';
@@ -75,6 +75,7 @@ export class HealthReports {
 
   private async fromRows(nodeId: string): Promise<HealthReport> {
     const row = await this.store.node(nodeId).catch((error: unknown) => {
+      crashOnDefect(error);
       throw new Problem(
         'storage-unavailable',
         'results of this node are in the database',
@@ -93,6 +94,7 @@ export class HealthReports {
       const rows = this.store.transitions(nodeId, TRANSITIONS_SHOWN);
       return await withTimeout(rows, HISTORY_WITHIN_MS, 'reading transitions');
     } catch (error) {
+      crashOnDefect(error);
       const reason = error instanceof Error ? error.message : String(error);
       this.logger.debug({ nodeId, reason }, 'transitions are shown from memory alone');
       return [];

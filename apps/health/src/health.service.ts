@@ -7,7 +7,7 @@ import type {
   NodeHeartbeat,
   NodeInfo,
 } from '#libs/contracts';
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger, FactJournal } from '#libs/messaging';
 import { HeardEvidence } from './domain/heard-evidence.js';
 import { shareOf } from './domain/live-instances.js';
@@ -26,6 +26,7 @@ const MAX_SEQS = 1_000;
 export class HealthService {
   private readonly evidence: HeardEvidence;
   private readonly targets = new Targets();
+  private readonly failures: FailureLog;
   private readonly loops: Repeating[] = [];
   private readonly seqs = new Map<string, number>();
   private sharedBy = '';
@@ -44,6 +45,7 @@ export class HealthService {
     private readonly clock: Clock,
     private readonly logger: BusLogger,
   ) {
+    this.failures = new FailureLog(logger, clock, (what) => metrics.troubles.inc({ what }));
     this.evidence = new HeardEvidence(settings.evidenceLifeMs);
     probes.whenMoved((move) => this.moved(move));
     metrics.watch(() => ({ states: probes.states(), instances: this.instances.length }));
@@ -52,9 +54,7 @@ export class HealthService {
   start(seeds: readonly { id: string; address: string }[]): void {
     for (const { id, address } of seeds) this.learn({ nodeId: id, incarnation: 0, address });
     const every = (what: string, everyMs: number, task: () => Promise<void> | void, firstAfterMs = 0) =>
-      this.loops.push(
-        repeat(task, { everyMs, firstAfterMs, onError: (error) => this.complain(what, error) }),
-      );
+      this.loops.push(this.failures.repeat(what, task, { everyMs, firstAfterMs }));
     const { settings } = this;
     every('sharing the work', settings.tickEveryMs, () => this.share());
     every('a sign of life', settings.standingEveryMs, () => this.say());
@@ -69,7 +69,7 @@ export class HealthService {
     await Promise.all(this.loops.map((loop) => loop.stop()));
     await this.probes.stop();
     await this.journal.stop();
-    await this.peers.leave().catch((error: unknown) => this.complain('taking leave', error));
+    await this.peers.leave().catch((error: unknown) => this.failures.failed('taking leave', error));
   }
 
   /** Nodes that this instance probes. */
@@ -213,11 +213,5 @@ export class HealthService {
   private now(): { at: string; wallMs: number } {
     const wallMs = this.clock.wallMs();
     return { at: new Date(wallMs).toISOString(), wallMs };
-  }
-
-  private complain(what: string, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    this.metrics.troubles.inc({ what });
-    this.logger.debug({ reason, what }, 'goes on without');
   }
 }

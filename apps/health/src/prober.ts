@@ -1,5 +1,5 @@
 import { Pool } from 'undici';
-import type { Clock, Rng } from '#libs/kernel';
+import { type Clock, crashOnDefect, type Rng } from '#libs/kernel';
 import { type Finding, findingOf, findingOfError } from './domain/finding.js';
 import type { NextProbe } from './domain/probe-pace.js';
 
@@ -117,6 +117,7 @@ export class Prober {
     try {
       return await this.exchange(abort.signal);
     } catch (error) {
+      crashOnDefect(error);
       if (lateMs === undefined) return findingOfError(codeOf(error));
       return lateMs > settings.ownPauseMs ? undefined : { result: 'timeout' };
     } finally {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { HealthChanged, HealthStanding, NodeHold, NodeVerdict } from '#libs/contracts';
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
 import { Announcer } from './announcer.js';
 import { Membership } from './domain/membership.js';
@@ -15,6 +15,7 @@ const ASK_TIMEOUT_MS = 1_000;
  */
 @Injectable()
 export class EvidenceIntake {
+  private readonly failures: FailureLog;
   private readonly loops: Repeating[] = [];
   private readonly unsaved = new Map<string, NodeHold>();
   private readonly askedAtMs = new Map<string, number>();
@@ -24,20 +25,17 @@ export class EvidenceIntake {
     private readonly members: Membership,
     private readonly store: RegistryStore,
     private readonly announcer: Announcer,
-    private readonly metrics: RegistryMetrics,
+    metrics: RegistryMetrics,
     private readonly settings: { askEveryMs: number; retryEveryMs: number },
     private readonly clock: Clock,
-    private readonly logger: BusLogger,
-  ) {}
+    logger: BusLogger,
+  ) {
+    this.failures = new FailureLog(logger, clock, (what) => metrics.troubles.inc({ what }));
+  }
 
   start(): void {
     const every = (what: string, task: () => Promise<void>) =>
-      this.loops.push(
-        repeat(task, {
-          everyMs: this.settings.retryEveryMs,
-          onError: (error) => this.complain(what, error),
-        }),
-      );
+      this.loops.push(this.failures.repeat(what, task, { everyMs: this.settings.retryEveryMs }));
     every('asking for holds', () => this.nowAndThen('holds', () => this.askHolds()));
     every('asking for health evidence', () => this.nowAndThen('health', () => this.askHealth()));
     every('keeping holds', () => this.saveHolds());
@@ -100,11 +98,5 @@ export class EvidenceIntake {
       await this.store.saveHold(hold);
       if (this.unsaved.get(nodeId) === hold) this.unsaved.delete(nodeId);
     }
-  }
-
-  private complain(what: string, error: unknown): void {
-    this.metrics.troubles.inc({ what });
-    const reason = error instanceof Error ? error.message : String(error);
-    this.logger.debug({ reason, what }, 'goes on without');
   }
 }

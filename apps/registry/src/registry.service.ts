@@ -8,7 +8,7 @@ import {
   Problem,
   type RegisterReply,
 } from '#libs/contracts';
-import { type Clock, deferred, type Repeating, repeat, sleep } from '#libs/kernel';
+import { type Clock, deferred, FailureLog, type Repeating, sleep } from '#libs/kernel';
 import { type AskedRequest, Bus, type BusLogger, FactJournal } from '#libs/messaging';
 import { Announcer } from './announcer.js';
 import { HearingGuard } from './domain/hearing-guard.js';
@@ -25,6 +25,7 @@ const TRANSITIONS_SHOWN = 20;
 /** The shell: evidence in, the core decides, rows and news out. Knows the members from memory; stores only follow. */
 @Injectable()
 export class RegistryService {
+  private readonly failures: FailureLog;
   private readonly hearing: HearingGuard;
   private readonly loops: Repeating[] = [];
   /** Resolved when the stores have been asked once after the start, whatever they said. */
@@ -44,8 +45,9 @@ export class RegistryService {
     private readonly metrics: RegistryMetrics,
     private readonly settings: RegistrySettings,
     private readonly clock: Clock,
-    private readonly logger: BusLogger,
+    logger: BusLogger,
   ) {
+    this.failures = new FailureLog(logger, clock, (what) => metrics.troubles.inc({ what }));
     this.hearing = new HearingGuard(settings);
     journal.whenTaken(({ record }) => this.reload(record.nodeId));
     metrics.watch(() => this.members.records());
@@ -53,7 +55,7 @@ export class RegistryService {
 
   start(): void {
     const every = (what: string, everyMs: number, task: () => Promise<void> | void) =>
-      this.loops.push(repeat(task, { everyMs, onError: (error) => this.complain(what, error) }));
+      this.loops.push(this.failures.repeat(what, task, { everyMs }));
     every('judging silence', this.settings.tickEveryMs, () => this.tick());
     every('renewing the cache and heartbeat rows', this.settings.flushEveryMs, () => this.flush());
     every('reading members from the stores', this.settings.retryEveryMs, () => this.refresh());
@@ -127,7 +129,7 @@ export class RegistryService {
     this.announcer.record(record, undefined, [{ id, subject: 'node.deregistered', payload }]);
     await this.cache
       .remove(nodeId)
-      .catch((error: unknown) => this.complain('removing from the cache', error));
+      .catch((error: unknown) => this.failures.failed('removing from the cache', error));
   }
 
   list(filter: AskedRequest<'registry.list'>): NodeInfo[] {
@@ -146,7 +148,7 @@ export class RegistryService {
     const record = this.members.get(nodeId);
     if (!record) throw new Problem('node-not-found', `no node ${nodeId}`);
     const transitions = await this.store.transitions(nodeId, TRANSITIONS_SHOWN).catch((error: unknown) => {
-      this.complain('reading transitions', error);
+      this.failures.failed('reading transitions', error);
       return [];
     });
     return { node: this.members.info(record), transitions };
@@ -176,7 +178,7 @@ export class RegistryService {
     const allIds = this.list({}).map((node) => node.id);
     const cached = this.cache
       .put(nodes, allIds)
-      .catch((error: unknown) => this.complain('renewing the cache', error));
+      .catch((error: unknown) => this.failures.failed('renewing the cache', error));
     const stored = this.migrated ? this.store.saveHeartbeats(records) : undefined;
     await Promise.all([cached, stored]);
   }
@@ -189,7 +191,8 @@ export class RegistryService {
     const looks = await Promise.allSettled([this.refreshFromCache(), this.refreshFromStore()]);
     this.looked = true;
     this.firstLook.resolve();
-    for (const look of looks) if (look.status === 'rejected') this.complain('reading members', look.reason);
+    for (const look of looks)
+      if (look.status === 'rejected') this.failures.failed('reading members', look.reason);
   }
 
   private async refreshFromCache(): Promise<void> {
@@ -210,7 +213,7 @@ export class RegistryService {
   private async consultStore(nodeId: string): Promise<void> {
     await Promise.race([this.firstLook.promise, sleep(this.settings.firstLookMs)]);
     if (!this.migrated) return;
-    await this.reload(nodeId).catch((error: unknown) => this.complain('looking a member up', error));
+    await this.reload(nodeId).catch((error: unknown) => this.failures.failed('looking a member up', error));
   }
 
   private async reload(nodeId: string): Promise<void> {
@@ -230,7 +233,7 @@ export class RegistryService {
       const cached = await this.cache.get(nodeId);
       if (cached) this.introduce(cached);
     } catch (error) {
-      this.complain('reading the cache', error);
+      this.failures.failed('reading the cache', error);
     }
   }
 
@@ -244,12 +247,6 @@ export class RegistryService {
 
   private now(): string {
     return new Date(this.clock.wallMs()).toISOString();
-  }
-
-  private complain(what: string, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    this.metrics.troubles.inc({ what });
-    this.logger.debug({ reason, what }, 'goes on without');
   }
 }
 

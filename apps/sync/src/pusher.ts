@@ -1,5 +1,5 @@
 import type { Change, SyncReply } from '#libs/contracts';
-import { type Clock, sleep } from '#libs/kernel';
+import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { BusLogger } from '#libs/messaging';
 import { judgeAnswer, judgePage, judgePosition, type Position } from './domain/history-check.js';
 import type { SyncOutcome, SyncTask } from './domain/sync-action.js';
@@ -77,6 +77,7 @@ export class Pusher {
       if (task.type === 'check') return await this.check(task.position, true);
       return await this.ask(task, address);
     } catch (error) {
+      crashOnDefect(error);
       const failure = failureOf(error);
       this.logger.debug(
         { nodeId: task.nodeId, task: task.type, ...failure, why: String(error) },

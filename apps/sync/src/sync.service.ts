@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type NodeHeartbeat, Problem, type SyncReport } from '#libs/contracts';
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
 import { StorageUnavailable } from '#libs/postgres';
 import type { Position } from './domain/history-check.js';
@@ -19,6 +19,7 @@ export class SyncService {
   private readonly planner: SyncPlanner;
   private readonly pusher: Pusher;
   private readonly addresses = new Map<string, string>();
+  private readonly failures: FailureLog;
   private readonly loops: Repeating[] = [];
   private migrated = false;
   private headReadAtMs = Number.NEGATIVE_INFINITY;
@@ -33,6 +34,7 @@ export class SyncService {
     private readonly clock: Clock,
     private readonly logger: BusLogger,
   ) {
+    this.failures = new FailureLog(logger, clock);
     this.planner = new SyncPlanner(settings.planner);
     const members = {
       addressOf: (nodeId: string) => this.addresses.get(nodeId),
@@ -48,7 +50,7 @@ export class SyncService {
   start(seeds: readonly { id: string; address: string }[]): void {
     for (const { id, address } of seeds) this.addresses.set(id, address);
     const every = (what: string, everyMs: number, task: () => Promise<void> | void) =>
-      this.loops.push(repeat(task, { everyMs, onError: (error) => this.complain(what, error) }));
+      this.loops.push(this.failures.repeat(what, task, { everyMs }));
     const { stepEveryMs, pingEveryMs, registryEveryMs, recordEveryMs, renewEveryMs, sizesEveryMs } =
       this.settings;
     every('reading the head', stepEveryMs, () => this.readHead());
@@ -64,7 +66,7 @@ export class SyncService {
     await Promise.all(this.loops.map((loop) => loop.stop()));
     await this.calls.close();
     await this.pusher.stop();
-    const leave = (error: unknown) => this.complain('taking leave', error);
+    const leave = (error: unknown) => this.failures.failed('taking leave', error);
     await this.store.instances.resign(this.settings.instanceId).catch(leave);
   }
 
@@ -160,7 +162,7 @@ export class SyncService {
       this.planner.nodeAt(nodeId, ping.incarnation, position, this.clock.monotonicMs());
     });
     for (const answer of await Promise.allSettled(asked)) {
-      if (answer.status === 'rejected') this.complain('asking a node', answer.reason);
+      if (answer.status === 'rejected') this.failures.failed('asking a node', answer.reason);
     }
   }
 
@@ -193,12 +195,5 @@ export class SyncService {
     if (!this.migrated || nodes.length === 0 || state === this.recorded) return;
     await this.store.saveNodes(nodes, this.head, this.settings.instanceId);
     this.recorded = state;
-  }
-
-  private complain(what: string, error: unknown): void {
-    this.logger.debug(
-      { what, reason: error instanceof Error ? error.message : String(error) },
-      'goes on without',
-    );
   }
 }

@@ -1,7 +1,10 @@
 export { type BackoffPolicy, backoffCeilingMs, fullJitterMs } from './backoff.js';
 export { type Clock, systemClock } from './clock.js';
+export { crash, crashOnDefect } from './crash.js';
 export { type Deferred, deferred, sleep, TimeoutError, withTimeout } from './deferred.js';
 export { deriveKey, type KeyPurpose } from './derived-key.js';
+export { classifyFailure, type FailureClass, isDefect } from './failure-class.js';
+export { FailureLog, type FailureLogger } from './failure-log.js';
 export { secretMatcher, sha256 } from './hashing.js';
 export { InvariantViolation, invariant, unreachable } from './invariant.js';
 export { rendezvousOwner } from './rendezvous.js';

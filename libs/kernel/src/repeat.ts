@@ -1,3 +1,5 @@
+import { crashOnDefect } from './crash.js';
+
 export interface Repeating {
   /** Stops and waits for a run that is under way. */
   stop(): Promise<void>;
@@ -7,8 +9,10 @@ export interface Repeating {
 
 export interface RepeatOptions {
   everyMs: number;
-  /** Told of a run that threw; the next one comes all the same. */
+  /** Called with the error of a run that threw; the next run comes all the same. A defect ends the process as well. */
   onError: (error: unknown) => void;
+  /** Called after each run that did not throw. */
+  onSuccess?: () => void;
   /** Wait before the first run; 0 by default. */
   firstAfterMs?: number;
 }
@@ -25,17 +29,26 @@ export function repeat(task: () => Promise<void> | void, options: RepeatOptions)
   const begin = (): Promise<void> | void => {
     again = false;
     try {
-      return task();
+      const begun = task();
+      if (begun === undefined) options.onSuccess?.();
+      return begun;
     } catch (error) {
-      options.onError(error);
+      failed(error);
     }
   };
-  const finish = async (begun: Promise<void>) => {
+  const failed = (error: unknown) => {
+    crashOnDefect(error);
+    options.onError(error);
+  };
+  const finish = async (begun: Promise<void> | void) => {
     for (let run: Promise<void> | void = begun; ; run = begin()) {
-      try {
-        await run;
-      } catch (error) {
-        options.onError(error);
+      if (run !== undefined) {
+        try {
+          await run;
+          options.onSuccess?.();
+        } catch (error) {
+          failed(error);
+        }
       }
       if (!again || stopped) return;
     }
@@ -48,7 +61,7 @@ export function repeat(task: () => Promise<void> | void, options: RepeatOptions)
       over();
       return;
     }
-    running = finish(Promise.resolve(begun)).then(over);
+    running = finish(begun).then(over);
   };
   const over = () => {
     running = undefined;

@@ -12,7 +12,15 @@ import {
   type QuestionRequest,
   type QuestionSubject,
 } from '#libs/contracts';
-import { type Clock, deferred, invariant, type Rng, systemClock, systemRng } from '#libs/kernel';
+import {
+  type Clock,
+  crashOnDefect,
+  deferred,
+  invariant,
+  type Rng,
+  systemClock,
+  systemRng,
+} from '#libs/kernel';
 import { BusError } from './bus-error.js';
 import { BusConnection, type BusLogger, type ConnectionSettings } from './connection.js';
 import { OncePer } from './once-per.js';
@@ -193,6 +201,7 @@ export class Bus {
       try {
         replies.push(readReply(subject, message));
       } catch (error) {
+        crashOnDefect(error);
         this.logger.debug({ error, subject }, 'a reply was left out');
       }
       if (options.enough?.(replies)) done.resolve();
@@ -273,6 +282,7 @@ export class Bus {
     const parsed = this.parse(message, schema);
     if (!parsed.ok) return;
     const failed = (error: unknown) => {
+      crashOnDefect(error);
       this.counts.failed++;
       this.logger.error({ error, subject: message.subject }, 'a subscriber failed');
     };
@@ -302,6 +312,7 @@ export class Bus {
       const reply = await handler();
       if (message.reply) this.link.send(message.reply, JSON.stringify(reply), undefined);
     } catch (error) {
+      crashOnDefect(error);
       if (error instanceof Problem) return this.refuse(message, error);
       this.counts.failed++;
       this.logger.error({ error, subject }, 'a question could not be answered');

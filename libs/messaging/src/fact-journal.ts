@@ -1,4 +1,4 @@
-import { type Repeating, repeat, sleep } from '#libs/kernel';
+import { crashOnDefect, type Repeating, repeat, sleep } from '#libs/kernel';
 import type { BusLogger } from './connection.js';
 import type { FactOutbox, OutboxFact } from './fact-outbox.js';
 
@@ -109,6 +109,7 @@ export class FactJournal<E extends JournalEntry> {
 
   /** Loud once, until an entry could be written again. */
   private complain(error: unknown): void {
+    crashOnDefect(error);
     const reason = error instanceof Error ? error.message : String(error);
     const level = this.complained ? 'debug' : 'warn';
     this.complained = true;

@@ -1,5 +1,5 @@
 import { FACT_FAMILIES, FACTS, type FactPayload, type FactSubject } from '#libs/contracts';
-import { type Repeating, repeat } from '#libs/kernel';
+import { FailureLog, type Repeating, systemClock } from '#libs/kernel';
 import type { FactFamily, FamilyPayload } from './bus.js';
 import type { BusLogger } from './connection.js';
 import type { Announced, FactStream } from './fact-stream.js';
@@ -33,14 +33,10 @@ export class FactOutbox {
     private readonly logger: BusLogger,
     options: { everyMs: number },
   ) {
-    this.loop = repeat(() => this.drain(), {
+    const failures = new FailureLog(logger, systemClock);
+    this.loop = failures.repeat('publishing recorded facts', () => this.drain(), {
       everyMs: options.everyMs,
       firstAfterMs: options.everyMs,
-      onError: (error) =>
-        logger.debug(
-          { reason: error instanceof Error ? error.message : String(error) },
-          'facts wait for the database',
-        ),
     });
   }
 

@@ -12,7 +12,7 @@ import {
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import { FACT_FAMILIES, FACTS, type FactPayload, type FactSubject, namespaceToken } from '#libs/contracts';
-import { fullJitterMs, sleep, systemRng } from '#libs/kernel';
+import { crashOnDefect, fullJitterMs, sleep, systemRng } from '#libs/kernel';
 import type { Bus, FactFamily, FamilyPayload } from './bus.js';
 import type { BusLogger } from './connection.js';
 import { decodeJson, withToken } from './wire.js';
@@ -261,6 +261,7 @@ export class FactStream {
   }
 
   private failed(what: string, error: unknown): false {
+    crashOnDefect(error);
     this.logger.debug({ reason: error instanceof Error ? error.message : String(error) }, what);
     return false;
   }

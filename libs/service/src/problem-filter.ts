@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, PROBLEM_CONTENT_TYPE, Problem } from '#libs/contracts';
+import { crashOnDefect } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { RouteTable } from './route-table.js';
 
@@ -63,6 +64,8 @@ export class ProblemFilter implements ExceptionFilter {
 
   /** The same for raw routes, whose errors never reach Nest. */
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    // Input that Fastify refuses comes as a RangeError or TypeError with a status below 500.
+    if (error instanceof Problem || toProblem(error) === undefined) crashOnDefect(error);
     if (reply.raw.headersSent) {
       this.logger.error({ error, requestId: request.id }, 'failed after the answer had begun');
       reply.raw.destroy();

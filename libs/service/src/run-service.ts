@@ -6,7 +6,7 @@ import type { CustomTransportStrategy } from '@nestjs/microservices';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { HEADERS, LIMITS, PROBLEM_CONTENT_TYPE, Problem } from '#libs/contracts';
-import { deferred, systemClock } from '#libs/kernel';
+import { crashOnDefect, deferred, systemClock } from '#libs/kernel';
 import { type Logger, type Metrics, Readiness } from '#libs/observability';
 import { installHttp, originForm, requestIdOf } from './http.js';
 import { NestLogger } from './nest-logger.js';
@@ -93,8 +93,11 @@ export async function startService(
     return503OnClosing: false,
     genReqId: (request) => requestIdOf(request.headers),
     requestIdHeader: HEADERS.requestId,
-    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-      sendProblem(reply, toProblem(error) ?? new Problem('internal', 'unexpected error'), request.url),
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      const problem = toProblem(error);
+      if (problem === undefined) crashOnDefect(error);
+      sendProblem(reply, problem ?? new Problem('internal', 'unexpected error'), request.url);
+    },
     clientErrorHandler: refuseUnreadable,
     rewriteUrl: originForm,
     ...options.fastify,

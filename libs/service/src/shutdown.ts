@@ -36,11 +36,11 @@ export function stopOnSignals(stop: () => Promise<void>, logger: Logger): (why: 
   };
 }
 
-/** What nobody caught leaves the process in an unknown state: say so and end; the supervisor starts a fresh one. */
+/** An error that was not caught, a broken invariant above all, leaves the process in an unknown state: it ends with 1. */
 export function crashOnUncaught(logger: Logger): void {
   const crash = (what: string) => (error: unknown) => {
     logger.fatal({ error }, what);
-    process.exit(70);
+    process.exit(1);
   };
   process.on('uncaughtException', crash('uncaught exception'));
   process.on('unhandledRejection', crash('unhandled rejection'));

@@ -1,5 +1,5 @@
 import type { Change, Head } from '#libs/contracts';
-import { type Repeating, repeat } from '#libs/kernel';
+import { FailureLog, type Repeating, systemClock } from '#libs/kernel';
 import type { Bus } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 import { packChanges } from '../domain/packing.js';
@@ -21,10 +21,13 @@ export class Broadcaster {
 
   begin(term: number): void {
     this.term = term;
-    this.loop ??= repeat(() => this.tellHead(), {
-      everyMs: this.everyMs,
-      onError: (error) => this.logger.warn({ error }, 'the head could not be told'),
-    });
+    this.loop ??= new FailureLog(this.logger, systemClock).repeat(
+      'publishing the head',
+      () => this.tellHead(),
+      {
+        everyMs: this.everyMs,
+      },
+    );
     this.loop.poke();
   }
 

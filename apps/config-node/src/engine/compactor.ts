@@ -1,5 +1,5 @@
 import { type HistoryRetention, LIMITS, RETENTION_KEY, SYSTEM_NAMESPACE } from '#libs/contracts';
-import { type Clock, type Repeating, repeat, sleep } from '#libs/kernel';
+import { type Clock, FailureLog, type Repeating, sleep } from '#libs/kernel';
 import type { Logger, Metrics } from '#libs/observability';
 import { StatementRefused } from '#libs/postgres';
 import type { Entry } from '#libs/replica';
@@ -81,10 +81,9 @@ export class Compactor {
   begin(leader: Leader): void {
     this.leader = leader;
     this.dueAtMs = Number.NEGATIVE_INFINITY;
-    this.loop ??= repeat(() => this.step(), {
+    this.loop ??= new FailureLog(this.logger, this.clock).repeat('removing old history', () => this.step(), {
       everyMs: LOOK_EVERY_MS,
       firstAfterMs: LOOK_EVERY_MS,
-      onError: (error) => this.logger.warn({ error }, 'old history could not be removed; it is tried again'),
     });
   }
 

@@ -1,5 +1,5 @@
 import type { Change } from '#libs/contracts';
-import type { Clock } from '#libs/kernel';
+import { type Clock, crashOnDefect } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
 import type { HeadRow } from '../store/store.types.js';
@@ -92,6 +92,7 @@ export class Divergence {
     try {
       await this.store.discarded.note(discarded);
     } catch (error) {
+      crashOnDefect(error);
       this.logger.error({ error, discarded }, 'that a history was discarded could not be written down');
     }
   }

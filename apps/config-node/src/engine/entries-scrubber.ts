@@ -1,5 +1,5 @@
 import { ENTRY_REPAIRS_KEY, EntryRepairs, parseSystemValue, SYSTEM_NAMESPACE } from '#libs/contracts';
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import type { Logger, Metrics } from '#libs/observability';
 import { type EntryVerdict, judgeEntry } from '../domain/entry-repair.js';
 import { MAX_REPAIRS, RepairBreaker } from '../domain/repair-breaker.js';
@@ -61,12 +61,11 @@ export class EntriesScrubber {
     this.walkBeganMs = Number.NEGATIVE_INFINITY;
     this.breaker.close(this.budget());
     this.alerted.clear();
-    this.loop ??= repeat(() => this.step(), {
-      everyMs: EVERY_MS,
-      firstAfterMs: EVERY_MS,
-      onError: (error) =>
-        this.telling.logger.debug({ error }, 'the state in the database could not be compared'),
-    });
+    this.loop ??= new FailureLog(this.telling.logger, this.clock).repeat(
+      'comparing the entries in the database',
+      () => this.step(),
+      { everyMs: EVERY_MS, firstAfterMs: EVERY_MS },
+    );
   }
 
   end(): void {

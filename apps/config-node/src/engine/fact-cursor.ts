@@ -1,6 +1,6 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { type Change, LIMITS } from '#libs/contracts';
-import { type Repeating, repeat } from '#libs/kernel';
+import { crashOnDefect, FailureLog, type Repeating, systemClock } from '#libs/kernel';
 import { type Bus, FACT_STREAM, type FactStream } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
 import { factsOf } from '../domain/config-facts.js';
@@ -37,10 +37,10 @@ export class FactCursor {
   begin(): void {
     this.leading = true;
     this.after = undefined;
-    this.loop ??= repeat(() => this.advance(), {
+    const failures = new FailureLog(this.logger, systemClock);
+    this.loop ??= failures.repeat('publishing config.changed', () => this.advance(), {
       everyMs: EVERY_MS,
       firstAfterMs: EVERY_MS,
-      onError: (error) => this.logger.debug({ error }, 'facts wait'),
     });
   }
 
@@ -96,6 +96,7 @@ export class FactCursor {
       const published = last?.json<{ version?: unknown }>().version;
       return typeof published === 'number' && published <= version ? published - 1 : fallback;
     } catch (error) {
+      crashOnDefect(error);
       this.logger.debug({ error }, 'the stream of facts does not say how far it goes');
       return fallback;
     }

@@ -1,4 +1,5 @@
 import type { Change } from '#libs/contracts';
+import { crashOnDefect } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
 import type { Leadership } from './leadership.js';
@@ -62,6 +63,7 @@ export class FollowStream {
         return logged;
       }
     } catch (error) {
+      crashOnDefect(error);
       this.logger.debug({ error, after: this.after }, 'the log before this memory cannot be read');
     }
     this.reset = { version: replica.version, reason: 'compacted' };

@@ -12,7 +12,7 @@ import {
   PollRequest,
   Problem,
 } from '#libs/contracts';
-import { TimeoutError, withTimeout } from '#libs/kernel';
+import { crashOnDefect, TimeoutError, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
 import { registerCatchUp } from './catch-up-doors.js';
@@ -154,6 +154,7 @@ async function logged(
   try {
     return await store.log.retainedAfter(after, limit, maxBytes);
   } catch (cause) {
+    crashOnDefect(cause);
     const detail = `this node remembers nothing before ${after}, and the database does not answer`;
     throw new Problem('storage-unavailable', detail, {}, { cause });
   }

@@ -1,5 +1,5 @@
 import type { NodeRole } from '#libs/contracts';
-import { type Clock, sleep } from '#libs/kernel';
+import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { Fence, HeadState, StepDownReason } from '../domain/committer.types.js';
 import { type Office, officeOf } from '../domain/office.js';
@@ -186,6 +186,7 @@ export class Leadership {
         await sleep(TAKE_AGAIN_MS);
       }
     } catch (error) {
+      crashOnDefect(error);
       this.logger.warn({ error }, 'could not take office; the next read of head tries again');
     }
   }

@@ -1,5 +1,5 @@
 import { type Change, changeFromWire, LIMITS, Problem } from '#libs/contracts';
-import { systemClock, systemRng } from '#libs/kernel';
+import { crashOnDefect, systemClock, systemRng } from '#libs/kernel';
 import { type Bus, BusError } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
@@ -128,6 +128,7 @@ export class LogSources {
       const changes = await read();
       return take(changes === 'compacted' ? { source, compacted: true } : { source, changes });
     } catch (error) {
+      crashOnDefect(error);
       const expected = error instanceof BusError || error instanceof Problem;
       this.logger.debug({ source, reason: String(error), expected }, 'could not pull changes');
       return false;

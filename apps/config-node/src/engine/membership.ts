@@ -1,5 +1,5 @@
 import { Problem } from '#libs/contracts';
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { type Bus, BusError } from '#libs/messaging';
 import type { EventLoopLag, Logger } from '#libs/observability';
 import type { Divergence } from './divergence.js';
@@ -56,11 +56,10 @@ export class Membership {
   start(address: string): void {
     this.address = address;
     const { heartbeatEveryMs } = this.options;
-    const onError = (error: unknown) =>
-      this.logger.warn({ error }, 'the cluster could not be told of this node');
+    const failures = new FailureLog(this.logger, this.clock);
     this.loops = [
-      repeat(() => this.heartbeat(), { everyMs: heartbeatEveryMs, onError }),
-      repeat(() => this.register(), { everyMs: REGISTER_RETRY_MS, onError }),
+      failures.repeat('publishing the heartbeat', () => this.heartbeat(), { everyMs: heartbeatEveryMs }),
+      failures.repeat('registering this node', () => this.register(), { everyMs: REGISTER_RETRY_MS }),
     ];
   }
 

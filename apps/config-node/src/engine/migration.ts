@@ -1,4 +1,4 @@
-import { sleep } from '#libs/kernel';
+import { crashOnDefect, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { SchemaTooNew } from '#libs/postgres';
 import type { ConfigStore } from '../store/config.store.js';
@@ -19,6 +19,7 @@ export async function migrateWhenPossible(
       return;
     } catch (error) {
       if (error instanceof SchemaTooNew) throw error;
+      crashOnDefect(error);
       if (attempt === 0) logger.warn({ error }, 'the schema cannot be seen to yet');
       await sleep(RETRY_MS);
     }

@@ -1,5 +1,5 @@
 import type { PollReply } from '#libs/contracts';
-import { type Clock, TimeoutError, withTimeout } from '#libs/kernel';
+import { type Clock, crashOnDefect, TimeoutError, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
 import type { HeadRow } from '../store/store.types.js';
@@ -59,6 +59,7 @@ export class PollDoor {
     try {
       head = await withTimeout(this.store.barrier(), WRITE_CHECK_MS, 'a write check');
     } catch (error) {
+      crashOnDefect(error);
       if (!(error instanceof TimeoutError)) this.logger.debug({ error }, 'the write check failed');
       return 'storage-unavailable';
     }

@@ -1,5 +1,5 @@
 import { type Change, type Head, LIMITS, Problem, type SyncReply } from '#libs/contracts';
-import { type Clock, sleep } from '#libs/kernel';
+import { type Clock, FailureLog, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { ApplyResult } from '#libs/replica';
 import { type HeadVerdict, judgeHead } from '../domain/head-verdict.js';
@@ -35,6 +35,7 @@ export class Replication {
   /** A change did not continue this history: either may be the wrong one. */
   private contradicted = false;
   private stopped = false;
+  private readonly failures: FailureLog;
   /** Broadcasts from beyond a gap that is being closed. */
   private buffered: Change[][] = [];
 
@@ -49,6 +50,7 @@ export class Replication {
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {
+    this.failures = new FailureLog(logger, clock);
     const loadingDuties = { isLeading: () => duties.isLeading(), replaced: () => this.forgetHistory() };
     this.loading = new StateLoading(host, store, peers, client, divergence, loadingDuties, clock, logger);
   }
@@ -150,7 +152,8 @@ export class Replication {
   pull(): void {
     if (this.pulling !== undefined || this.stopped) return;
     this.pulling = this.pullAll()
-      .catch((error: unknown) => this.logger.warn({ error }, 'pulling changes failed'))
+      .then(() => this.failures.succeeded('pulling changes'))
+      .catch((error: unknown) => this.failures.failed('pulling changes', error))
       .finally(() => {
         this.pulling = undefined;
         this.sources.forgetAhead();

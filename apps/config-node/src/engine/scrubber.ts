@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Clock } from '#libs/kernel';
+import { type Clock, crashOnDefect } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { DIGEST_BUCKETS, Scrub, type ScrubFinding } from '#libs/replica';
 import type { Alerts } from './alerts.js';
@@ -71,6 +71,7 @@ export class Scrubber {
       try {
         restMs = this.step();
       } catch (error) {
+        crashOnDefect(error);
         this.logger.error({ error }, 'the digest could not be computed anew; it is tried again');
         restMs = FAILED_REST_MS;
       }

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Repeating, repeat } from '#libs/kernel';
+import { FailureLog, type Repeating, systemClock } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { pinState } from '#libs/replica';
 import type { ReplicaHost } from './replica-host.js';
@@ -38,10 +38,9 @@ export class Snapshotter {
   }
 
   start(): void {
-    this.loop = repeat(() => this.tick(), {
+    this.loop = new FailureLog(this.logger, systemClock).repeat('saving the snapshot', () => this.tick(), {
       everyMs: EVERY_MS,
       firstAfterMs: EVERY_MS,
-      onError: (error) => this.logger.error({ error }, 'the snapshot could not be saved'),
     });
   }
 

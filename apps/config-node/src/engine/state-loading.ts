@@ -1,5 +1,5 @@
 import { Problem } from '#libs/contracts';
-import type { Clock } from '#libs/kernel';
+import { type Clock, crashOnDefect } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { StateBuilder } from '#libs/replica';
 import type { ConfigStore } from '../store/config.store.js';
@@ -50,6 +50,7 @@ export class StateLoading {
       try {
         await this.loadState('compacted');
       } catch (error) {
+        crashOnDefect(error);
         this.logger.debug({ error }, 'the state cannot be had from the database');
         await this.copy(this.peers.others());
       }
@@ -77,6 +78,7 @@ export class StateLoading {
       try {
         await this.loadState('compacted');
       } catch (cause) {
+        crashOnDefect(cause);
         throw new Problem('storage-unavailable', 'no node and no database gave a state', {}, { cause });
       }
     });
@@ -94,6 +96,7 @@ export class StateLoading {
         this.logger.info({ from: id, version: header.version }, 'loaded the state of another node');
         return true;
       } catch (error) {
+        crashOnDefect(error);
         this.logger.debug({ error, from: id }, 'no snapshot from this node');
       }
     }

@@ -1,4 +1,4 @@
-import { type Clock, sleep } from '#libs/kernel';
+import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { type Position, StateBuilder } from '#libs/replica';
 import type { ConfigStore } from '../store/config.store.js';
@@ -71,6 +71,7 @@ export class StateReload {
         return { position: { clusterId, version, chain, term }, state, from: 'database' };
       });
     } catch (error) {
+      crashOnDefect(error);
       this.logger.warn({ error }, 'the state cannot be had from the database');
       return undefined;
     }
@@ -84,6 +85,7 @@ export class StateReload {
       const isFit = header.clusterId === clusterId && header.version >= version;
       return isFit ? { position: header, state, from: 'peer' } : undefined;
     } catch (error) {
+      crashOnDefect(error);
       this.logger.warn({ error, address }, 'the state cannot be had from the other node');
       return undefined;
     }

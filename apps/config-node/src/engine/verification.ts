@@ -1,5 +1,5 @@
 import type { DigestReply, Verified } from '#libs/contracts';
-import { type Clock, withTimeout } from '#libs/kernel';
+import { type Clock, crashOnDefect, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { DIGEST_FORMAT } from '#libs/replica';
 import { type Comparison, compareDigests, nextStep, type OwnDigest } from '../domain/verification.js';
@@ -100,6 +100,7 @@ export class Verification {
       try {
         restMs = await this.round();
       } catch (error) {
+        crashOnDefect(error);
         this.logger.warn({ error }, 'the state could not be verified; it is tried again');
       }
       if (this.state === 'pending') await rest(restMs, signal);

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { crashOnDefect } from '#libs/kernel';
 import { registerWatchRoutes, WatchHub } from '#libs/watch';
 import { readHeaders } from './answers.js';
 import { HeavyAnswers } from './heavy-answers.js';
@@ -37,7 +38,10 @@ export async function registerPublicApi(fastify: FastifyInstance, deps: PublicAp
   const hub = new WatchHub({
     source: new NodeChanges(host, store),
     clock,
-    onError: (error) => logger.warn({ error }, 'a watcher could not be given what it asked for'),
+    onError: (error) => {
+      crashOnDefect(error);
+      logger.warn({ error }, 'a watcher could not be given what it asked for');
+    },
     onEnded: (reason) => ended.inc({ reason }),
   });
   metrics.gauge('watchers', 'Watchers by state', ['state'], (gauge) => {

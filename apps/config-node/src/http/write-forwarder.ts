@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Agent } from 'undici';
 import { RequestSigner } from '#libs/cluster-auth';
 import { HEADERS, Problem } from '#libs/contracts';
+import { crashOnDefect } from '#libs/kernel';
 
 const CONNECT_MS = 500;
 const ANSWER_MS = 6_000;
@@ -68,6 +69,7 @@ export class WriteForwarder {
       }
       return reply.code(answer.statusCode).send(text);
     } catch (cause) {
+      crashOnDefect(cause);
       if (cause instanceof Error && 'code' in cause && NEVER_SENT.has(String(cause.code))) {
         throw new Problem(
           'not-leader',

@@ -8,6 +8,7 @@ import {
   type PutResult,
   parseContentType,
 } from '#libs/contracts';
+import { crashOnDefect } from '#libs/kernel';
 import type { Entry } from '#libs/replica';
 import type { WriteOutcome } from '../domain/write.js';
 import { Admission } from './admission.js';
@@ -157,6 +158,7 @@ export function registerWriteRoutes(
       });
       return answer(outcome);
     } catch (error) {
+      crashOnDefect(error);
       if (!(error instanceof Problem)) logger.error({ error, requestId: request.id }, 'a publish failed');
       throw publishProblem(error, write);
     }

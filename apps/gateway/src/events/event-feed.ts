@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { FACTS, type FactSubject, Problem } from '#libs/contracts';
-import { sleep } from '#libs/kernel';
+import { crashOnDefect, sleep } from '#libs/kernel';
 import type { Bus, FactStream } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 
@@ -40,6 +40,7 @@ export class EventFeed {
     response.once('close', () => stream.stop());
     this.run(stream, from)
       .catch((error: unknown) => {
+        crashOnDefect(error);
         this.logger.error({ error }, 'an event stream failed');
         response.destroy();
       })

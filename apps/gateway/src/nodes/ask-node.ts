@@ -9,7 +9,7 @@ import {
   Problem,
   WireChange,
 } from '#libs/contracts';
-import type { Clock } from '#libs/kernel';
+import { type Clock, crashOnDefect } from '#libs/kernel';
 import type { Candidate } from '../domain/candidate.js';
 import { refusesProof } from '../domain/refused-proof.js';
 import type { Rotation } from '../domain/rotation.js';
@@ -82,6 +82,7 @@ export class AskNode {
       try {
         return read(await this.one(node, path, asked));
       } catch (error) {
+        crashOnDefect(error);
         asked.signal?.throwIfAborted();
         if (error instanceof Problem && error.status < 500 && !refusesProof(error)) throw error;
         last = error;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { GatewayBalancing, HEADERS, parseSystemValue, SYSTEM_NAMESPACE } from '#libs/contracts';
-import { type Repeating, repeat, systemRng } from '#libs/kernel';
+import { FailureLog, type Repeating, systemClock, systemRng } from '#libs/kernel';
 import type { Bus } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 import { type Balancing, balancingBy, isSame, strategyOf } from '../domain/balancing.js';
@@ -45,11 +45,8 @@ export class BalancingKey {
   }
 
   start(bus: Bus): void {
-    const { logger } = this.options;
-    this.reading = repeat(() => this.read(), {
-      everyMs: READ_EVERY_MS,
-      onError: (error) => logger.debug({ error, key: KEY }, 'the balancing key could not be read'),
-    });
+    const failures = new FailureLog(this.options.logger, systemClock);
+    this.reading = failures.repeat(`reading the key ${KEY}`, () => this.read(), { everyMs: READ_EVERY_MS });
     const changed = ({ version }: { version: number }) => this.changed(version);
     this.unsubscribe = bus.subscribeFamily('config.changed', changed, { token: SYSTEM_NAMESPACE });
   }

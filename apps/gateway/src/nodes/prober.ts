@@ -1,5 +1,5 @@
 import { NodePing } from '#libs/contracts';
-import { type Clock, type Repeating, repeat, withTimeout } from '#libs/kernel';
+import { type Clock, crashOnDefect, type Repeating, repeat, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { NodeDirectory } from './node-directory.js';
 import type { Upstreams } from './upstreams.js';
@@ -84,6 +84,7 @@ export class Prober {
       if (!due) continue;
       this.doubted.delete(address);
       this.probe(address).catch((error: unknown) => {
+        crashOnDefect(error);
         this.options.logger.error({ error, address }, 'a probe went wrong');
       });
     }
@@ -134,6 +135,7 @@ export class Prober {
       this.options.directory.probed(ping, address, askedAtMs);
       return 'answered';
     } catch (error) {
+      crashOnDefect(error);
       const reason = error instanceof Error ? error.message : String(error);
       this.options.logger.debug({ address, reason }, 'no ping');
       return isRefusal(error) ? 'refused' : 'missed';
