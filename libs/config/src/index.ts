@@ -1,3 +1,4 @@
+export { type HostPattern, matchesHost, parseHostPattern } from './host-pattern.js';
 export { loadSettings, maskSecrets, SettingsError, type SettingsInput } from './load.js';
 export {
   isSecret,

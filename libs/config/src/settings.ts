@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { BALANCING_STRATEGIES } from '#libs/contracts';
+import { parseHostPattern } from './host-pattern.js';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const csv = (text: string) =>
@@ -8,6 +9,17 @@ const csv = (text: string) =>
     .map((part) => part.trim())
     .filter((part) => part !== '');
 const list = z.preprocess((v) => (typeof v === 'string' ? csv(v) : v), z.array(z.string()));
+
+const hostPatterns = z.preprocess(
+  (v) => (typeof v === 'string' ? csv(v) : v),
+  z.array(
+    z.string().check((context) => {
+      const parsed = parseHostPattern(context.value);
+      if ('fault' in parsed)
+        context.issues.push({ code: 'custom', message: parsed.fault, input: context.value });
+    }),
+  ),
+);
 
 const hosts = z.preprocess(
   (v) => (typeof v === 'string' ? csv(v) : v),
@@ -149,8 +161,9 @@ export const SETTINGS = {
     meaning: 'Least severe level logged.',
   },
   publicHosts: {
-    schema: list.default(['localhost', '127.0.0.1', '[::1]']),
-    meaning: 'Host names under which the public interface may be addressed.',
+    schema: hostPatterns.default(['localhost', '127.0.0.1', '[::1]']),
+    meaning:
+      'Hosts under which the public interface may be addressed: name, name:port, or *.name for all below it.',
   },
   corsOrigins: {
     schema: list.default([]),

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
+import { type HostPattern, matchesHost, parseHostPattern } from '#libs/config';
 import { HEADERS, Problem } from '#libs/contracts';
-import { type Clock, systemClock } from '#libs/kernel';
+import { type Clock, invariant, systemClock } from '#libs/kernel';
 
 export interface PublicGuardSettings {
   publicHosts: readonly string[];
@@ -16,7 +17,7 @@ export interface PublicGuardSettings {
  * shows a wrong proof belongs to another cluster, and is refused.
  */
 export class PublicGuard {
-  private readonly hosts: ReadonlySet<string>;
+  private readonly hosts: readonly HostPattern[];
   private readonly origins: ReadonlySet<string>;
   /** Host headers seen to be fine, so that the hot path compares one string. */
   private readonly accepted = new Set<string>();
@@ -24,9 +25,15 @@ export class PublicGuard {
   private readonly proofs: ClusterProofs;
 
   constructor(settings: PublicGuardSettings, clock: Clock = systemClock) {
-    this.hosts = new Set(settings.publicHosts.map((host) => host.toLowerCase()));
+    this.hosts = settings.publicHosts.map((text) => {
+      const parsed = parseHostPattern(text);
+      invariant('pattern' in parsed, `the settings let '${text}' pass as a host`);
+      return parsed.pattern;
+    });
     this.origins = new Set(settings.corsOrigins.map((origin) => origin.toLowerCase().replace(/\/$/, '')));
-    this.own = new OwnAuthorities(this.hosts);
+    // A request signed for another process below the same wildcard must not count as meant for this one.
+    const names = this.hosts.filter(({ isWildcard, port }) => !isWildcard && port === undefined);
+    this.own = new OwnAuthorities(new Set(names.map(({ name }) => name)));
     this.proofs = new ClusterProofs(settings.clusterKey, this.own, clock);
   }
 
@@ -45,10 +52,10 @@ export class PublicGuard {
     }
     const host = headers.host ?? '';
     if (this.accepted.has(host) && headers.origin === undefined) return undefined;
-    if (!this.hosts.has(hostName(host))) {
+    if (!matchesHost(this.hosts, host)) {
       return new Problem(
         'forbidden',
-        `the host '${host}' is not served here: add it to HOLDFAST_PUBLIC_HOSTS`,
+        `the host '${host}' is not served here: add '${hostName(host)}' to HOLDFAST_PUBLIC_HOSTS`,
       );
     }
     if (this.accepted.size < 64) this.accepted.add(host);
@@ -104,6 +111,7 @@ export function hostFault({ rawHeaders, httpVersion }: IncomingMessage): Problem
   return new Problem('invalid-request', `a request has one Host header, this one has ${hosts}`);
 }
 
+/** As HOLDFAST_PUBLIC_HOSTS takes it: without a port it holds for every port. */
 function hostName(host: string): string {
   return host.toLowerCase().replace(/:\d+$/, '');
 }
