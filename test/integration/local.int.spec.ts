@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,8 @@ const CHILDREN = [
   ...['consistency', 'failover-1', 'failover-2', 'gateway-1', 'gateway-2', 'health', 'nats'],
   ...['node-1', 'node-2', 'node-3', 'node-4', 'postgres', 'redis', 'registry', 'sync'],
 ];
+
+const SERVICES = CHILDREN.filter((name) => !['nats', 'postgres', 'redis'].includes(name));
 
 /** The whole system as `npm start` runs it: what happens to the processes themselves. */
 describe('a cluster on one machine', { timeout: 120_000 }, () => {
@@ -49,6 +51,14 @@ describe('a cluster on one machine', { timeout: 120_000 }, () => {
     for (const file of [...secrets, 'run/node-1.env', ...logs]) {
       expect(statSync(join(home, file)).mode & 0o777, file).toBe(0o600);
     }
+  });
+
+  it('report 9g: logs no stack and no missing table when everything is started for the first time', () => {
+    const lines = SERVICES.flatMap((name) =>
+      readFileSync(join(home, 'log', `${name}.log`), 'utf8').split('\n'),
+    );
+    const loud = lines.filter((line) => /"level":"(warn|error|fatal)"/.test(line));
+    expect(loud.filter((line) => /does not exist|"stack"/.test(line))).toEqual([]);
   });
 
   it('shows of every node what its health checks have found', async () => {
@@ -97,6 +107,26 @@ describe('a cluster on one machine', { timeout: 120_000 }, () => {
     expect(cluster.output).toMatch(/redis +ended by SIGKILL; starting it again in \d+ ms/);
   });
 
+  it('report 2: starts a child again on a full disk, and ends none that runs', async () => {
+    const before = pids();
+    // Every file that the parent or the child writes at such a moment fails with ENOSPC.
+    const full = ['run/node-4.pid.new', 'run/processes.json.new', 'run/redis.pid.new'];
+    for (const name of full) symlinkSync('/dev/full', join(home, name));
+    const nodeFile = join(home, 'nodes/node-4/incarnation.tmp');
+    symlinkSync('/dev/full', nodeFile);
+    for (const name of ['node-4', 'redis']) process.kill(before[name] ?? 0, 'SIGKILL');
+    const backs = () => [...cluster.output.matchAll(/^ {2}(node-4|redis) +back/gm)].length;
+    const known = backs();
+    await until('both are back', () => backs() >= known + 2, 40_000);
+    expect(cluster.output).toContain('cannot be written (ENOSPC');
+    for (const name of CHILDREN.filter((it) => it !== 'node-4' && it !== 'redis'))
+      expect(isAlive(before[name] ?? 0), name).toBe(true);
+    for (const name of [...full.map((it) => join(home, it)), nodeFile]) rmSync(name, { force: true });
+    await until('the pid files say what runs', () => cluster.output.includes('can be written again'), 20_000);
+    expect(cluster.pid('node-4')).not.toBe(before['node-4']);
+    await cluster.whole();
+  });
+
   it('keeps the door open while both gateways are dead: requests wait, none is refused', async () => {
     const before = pids();
     await Promise.all(['gateway-1', 'gateway-2'].map((name) => cluster.kill(name)));
@@ -113,8 +143,7 @@ describe('a cluster on one machine', { timeout: 120_000 }, () => {
     const before = pids();
     const nodePort = port('node-1');
     process.kill(cluster.parentPid, 'SIGKILL');
-    const services = CHILDREN.filter((name) => !['postgres', 'nats', 'redis'].includes(name));
-    const alive = () => services.filter((name) => isAlive(before[name] ?? 0));
+    const alive = () => SERVICES.filter((name) => isAlive(before[name] ?? 0));
     await expect.poll(alive, { timeout: 20_000 }).toEqual([]);
     expect(isAlive(before.postgres ?? 0)).toBe(true);
 

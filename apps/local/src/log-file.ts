@@ -29,8 +29,9 @@ export class LogFile {
   }
 
   close(): void {
-    if (this.descriptor !== undefined) closeSync(this.descriptor);
-    this.descriptor = undefined;
+    const { descriptor } = this;
+    this.descriptor = undefined; // it is closed even when closing reports that the disk is full
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 
   private append(chunk: Buffer): void {

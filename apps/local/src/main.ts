@@ -40,7 +40,7 @@ async function main(): Promise<void> {
   const { passedOn, ignored } = splitVariables(process.env);
   if (ignored.length > 0)
     terminal.complain(`a local cluster decides itself on ${ignored.join(', ')}: ignored`);
-  const runFolder = new RunFolder(home.run);
+  const runFolder = new RunFolder(home.run, (message) => terminal.complain(message));
   const swept = await onFolder(root, () => runFolder.sweep());
   if (swept.length > 0)
     terminal.complain(`ended what an earlier start had left running: ${swept.join(', ')}`);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -54,5 +54,25 @@ describe('RunFolder', () => {
   it('takes a record that it cannot read for none', async () => {
     writeFileSync(join(folder, 'processes.json'), '[{"name":');
     expect(await new RunFolder(folder).sweep()).toEqual([]);
+  });
+
+  it('report 2: goes on when its disk is full, says so once, and writes what is missing when there is room', async () => {
+    const said: string[] = [];
+    const run = new RunFolder(folder, (message) => said.push(message));
+    const [first, second] = [await sleeper(), await sleeper()];
+    run.began('node-4', first);
+    const full = ['node-4.pid', 'node-3.pid', 'processes.json'].map((name) => join(folder, `${name}.new`));
+    for (const file of full) symlinkSync('/dev/full', file);
+    run.ended('node-4');
+    run.began('node-4', second);
+    run.began('node-3', first);
+    expect(run.pidOf('node-4')).toBe(second);
+    expect(said).toEqual([expect.stringContaining('ENOSPC')]);
+
+    for (const file of full) rmSync(file);
+    await expect.poll(() => said.length).toBe(2);
+    expect(readFileSync(join(folder, 'node-4.pid'), 'utf8')).toBe(`${second}\n`);
+    const records: { name: string }[] = JSON.parse(readFileSync(join(folder, 'processes.json'), 'utf8'));
+    expect(records.map(({ name }) => name).sort()).toEqual(['node-3', 'node-4']);
   });
 });

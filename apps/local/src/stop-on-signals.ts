@@ -1,4 +1,4 @@
-import { deferred } from '#libs/kernel';
+import { classifyFailure, deferred } from '#libs/kernel';
 import type { LocalCluster } from './local-cluster.js';
 import { duration, type Terminal } from './terminal.js';
 
@@ -8,8 +8,8 @@ const BURIED_WITHIN_MS = 1_000;
 const SAME_SIGNAL_WITHIN_MS = 500;
 
 /**
- * Ctrl-C, SIGTERM or a closed terminal stop the cluster in order, exit 0. A second signal, 15 s, or an error that
- * nobody foresaw end all processes by force, exit 1. Returns what stops the cluster after a failed start, with the
+ * Ctrl-C, SIGTERM or a closed terminal stop the cluster in order, exit 0. A second signal, 15 s, or an error of the
+ * program itself end all processes by force, exit 1. Returns what stops the cluster after a failed start, with the
  * same limits.
  */
 export function stopOnSignals(options: {
@@ -57,9 +57,12 @@ export function stopOnSignals(options: {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
-    process.on(event, (error: unknown) =>
-      giveUp(error instanceof Error ? String(error.stack) : String(error)),
-    );
+    process.on(event, (error: unknown) => {
+      const what = error instanceof Error ? String(error.stack) : String(error);
+      // A disk or a network that failed is no reason to end processes that run.
+      if (classifyFailure(error) === 'expected') terminal.complain(`${what}: the processes go on`);
+      else giveUp(what);
+    });
   }
   return stop;
 }

@@ -20,7 +20,14 @@ const EXPECTED_NAMES = new Set([
     'NoAnswerInTime',
     'NodeRefusal',
   ],
-  ...['StorageUnavailable', 'OutcomeUnknown', 'StatementRefused', 'DataError', 'SnapshotDamaged'],
+  ...[
+    'StorageUnavailable',
+    'OutcomeUnknown',
+    'StatementRefused',
+    'DataError',
+    'NotMigrated',
+    'SnapshotDamaged',
+  ],
   // Time-outs, aborts, and input from outside that cannot be read (JSON, schemas).
   ...['AbortError', 'TimeoutError', 'SyntaxError', 'URIError', 'ZodError'],
   // @nats-io/nats-core and @nats-io/jetstream.

@@ -10,6 +10,8 @@ export interface FailureLogger {
 }
 
 interface Failing {
+  /** Nothing is wrong: what the operation needs is still being made. */
+  isWaiting: boolean;
   sinceMs: number;
   lastMs: number;
   failures: number;
@@ -17,6 +19,9 @@ interface Failing {
 
 /** An operation that has not failed for so long counts as recovered, whether or not anything reported its success. */
 const QUIET_MS = 60_000;
+
+/** Of a cluster that is just being set up: the tables of a service are not there yet. */
+const NOT_MIGRATED = 'NotMigrated';
 
 /**
  * Logs what fails and is retried: once at `warn` when an operation begins to fail, once at `info` when it works again,
@@ -40,12 +45,17 @@ export class FailureLog {
     }
     this.counted(operation);
     const nowMs = this.clock.monotonicMs();
+    const isWaiting = error instanceof Error && error.name === NOT_MIGRATED;
     const known = this.failing.get(operation);
-    const isNew = known === undefined || nowMs - known.lastMs >= QUIET_MS;
-    const failing = isNew ? { sinceMs: nowMs, lastMs: nowMs, failures: 0 } : known;
+    const isNew = known === undefined || known.isWaiting !== isWaiting || nowMs - known.lastMs >= QUIET_MS;
+    const failing = isNew ? { isWaiting, sinceMs: nowMs, lastMs: nowMs, failures: 0 } : known;
     failing.lastMs = nowMs;
     failing.failures++;
     this.failing.set(operation, failing);
+    if (isWaiting) {
+      this.logger[isNew ? 'info' : 'debug']({ operation }, `${operation} waits for the tables to be made`);
+      return;
+    }
     const reason = error instanceof Error ? error.message || error.name : String(error);
     // The stack of an error that no list names is worth its lines.
     const fields = { operation, reason, ...(kind === 'unforeseen' ? { error } : {}) };
@@ -57,7 +67,8 @@ export class FailureLog {
     const failing = this.failing.get(operation);
     if (failing === undefined) return;
     this.failing.delete(operation);
-    const { failures, sinceMs } = failing;
+    const { failures, isWaiting, sinceMs } = failing;
+    if (isWaiting) return;
     const failedForMs = Math.round(this.clock.monotonicMs() - sinceMs);
     this.logger.info({ operation, failures, failedForMs }, `${operation} succeeded again`);
   }
@@ -66,12 +77,23 @@ export class FailureLog {
   repeat(
     operation: string,
     task: () => Promise<void> | void,
-    options: Omit<RepeatOptions, 'onError' | 'onSuccess'>,
+    options: Omit<RepeatOptions, 'onError'>,
   ): Repeating {
-    return repeat(task, {
-      ...options,
-      onError: (error) => this.failed(operation, error),
-      onSuccess: () => this.succeeded(operation),
+    const run = () => (this.failing.has(operation) ? this.observed(operation, task) : task());
+    return repeat(run, { ...options, onError: (error) => this.failed(operation, error) });
+  }
+
+  /** A run that ends within its own turn of the event loop found nothing to do: it proves no recovery. */
+  private async observed(operation: string, task: () => Promise<void> | void): Promise<void> {
+    let hasWaited = false;
+    const turn = setImmediate(() => {
+      hasWaited = true;
     });
+    try {
+      await task();
+    } finally {
+      clearImmediate(turn);
+    }
+    if (hasWaited) this.succeeded(operation);
   }
 }

@@ -11,8 +11,6 @@ export interface RepeatOptions {
   everyMs: number;
   /** Called with the error of a run that threw; the next run comes all the same. A defect ends the process as well. */
   onError: (error: unknown) => void;
-  /** Called after each run that did not throw. */
-  onSuccess?: () => void;
   /** Wait before the first run; 0 by default. */
   firstAfterMs?: number;
 }
@@ -29,9 +27,7 @@ export function repeat(task: () => Promise<void> | void, options: RepeatOptions)
   const begin = (): Promise<void> | void => {
     again = false;
     try {
-      const begun = task();
-      if (begun === undefined) options.onSuccess?.();
-      return begun;
+      return task();
     } catch (error) {
       failed(error);
     }
@@ -45,7 +41,6 @@ export function repeat(task: () => Promise<void> | void, options: RepeatOptions)
       if (run !== undefined) {
         try {
           await run;
-          options.onSuccess?.();
         } catch (error) {
           failed(error);
         }

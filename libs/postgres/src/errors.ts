@@ -27,6 +27,11 @@ export class DataError extends StatementRefused {
   override readonly name = 'DataError';
 }
 
+/** SQLSTATE 42P01 or 3F000: the tables that the statement names have not been made yet. */
+export class NotMigrated extends StatementRefused {
+  override readonly name = 'NotMigrated';
+}
+
 export function isDataError(error: unknown): error is DataError {
   return error instanceof DataError;
 }
@@ -34,6 +39,8 @@ export function isDataError(error: unknown): error is DataError {
 /** The server is a standby: it refused a write, or a primary was asked for. */
 export const READ_ONLY_TRANSACTION = '25006';
 const QUERY_CANCELED = '57014';
+const UNDEFINED_TABLE = '42P01';
+const UNDEFINED_SCHEMA = '3F000';
 /** statement_completion_unknown */
 const COMPLETION_UNKNOWN = '40003';
 
@@ -72,6 +79,9 @@ export function classify(error: unknown): Error {
   // The time-out of a statement has rolled back by all we know; as a time-out it still counts as unknown.
   if (code === QUERY_CANCELED) return new OutcomeUnknown(text, { cause: error });
   if (code.startsWith('22') || code.startsWith('23')) return new DataError(text, code, { cause: error });
+  if (code === UNDEFINED_TABLE || code === UNDEFINED_SCHEMA) {
+    return new NotMigrated(text, code, { cause: error });
+  }
   return new StatementRefused(text, code, { cause: error });
 }
 

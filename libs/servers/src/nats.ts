@@ -1,4 +1,4 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   type LaunchOptions,
@@ -8,6 +8,7 @@ import {
   waitUntilReady,
 } from './child-server.js';
 import { freePort } from './free-port.js';
+import { keepConfig } from './kept-config.js';
 import { keptSecret } from './kept-secret.js';
 import { probeTcp } from './probe.js';
 import { findProgram } from './programs.js';
@@ -36,8 +37,7 @@ export async function startNats(options: StartNats): Promise<NatsServer> {
   const port = options.port ?? (await freePort());
   const password = await keptSecret(join(dir, 'password'));
   const file = join(dir, 'nats.conf');
-  await writeFile(file, natsConfig({ port, password, storeDir: join(dir, 'jetstream') }), { mode: 0o600 });
-  await chmod(file, 0o600);
+  await keepConfig(file, natsConfig({ port, password, storeDir: join(dir, 'jetstream') }));
 
   const server = await spawnServer({
     name: 'nats-server',

@@ -1,4 +1,4 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   type LaunchOptions,
@@ -8,6 +8,7 @@ import {
   waitUntilReady,
 } from './child-server.js';
 import { freePort } from './free-port.js';
+import { keepConfig } from './kept-config.js';
 import { keptSecret } from './kept-secret.js';
 import { probeTcp } from './probe.js';
 import { findProgram } from './programs.js';
@@ -33,8 +34,7 @@ export async function startRedis(options: StartRedis): Promise<RedisServer> {
   const port = options.port ?? (await freePort());
   const password = await keptSecret(join(dir, 'password'));
   const file = join(dir, 'redis.conf');
-  await writeFile(file, redisConfig({ port, password, dir }), { mode: 0o600 });
-  await chmod(file, 0o600);
+  await keepConfig(file, redisConfig({ port, password, dir }));
 
   const server = await spawnServer({
     name: 'redis-server',

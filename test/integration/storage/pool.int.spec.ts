@@ -59,7 +59,7 @@ describe('a pool with its server', () => {
     const failure = (text: string) => pool.query({ text }).catch((error: unknown) => error);
     expect(await failure("select 'x'::int")).toMatchObject({ name: 'DataError', sqlState: '22P02' });
     expect(await failure('select * from nothing')).toMatchObject({
-      name: 'StatementRefused',
+      name: 'NotMigrated',
       sqlState: '42P01',
     });
     expect(await failure('select pg_sleep(5)')).toBeInstanceOf(OutcomeUnknown);

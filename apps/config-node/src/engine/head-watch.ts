@@ -1,4 +1,4 @@
-import { type Clock, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, FailureLog, type Repeating, repeat } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { ConfigStore } from '../store/config.store.js';
 import type { HeadRow } from '../store/store.types.js';
@@ -13,6 +13,7 @@ export interface HeadWatchOptions {
 /** The bus brings a change within milliseconds; what is still missing then is asked for. */
 const HURRY_AFTER_MS = 20;
 const HURRY_AGAIN_MS = 250;
+const READING = 'reading the head';
 
 export type HeadListener = (head: HeadRow, versionAtAsking: number, askedAtMs: number) => Promise<void>;
 
@@ -21,8 +22,8 @@ export class HeadWatch {
   private loop: Repeating | undefined;
   private lastReadAtMs = Number.NEGATIVE_INFINITY;
   private wanted = true;
-  private failing = false;
   private hurrying: NodeJS.Timeout | undefined;
+  private readonly failures: FailureLog;
 
   constructor(
     private readonly options: HeadWatchOptions,
@@ -31,14 +32,16 @@ export class HeadWatch {
     private readonly busConnected: () => boolean,
     private readonly listener: HeadListener,
     private readonly clock: Clock,
-    private readonly logger: Logger,
-  ) {}
+    logger: Logger,
+  ) {
+    this.failures = new FailureLog(logger, clock);
+  }
 
   start(): void {
     this.host.onAwaited(() => this.hurry(HURRY_AFTER_MS));
     this.loop = repeat(() => this.tick(), {
       everyMs: Math.min(this.options.everyMs, this.options.withoutBusMs) / 2,
-      onError: (error) => this.failed(error),
+      onError: (error) => this.failures.failed(READING, error),
     });
   }
 
@@ -75,13 +78,7 @@ export class HeadWatch {
     this.lastReadAtMs = nowMs;
     const versionAtAsking = this.host.replica.version;
     const head = await this.store.readHead();
-    if (this.failing) this.logger.info('the database answers again');
-    this.failing = false;
+    this.failures.succeeded(READING);
     await this.listener(head, versionAtAsking, nowMs);
-  }
-
-  private failed(error: unknown): void {
-    if (!this.failing) this.logger.warn({ error }, 'the head of the history cannot be read');
-    this.failing = true;
   }
 }

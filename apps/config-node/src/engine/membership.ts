@@ -50,7 +50,7 @@ export class Membership {
 
   /** Before anything is said or done under it. */
   async begin(): Promise<void> {
-    this.incarnation = await nextIncarnation(this.options.dataDir, this.clock.wallMs());
+    this.incarnation = await this.nextIncarnation();
   }
 
   start(address: string): void {
@@ -134,6 +134,15 @@ export class Membership {
     }
   }
 
+  private nextIncarnation(atLeast = 0): Promise<number> {
+    const unkept = (error: Error) =>
+      this.logger.warn(
+        { reason: error.message },
+        'the incarnation could not be written to disk: the node goes on',
+      );
+    return nextIncarnation(this.options.dataDir, this.clock.wallMs(), unkept, atLeast);
+  }
+
   private isLeading(): boolean {
     return this.leadership.role === 'leader';
   }
@@ -141,7 +150,7 @@ export class Membership {
   /** The registry knows a newer incarnation than this disk: another number, unless a term is bound to this one. */
   private async exceed(known: number): Promise<void> {
     if (this.isLeading()) return;
-    const incarnation = await nextIncarnation(this.options.dataDir, this.clock.wallMs(), known + 1);
+    const incarnation = await this.nextIncarnation(known + 1);
     if (this.isLeading()) return; // elected meanwhile, under the number that it answered the poll with
     this.incarnation = incarnation;
     this.logger.info({ incarnation: this.incarnation, known }, 'took a newer incarnation');

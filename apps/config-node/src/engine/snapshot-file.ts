@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { copyFile, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
@@ -51,6 +51,16 @@ export class SnapshotFile {
   async save(state: PinnedState, options: { paced: boolean }): Promise<number> {
     await mkdir(this.dataDir, { recursive: true, mode: 0o700 });
     const temporary = `${this.path}.tmp`;
+    try {
+      return await this.replace(temporary, state, options);
+    } catch (error) {
+      // Half a snapshot would keep the room that others need on a full disk.
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  private async replace(temporary: string, state: PinnedState, options: { paced: boolean }): Promise<number> {
     const file = await open(temporary, 'w', 0o600);
     let bytes = 0;
     try {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { FailureLog, type Repeating, systemClock } from '#libs/kernel';
+import { crashOnDefect, FailureLog, type Repeating, systemClock } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { pinState } from '#libs/replica';
 import type { ReplicaHost } from './replica-host.js';
@@ -76,7 +76,16 @@ export class Snapshotter {
 
   async stop(): Promise<void> {
     await this.loop?.stop();
-    await this.save({ paced: false });
+    try {
+      await this.save({ paced: false });
+    } catch (error) {
+      crashOnDefect(error);
+      // The one before it is still there, and the log has what came after.
+      this.logger.warn(
+        { error },
+        'the last snapshot could not be saved: the node starts from the one before',
+      );
+    }
   }
 
   private async tick(): Promise<void> {
