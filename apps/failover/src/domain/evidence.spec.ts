@@ -28,7 +28,10 @@ const around: Surroundings = {
   hearingSinceMs: 0,
   writingSinceMs: 0,
   leader: { nodeId: 'node-9', incarnation: 1, sinceMs: 0 },
+  allowanceMs: 0,
 };
+/** The witness itself was delayed by 100 ms in the last seconds. */
+const delayed: Partial<Surroundings> = { allowanceMs: 300 };
 const leading: Surroundings = { ...around, leader: { nodeId: 'node-1', incarnation: 7, sinceMs: 0 } };
 const confirmed = { ...well, fenceConfirmedAtMs: NOW - 900 };
 const crashed: Partial<NodeEvidence> = {
@@ -41,6 +44,24 @@ const silent: Partial<NodeEvidence> = { heardAtMs: NOW - 1_251 };
 
 const cases: [string, NodeEvidence, Surroundings, string | undefined][] = [
   ['all is well', well, around, undefined],
+  ...[2_001, 2_023, 2_040, 2_052].map((ago): [string, NodeEvidence, Surroundings, string | undefined] => [
+    `report 11: a fence confirmed ${ago} ms ago, seen by a delayed witness`,
+    { ...well, fenceConfirmedAtMs: NOW - ago },
+    { ...leading, ...delayed },
+    undefined,
+  ]),
+  [
+    'report 11: a fence that is older than the witness was delayed',
+    { ...well, fenceConfirmedAtMs: NOW - 2_301 },
+    { ...leading, ...delayed },
+    'cannot-lead',
+  ],
+  [
+    'report 11: unanswered pings and heartbeats that are as late as the witness itself',
+    { ...well, ...unanswered, ...silent },
+    { ...around, ...delayed },
+    undefined,
+  ],
   ['closed, refused twice 22 ms apart', { ...well, ...crashed }, around, 'process-down'],
   [
     'closed, refused twice within 19 ms',

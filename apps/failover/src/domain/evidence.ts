@@ -33,6 +33,8 @@ export interface Surroundings {
   /** Since when the witness's own writes to Postgres have all succeeded; undefined while they do not. */
   writingSinceMs: number | undefined;
   leader: { nodeId: string; incarnation: number; sinceMs: number } | undefined;
+  /** How much later than usual others may be, since this witness is delayed itself; see OwnDelay. */
+  allowanceMs: number;
 }
 
 export interface DetectorTimings {
@@ -57,8 +59,9 @@ export type Hearing = 'heard' | 'silent' | 'cannot-tell';
 
 export function hearing(node: NodeEvidence, around: Surroundings, timings: DetectorTimings): Hearing {
   const { nowMs, hearingSinceMs } = around;
-  if (nowMs - node.heardAtMs <= timings.heartbeatTimeoutMs) return 'heard';
-  const couldHear = hearingSinceMs !== undefined && nowMs - hearingSinceMs > timings.heartbeatTimeoutMs;
+  const timeoutMs = timings.heartbeatTimeoutMs + around.allowanceMs;
+  if (nowMs - node.heardAtMs <= timeoutMs) return 'heard';
+  const couldHear = hearingSinceMs !== undefined && nowMs - hearingSinceMs > timeoutMs;
   return couldHear ? 'silent' : 'cannot-tell';
 }
 
@@ -140,7 +143,7 @@ function assessLeader(
   // A new leader has twice the time until its first confirmation: it may have to catch up.
   const confirmedAtMs = node.fenceConfirmedAtMs ?? leader.sinceMs + timings.cannotLeadAfterMs;
   const since = Math.max(confirmedAtMs, leader.sinceMs);
-  if (nowMs - since <= timings.cannotLeadAfterMs) return undefined;
+  if (nowMs - since <= timings.cannotLeadAfterMs + around.allowanceMs) return undefined;
   return {
     reason: 'cannot-lead',
     sinceMs: since,

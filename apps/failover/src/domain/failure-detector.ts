@@ -1,6 +1,7 @@
 import { isFarAhead, type VerdictReason } from '#libs/contracts';
 import type { DetectorInput, DetectorOutput, DetectorSettings, GivenVerdict } from './detector.types.js';
 import { type Assessment, assess, assessSilence, type Surroundings } from './evidence.js';
+import { OwnDelay } from './own-delay.js';
 import { beginAnew, judgeAfresh, type Watched, watched } from './watched.js';
 
 /**
@@ -18,8 +19,11 @@ export class FailureDetector {
   private leader: Surroundings['leader'];
   private lastTickMs: number | undefined;
   private pausedUntilMs = Number.NEGATIVE_INFINITY;
+  private readonly ownDelay: OwnDelay;
 
-  constructor(private readonly settings: DetectorSettings) {}
+  constructor(private readonly settings: DetectorSettings) {
+    this.ownDelay = new OwnDelay(settings.cannotLeadAfterMs);
+  }
 
   step(input: DetectorInput): DetectorOutput[] {
     if (input.type !== 'forget') this.guard(input.nowMs);
@@ -80,6 +84,8 @@ export class FailureDetector {
   }
 
   private tick(nowMs: number): DetectorOutput[] {
+    const lateMs = nowMs - (this.lastTickMs ?? nowMs) - this.settings.tickEveryMs;
+    this.ownDelay.note(Math.max(0, lateMs), nowMs);
     this.lastTickMs = nowMs;
     if (nowMs < this.pausedUntilMs) return [];
     return [...this.nodes.values()].flatMap((node) => this.evaluate(node, nowMs));
@@ -97,6 +103,7 @@ export class FailureDetector {
 
   /** A write that took long shows that the database has stalled: once it is back everybody gets time to notice. */
   private ownWrite({ ok, tookMs = 0, nowMs }: Extract<DetectorInput, { type: 'own-write' }>): void {
+    if (ok) this.ownDelay.note(tookMs, nowMs);
     if (!ok) this.writingSinceMs = undefined;
     else if (tookMs > this.settings.slowWriteMs) this.writingSinceMs = nowMs;
     else this.writingSinceMs ??= nowMs;
@@ -297,7 +304,7 @@ export class FailureDetector {
 
   private surroundings(nowMs: number): Surroundings {
     const { hearingSinceMs, writingSinceMs, leader } = this;
-    return { nowMs, hearingSinceMs, writingSinceMs, leader };
+    return { nowMs, hearingSinceMs, writingSinceMs, leader, allowanceMs: this.ownDelay.allowanceMs(nowMs) };
   }
 }
 
