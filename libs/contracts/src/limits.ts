@@ -16,6 +16,8 @@ export const LIMITS = {
   listItemsDefault: 100,
   listPageBytes: 4 * 1024 * 1024,
   watchesPerStream: 100,
+  /** Request line and headers: 100 watches of the longest namespaces and prefixes, percent-encoded, and 16 KiB of headers. */
+  requestHeadBytes: 100 * (3 * 512 + 63 + 8) + 16 * 1024,
   /** Longest wait of one long poll. */
   watchWaitMaxMs: 60_000,
   minVersionWaitMs: 5_000,

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { Controller, Get, Module } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Problem } from '#libs/contracts';
+import { LIMITS, Problem } from '#libs/contracts';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PublicGuard } from './public-guard.js';
 import { REQUEST_TIMEOUT_MS, type RunningService, startService } from './run-service.js';
@@ -95,7 +95,7 @@ describe('a service process', () => {
 
   it('answers what is not HTTP, and headers beyond measure, with a problem', async () => {
     expect(await rawAnswer('NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1.1 400 .*"code":"invalid-request"/s);
-    const long = `GET /v1/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`;
+    const long = `GET /v1/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ${'x'.repeat(LIMITS.requestHeadBytes)}\r\n\r\n`;
     expect(await rawAnswer(long)).toMatch(/^HTTP\/1.1 431 .*"code":"headers-too-large"/s);
   });
 

@@ -48,12 +48,13 @@ const DRAIN_MS = 1_000;
 export const REQUEST_TIMEOUT_MS = 30_000;
 
 /**
- * Options of every HTTP server: the guard refuses a request without a Host with a problem, where Node would answer
+ * Options of every HTTP server: request heads have the size that the limits allow; the guard refuses a request without a Host with a problem, where Node would answer
  * with an empty 400, and requests that are late are looked for every second, not every half minute. Were the time for the headers the longer
  * of the two, as it is by default, Node would exchange them.
  */
 export const HTTP_SERVER = {
   requireHostHeader: false,
+  maxHeaderSize: LIMITS.requestHeadBytes,
   connectionsCheckingInterval: 1_000,
   requestTimeout: REQUEST_TIMEOUT_MS,
   headersTimeout: REQUEST_TIMEOUT_MS,
