@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from '@nats-io/transport-node';
+import { signing } from '#libs/testing';
 
 /** As many nodes as they are asked for, in a process of their own: they answer `/health`, and beat when told to. */
 const { count, nats } = JSON.parse(process.argv[2] ?? '') as {
@@ -38,7 +39,7 @@ async function start(nodeId: string): Promise<Node> {
 
 const nodes = await Promise.all(Array.from({ length: count }, (_, i) => start(`node-${i + 1}`)));
 const { port, user, password: pass } = nats;
-const bus = await connect({ port, user, pass });
+const bus = signing(await connect({ port, user, pass }), 'a-secret-of-the-bench');
 process.on('disconnect', () => process.exit(0));
 process.on('message', (message) => {
   if (message !== 'beat') return;

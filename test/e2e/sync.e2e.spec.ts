@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NatsServer, startNats } from '#libs/servers';
-import { until } from '#libs/testing';
+import { signing, until } from '#libs/testing';
 import { type LeaderLab, openMigratedLab } from '../integration/storage/storage-lab.js';
 import { SyncDoor } from '../integration/sync/sync-door.js';
 import { fillLog } from '../integration/sync/sync-log.js';
@@ -21,7 +21,10 @@ const children: ChildProcess[] = [];
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'holdfast-sync-'));
   [nats, lab] = await Promise.all([startNats({ dir: join(home, 'nats') }), openMigratedLab()]);
-  bus = await connect({ port: nats.port, user: nats.user, pass: nats.password });
+  bus = signing(
+    await connect({ port: nats.port, user: nats.user, pass: nats.password }),
+    'a-secret-of-the-cluster',
+  );
   await fillLog(lab.admin, CHANGES, 1_000);
 });
 afterAll(async () => {

@@ -10,6 +10,7 @@ import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
 import type { LeaderElected, NodeHold, QuestionReply, RecoveryStep } from '#libs/contracts';
 import { type NatsServer, startNats } from '#libs/servers';
 import { type RunningService, startService } from '#libs/service';
+import { signing } from '#libs/testing';
 import { failoverApp } from '../../apps/failover/src/failover.app.js';
 import { loadFailoverSettings } from '../../apps/failover/src/failover.config.js';
 import { untilWatched, Voter } from './failover-voter.js';
@@ -112,7 +113,7 @@ export class FailoverLab {
       'drop schema failover cascade; create schema failover authorization holdfast_failover',
     );
     const { port, user, password: pass } = this.nats;
-    const bare = await connect({ port, user, pass, maxReconnectAttempts: -1 });
+    const bare = signing(await connect({ port, user, pass, maxReconnectAttempts: -1 }), CLUSTER_KEY);
     this.connection = bare;
     this.closers.push(() => bare.close());
     this.ears = new Heard(bare);

@@ -2,6 +2,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import type { PollReply } from '#libs/contracts';
+import { signing } from '#libs/testing';
 
 export interface VoterOptions {
   id: string;
@@ -89,12 +90,10 @@ export class Voter {
     this.server = server;
     const { nats } = this.options;
     if (nats) {
-      this.nats = await connect({
-        port: nats.port,
-        user: nats.user,
-        pass: nats.password,
-        maxReconnectAttempts: -1,
-      });
+      this.nats = signing(
+        await connect({ port: nats.port, user: nats.user, pass: nats.password, maxReconnectAttempts: -1 }),
+        'a-secret-of-the-cluster',
+      );
       this.nats.subscribe(`election.poll.${this.id}`, {
         callback: (_error, message) => this.hold(() => this.answerOnBus(message)),
       });

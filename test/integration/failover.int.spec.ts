@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { LeaderElected, NodeVerdict, QuestionReply } from '#libs/contracts';
 import { type NatsServer, startNats } from '#libs/servers';
 import { type RunningService, startService } from '#libs/service';
-import { FaultProxy } from '#libs/testing';
+import { FaultProxy, signing } from '#libs/testing';
 import { failoverApp } from '../../apps/failover/src/failover.app.js';
 import { loadFailoverSettings } from '../../apps/failover/src/failover.config.js';
 import { FailoverStore } from '../../apps/failover/src/failover.store.js';
@@ -37,7 +37,10 @@ beforeEach(async () => {
   await admin.query('drop schema failover cascade; create schema failover authorization holdfast_failover');
   elected.length = 0;
   verdicts.length = 0;
-  bare = await connect({ port: nats.port, user: nats.user, pass: nats.password, maxReconnectAttempts: -1 });
+  bare = signing(
+    await connect({ port: nats.port, user: nats.user, pass: nats.password, maxReconnectAttempts: -1 }),
+    'a-secret-of-the-cluster',
+  );
   closers.push(() => bare.close());
   bare.subscribe('leader.elected', {
     callback: (_error, message) =>

@@ -8,9 +8,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Problem } from '#libs/contracts';
 import { Bus, BusError, BusStrategy, FactStream, type StoredFact } from '#libs/messaging';
 import { type NatsServer, startNats } from '#libs/servers';
-import { FaultProxy } from '#libs/testing';
+import { FaultProxy, signing } from '#libs/testing';
 
 const logger = pino({ level: 'silent' });
+const KEY = 'the-key-of-this-test';
 let home: string;
 let nats: NatsServer;
 const closers: (() => Promise<unknown>)[] = [];
@@ -29,6 +30,7 @@ afterAll(async () => {
 
 function newBus(name = 'test', port = nats.port): Bus {
   const bus = Bus.connect({
+    clusterKey: KEY,
     servers: [`127.0.0.1:${port}`],
     user: nats.user,
     password: nats.password,
@@ -50,6 +52,8 @@ async function bareClient(): Promise<NatsConnection> {
   closers.push(() => client.close());
   return client;
 }
+
+const signedClient = async () => signing(await bareClient(), KEY);
 
 async function until(done: () => boolean, withinMs = 5_000): Promise<void> {
   const deadline = performance.now() + withinMs;
@@ -76,12 +80,12 @@ describe('facts', () => {
     }
   });
 
-  it('are taken from a bare client without any header, and dropped and counted when malformed', async () => {
+  it('are taken from a client that signs, with no other header, and dropped and counted when malformed', async () => {
     const bus = await connected();
     const seen: number[] = [];
     bus.subscribe('node.heartbeat', (beat) => void seen.push(beat.seq));
     await bus.flush();
-    const client = await bareClient();
+    const client = await signedClient();
     client.publish('node.heartbeat', 'not json');
     client.publish('node.heartbeat', JSON.stringify({ ...heartbeat(1), incarnation: '1' }));
     client.publish('node.heartbeat', JSON.stringify({ ...heartbeat(2), unknownField: true }));
@@ -168,7 +172,7 @@ describe('questions', () => {
     const bus = await connected();
     const ask = () => bus.request('registry.list', {}, { timeoutMs: 80 });
     await expect(ask()).rejects.toMatchObject({ name: 'BusError', kind: 'no-responders' });
-    const client = await bareClient();
+    const client = await signedClient();
     const subscription = client.subscribe('registry.list', { callback: () => undefined });
     await client.flush();
     await expect(ask()).rejects.toMatchObject({ name: 'BusError', kind: 'timeout' });

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { GetNodeReply, NodeInfo, RegisterReply } from '#libs/contracts';
 import { type NatsServer, type RedisServer, startNats, startRedis } from '#libs/servers';
 import { type RunningService, startService } from '#libs/service';
+import { signing } from '#libs/testing';
 import { registryApp } from '../../apps/registry/src/registry.app.js';
 import { loadRegistrySettings } from '../../apps/registry/src/registry.config.js';
 import { openMigratedLab, type StorageLab } from './storage/storage-lab.js';
@@ -67,8 +68,8 @@ async function startRegistry(
 }
 
 async function connectBare(): Promise<NatsConnection> {
-  const client = await connect({ servers: `127.0.0.1:${nats.port}`, user: nats.user, pass: nats.password });
-  return client;
+  const options = { servers: `127.0.0.1:${nats.port}`, user: nats.user, pass: nats.password };
+  return signing(await connect(options), 'a-secret-of-the-cluster');
 }
 
 /** As a script in any language would: JSON out, JSON in. */

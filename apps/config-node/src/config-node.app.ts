@@ -21,10 +21,15 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
     servers: settings.natsServers,
     user: settings.natsUser,
     password: settings.natsPassword,
+    clusterKey: settings.clusterKey,
+    subjectPrefix: settings.subjectPrefix,
     name: nodeId,
     logger,
   });
   const alerts = new Alerts(nodeId, bus, systemClock);
+  metrics.gauge('bus_messages', 'Messages of the bus since the start', ['outcome'], (gauge) => {
+    for (const [outcome, count] of Object.entries(bus.counts)) gauge.set({ outcome }, count);
+  });
   const database = {
     hosts: settings.postgresHosts,
     database: settings.postgresDatabase,

@@ -20,6 +20,7 @@ const NAMES = [
   'natsServers',
   'natsUser',
   'natsPassword',
+  'subjectPrefix',
   'clusterKey',
   'preset',
   'logLevel',

@@ -22,6 +22,8 @@ export function consistencyApp(settings: ReturnType<typeof loadConsistencySettin
     servers: settings.natsServers,
     user: settings.natsUser,
     password: settings.natsPassword,
+    clusterKey: settings.clusterKey,
+    subjectPrefix: settings.subjectPrefix,
     name: instanceId,
     logger,
   });

@@ -14,6 +14,7 @@ const NAMES = [
   'natsServers',
   'natsUser',
   'natsPassword',
+  'subjectPrefix',
   'clusterKey',
   'nodes',
   'consistencyRepair',

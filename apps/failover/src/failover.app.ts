@@ -23,6 +23,8 @@ export function failoverApp(settings: LoadedFailoverSettings): ServiceOptions {
     servers: settings.natsServers,
     user: settings.natsUser,
     password: settings.natsPassword,
+    clusterKey: settings.clusterKey,
+    subjectPrefix: settings.subjectPrefix,
     name: instanceId,
     logger,
   });

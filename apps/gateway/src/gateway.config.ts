@@ -7,6 +7,7 @@ const NAMES = [
   'natsServers',
   'natsUser',
   'natsPassword',
+  'subjectPrefix',
   'clusterKey',
   'nodes',
   'sharedListening',

@@ -46,6 +46,8 @@ export function assembleGateway(
     servers: settings.natsServers,
     user: settings.natsUser,
     password: settings.natsPassword,
+    clusterKey: settings.clusterKey,
+    subjectPrefix: settings.subjectPrefix,
     name: instanceId,
     logger,
   });
@@ -119,6 +121,9 @@ export function assembleGateway(
       crashOnDefect(error);
       logger.warn({ error }, 'a watcher could not be served');
     },
+  });
+  metrics.gauge('bus_messages', 'Messages of the bus since the start', ['outcome'], (gauge) => {
+    for (const [outcome, count] of Object.entries(bus.counts)) gauge.set({ outcome }, count);
   });
   metrics.gauge('gateway_watchers', 'Open watch streams', [], (gauge) => gauge.set(hub.counts.watchers));
   return {

@@ -22,6 +22,8 @@ export function healthApp(settings: ReturnType<typeof loadHealthSettings>): Serv
     servers: settings.natsServers,
     user: settings.natsUser,
     password: settings.natsPassword,
+    clusterKey: settings.clusterKey,
+    subjectPrefix: settings.subjectPrefix,
     name: instanceId,
     logger,
   });

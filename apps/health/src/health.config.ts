@@ -13,6 +13,7 @@ const NAMES = [
   'natsServers',
   'natsUser',
   'natsPassword',
+  'subjectPrefix',
   'clusterKey',
   'nodes',
   'preset',

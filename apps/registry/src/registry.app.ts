@@ -23,6 +23,8 @@ export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): 
     servers: settings.natsServers,
     user: settings.natsUser,
     password: settings.natsPassword,
+    clusterKey: settings.clusterKey,
+    subjectPrefix: settings.subjectPrefix,
     name: instanceId,
     logger,
   });

@@ -11,6 +11,7 @@ const NAMES = [
   'natsServers',
   'natsUser',
   'natsPassword',
+  'subjectPrefix',
   'redisHost',
   'redisPort',
   'redisPassword',

@@ -1,5 +1,5 @@
 import { Controller, UseFilters } from '@nestjs/common';
-import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
+import { type BaseRpcContext, Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import type {
   FactPayload,
   GetNodeReply,
@@ -13,7 +13,7 @@ import type {
   RegisterReply,
   SyncHead,
 } from '#libs/contracts';
-import { type AskedRequest, BusErrorFilter } from '#libs/messaging';
+import { type AskedRequest, BusErrorFilter, speakerIn } from '#libs/messaging';
 import { EvidenceIntake } from './evidence-intake.js';
 import { RegistryService } from './registry.service.js';
 
@@ -27,13 +27,19 @@ export class RegistryController {
   ) {}
 
   @MessagePattern('registry.register')
-  register(@Payload() request: AskedRequest<'registry.register'>): Promise<RegisterReply> {
-    return this.registry.register(request);
+  register(
+    @Payload() request: AskedRequest<'registry.register'>,
+    @Ctx() context: BaseRpcContext,
+  ): Promise<RegisterReply> {
+    return this.registry.register(request, speakerIn(context));
   }
 
   @MessagePattern('registry.deregister')
-  async deregister(@Payload() request: AskedRequest<'registry.deregister'>): Promise<Record<string, never>> {
-    await this.registry.deregister(request.nodeId, request.incarnation);
+  async deregister(
+    @Payload() request: AskedRequest<'registry.deregister'>,
+    @Ctx() context: BaseRpcContext,
+  ): Promise<Record<string, never>> {
+    await this.registry.deregister(request, speakerIn(context));
     return {};
   }
 
@@ -47,9 +53,9 @@ export class RegistryController {
     return this.registry.get(request.nodeId);
   }
 
-  @EventPattern<string>('node.heartbeat')
-  heartbeat(@Payload() beat: NodeHeartbeat): void {
-    this.registry.heartbeat(beat);
+  @EventPattern<string>('node.heartbeat', { members: true })
+  heartbeat(@Payload() beat: NodeHeartbeat, @Ctx() context: BaseRpcContext): void {
+    this.registry.heartbeat(beat, speakerIn(context));
   }
 
   @EventPattern<string>('node.failed')

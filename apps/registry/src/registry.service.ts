@@ -9,10 +9,11 @@ import {
   type RegisterReply,
 } from '#libs/contracts';
 import { type Clock, deferred, FailureLog, type Repeating, sleep } from '#libs/kernel';
-import { type AskedRequest, Bus, type BusLogger, FactJournal } from '#libs/messaging';
+import { type AskedRequest, Bus, type BusLogger, FactJournal, type Speaker } from '#libs/messaging';
 import { Announcer } from './announcer.js';
 import { HearingGuard } from './domain/hearing-guard.js';
 import type { MemberRecord } from './domain/member.js';
+import { memberBeat, memberMayBe } from './domain/member-rights.js';
 import { Membership } from './domain/membership.js';
 import { EvidenceIntake } from './evidence-intake.js';
 import { RegistryCache } from './registry.cache.js';
@@ -71,14 +72,16 @@ export class RegistryService {
     return this.migrated;
   }
 
-  async register(request: AskedRequest<'registry.register'>): Promise<RegisterReply> {
+  async register(request: AskedRequest<'registry.register'>, speaker: Speaker): Promise<RegisterReply> {
     await this.consultStore(request.nodeId);
+    this.refuseStrangers(speaker, request.nodeId, request.kind);
     const at = this.now();
     const registration = { ...request, address: request.address ?? null };
     const result = this.members.register(registration, at, this.clock.monotonicMs());
     this.metrics.registrations.inc({ outcome: result.outcome });
     if (result.outcome === 'full') throw new Problem('cluster-busy', 'there are too many members');
     if (result.outcome === 'not-newer') return { accepted: false, exceed: result.exceed };
+    if (speaker === 'cluster') this.members.ownedByCluster(request.nodeId);
     const node = this.members.info(result.record);
     const id = `node.registered/${node.id}/${node.incarnation}`;
     const payload: FactPayload<'node.registered'> = { node };
@@ -87,7 +90,13 @@ export class RegistryService {
     return { accepted: true, node, heartbeatEveryMs, heartbeatTimeoutMs };
   }
 
-  heartbeat(beat: NodeHeartbeat): void {
+  heartbeat(heard: NodeHeartbeat, speaker: Speaker): void {
+    const standing = this.members.ownership(heard.nodeId);
+    const beat = speaker === 'cluster' ? heard : memberBeat(heard, standing);
+    if (beat === undefined) {
+      this.metrics.heartbeats.inc({ outcome: 'not-allowed' });
+      return;
+    }
     // Before the stores were asked a member that they know would be taken for a new one; it beats again soon.
     if (!this.looked && !this.members.get(beat.nodeId)) {
       this.metrics.heartbeats.inc({ outcome: 'early' });
@@ -96,6 +105,7 @@ export class RegistryService {
     const result = this.members.heartbeat(beat, this.now(), this.clock.monotonicMs());
     this.metrics.heartbeats.inc({ outcome: result.outcome });
     if (result.outcome !== 'applied' && result.outcome !== 'adopted') return;
+    if (speaker === 'cluster') this.members.ownedByCluster(beat.nodeId);
     this.announcer.touched.add(beat.nodeId);
     this.announcer.move(result.transition);
   }
@@ -114,7 +124,11 @@ export class RegistryService {
     this.members.noteHead(version);
   }
 
-  async deregister(nodeId: string, incarnation: number): Promise<void> {
+  async deregister(
+    { nodeId, incarnation }: AskedRequest<'registry.deregister'>,
+    speaker: Speaker,
+  ): Promise<void> {
+    this.refuseStrangers(speaker, nodeId, 'service');
     const before = this.members.get(nodeId);
     const outcome = this.members.deregister(nodeId, incarnation);
     if (outcome === 'unknown' || !before) throw new Problem('node-not-found', `no node ${nodeId}`);
@@ -235,6 +249,12 @@ export class RegistryService {
     } catch (error) {
       this.failures.failed('reading the cache', error);
     }
+  }
+
+  /** A member speaks for services of its own kind only. */
+  private refuseStrangers(speaker: Speaker, nodeId: string, kind: 'config-node' | 'service'): void {
+    if (speaker === 'cluster' || memberMayBe(kind, this.members.ownership(nodeId))) return;
+    throw new Problem('forbidden', `${nodeId} belongs to the cluster: only its own processes speak for it`);
   }
 
   private introduce(node: NodeInfo): void {

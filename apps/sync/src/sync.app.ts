@@ -21,6 +21,8 @@ export function syncApp(settings: ReturnType<typeof loadSyncSettings>): ServiceO
     servers: settings.natsServers,
     user: settings.natsUser,
     password: settings.natsPassword,
+    clusterKey: settings.clusterKey,
+    subjectPrefix: settings.subjectPrefix,
     name: instanceId,
     logger,
   });

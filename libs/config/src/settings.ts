@@ -118,6 +118,18 @@ export const SETTINGS = {
   natsServers: { schema: list.default(['127.0.0.1:4222']), meaning: 'NATS servers: host:port,host:port.' },
   natsUser: { schema: z.string().optional(), meaning: 'NATS user.' },
   natsPassword: { schema: z.string().optional(), secret: true, meaning: 'NATS password.' },
+  subjectPrefix: {
+    schema: z
+      .string()
+      .max(128)
+      .regex(
+        /^$|^[a-zA-Z0-9_-]+(?:\.[a-zA-Z0-9_-]+)*$/,
+        'tokens of letters, digits, - and _, separated by dots',
+      )
+      .default(''),
+    meaning:
+      'Before every subject on NATS, so that clusters can share it: team-a.prod. The same in all processes.',
+  },
   redisHost: { schema: z.string().default('127.0.0.1'), meaning: 'Redis host.' },
   redisPort: { schema: port.default(6379), meaning: 'Redis port.' },
   redisPassword: { schema: z.string().optional(), secret: true, meaning: 'Redis password.' },

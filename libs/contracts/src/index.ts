@@ -161,6 +161,8 @@ export {
   LeaderLost,
   ListReply,
   ListRequest,
+  memberMayAsk,
+  memberMaySay,
   NodeDeregistered,
   NodeHeartbeat,
   NodeRegistered,

@@ -460,3 +460,20 @@ export const QUESTIONS = {
 export type QuestionSubject = keyof typeof QUESTIONS;
 export type QuestionRequest<S extends QuestionSubject> = z.input<(typeof QUESTIONS)[S]['request']>;
 export type QuestionReply<S extends QuestionSubject> = z.infer<(typeof QUESTIONS)[S]['reply']>;
+
+/**
+ * What a member (a foreign service without the cluster key) may say and ask. All else is authoritative: it counts only with
+ * the MAC of the cluster. A member speaks for services alone, never for a config node or a service of the cluster itself.
+ */
+const MEMBER_SUBJECTS = {
+  says: ['node.heartbeat'],
+  asks: ['registry.register', 'registry.deregister', 'registry.list', 'registry.get'],
+} as const satisfies { says: readonly FactSubject[]; asks: readonly QuestionSubject[] };
+
+export function memberMaySay(subject: FactSubject): boolean {
+  return MEMBER_SUBJECTS.says.some((each) => each === subject);
+}
+
+export function memberMayAsk(subject: QuestionSubject): boolean {
+  return MEMBER_SUBJECTS.asks.some((each) => each === subject);
+}

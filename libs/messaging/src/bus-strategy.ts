@@ -14,14 +14,15 @@ import {
   type QuestionSubject,
 } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
-import type { Bus } from './bus.js';
+import type { Bus, Speaker } from './bus.js';
 
 /**
  * Lets Nest controllers answer questions and hear facts over a Bus: `@MessagePattern('registry.list')`,
  * `@EventPattern('node.heartbeat')`. Payloads arrive validated, and plain on the wire: no `{pattern, data}` envelope.
  *
  * Questions are answered by one instance of `queue`; facts reach every instance. A pattern says otherwise by its
- * extras: `@MessagePattern('failover.witness', { queue: null })`.
+ * extras: `@MessagePattern('failover.witness', { queue: null })`. A fact is heard from members too with
+ * `{ members: true }`; whose word a message is, `speakerIn(context)` says.
  */
 export class BusStrategy extends Server implements CustomTransportStrategy {
   private readonly unsubscribe: (() => void)[] = [];
@@ -59,11 +60,11 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
     this.unsubscribe.push(
       this.bus.subscribe(
         pattern,
-        async (payload) => {
+        async (payload, speaker) => {
           for (let each: MessageHandler | undefined = handler; each; each = each.next)
-            await run(each, payload, pattern);
+            await run(each, payload, pattern, speaker);
         },
-        queue === undefined ? {} : { queue },
+        { ...(queue === undefined ? {} : { queue }), members: handler.extras?.members === true },
       ),
     );
   }
@@ -74,7 +75,8 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
     this.unsubscribe.push(
       this.bus.handle(
         pattern,
-        async (request) => (await run(handler, request, pattern)) as QuestionReply<typeof pattern>,
+        async (request, speaker) =>
+          (await run(handler, request, pattern, speaker)) as QuestionReply<typeof pattern>,
         queue === undefined ? {} : { queue },
       ),
     );
@@ -89,8 +91,17 @@ export class BusErrorFilter implements RpcExceptionFilter<unknown> {
   }
 }
 
-async function run(handler: MessageHandler, payload: unknown, pattern: string): Promise<unknown> {
-  const result: unknown = await handler(payload, new BaseRpcContext([pattern]));
+export function speakerIn(context: BaseRpcContext): Speaker {
+  return context.getArgByIndex(1) === 'cluster' ? 'cluster' : 'member';
+}
+
+async function run(
+  handler: MessageHandler,
+  payload: unknown,
+  pattern: string,
+  speaker: Speaker,
+): Promise<unknown> {
+  const result: unknown = await handler(payload, new BaseRpcContext([pattern, speaker]));
   return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
 }
 

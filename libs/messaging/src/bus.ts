@@ -5,6 +5,9 @@ import {
   FACTS,
   type FactPayload,
   type FactSubject,
+  isPlausibleIncarnation,
+  memberMayAsk,
+  memberMaySay,
   namespaceToken,
   Problem,
   QUESTIONS,
@@ -22,7 +25,8 @@ import {
   systemRng,
 } from '#libs/kernel';
 import { BusError } from './bus-error.js';
-import { BusConnection, type BusLogger, type ConnectionSettings } from './connection.js';
+import { BusConnection, type BusLogger, type ConnectionSettings, INBOX_PREFIX } from './connection.js';
+import { Envelope, type WireMessage } from './envelope.js';
 import { OncePer } from './once-per.js';
 import { busErrorFrom, readReply } from './reply.js';
 import {
@@ -35,6 +39,10 @@ import {
 } from './wire.js';
 
 export interface BusOptions extends ConnectionSettings {
+  /** Of the cluster: what is sent carries a MAC under a key derived from it, and what is heard must. */
+  clusterKey: string;
+  /** Before every subject, so that clusters can share a bus; '' by default. */
+  subjectPrefix?: string;
   logger: BusLogger;
   clock?: Clock;
   rng?: Rng;
@@ -46,6 +54,9 @@ export type FamilyPayload<F extends FactFamily> = z.output<(typeof FACT_FAMILIES
 /** What a handler of a question is given: the request with its defaults filled in. */
 export type AskedRequest<S extends QuestionSubject> = z.output<(typeof QUESTIONS)[S]['request']>;
 
+/** Whose word a message is: a process of this cluster proved itself; a member is whoever may publish on the bus. */
+export type Speaker = 'cluster' | 'member';
+
 export interface BusCounts {
   published: number;
   /** Not sent: no connection, or too large. */
@@ -53,6 +64,10 @@ export interface BusCounts {
   received: number;
   /** Dropped because they are not what the contract says. */
   invalid: number;
+  /** Dropped because they carry no valid MAC of this cluster. */
+  forged: number;
+  /** Said by members, of no interest here. */
+  ignored: number;
   /** A subscriber threw. */
   failed: number;
 }
@@ -68,11 +83,15 @@ const MAX_CONCURRENT_QUESTIONS = 1_000;
  * and every receiver applies only what is greater than what it has. Nothing waits for the bus to come back.
  */
 export class Bus {
-  readonly counts: BusCounts = { published: 0, unsent: 0, received: 0, invalid: 0, failed: 0 };
+  readonly counts: BusCounts = {
+    ...{ published: 0, unsent: 0, received: 0 },
+    ...{ invalid: 0, forged: 0, ignored: 0, failed: 0 },
+  };
   private readonly complaints: OncePer;
 
   private constructor(
     private readonly link: BusConnection,
+    private readonly envelope: Envelope,
     private readonly logger: BusLogger,
     private readonly clock: Clock,
   ) {
@@ -82,7 +101,8 @@ export class Bus {
   /** Returns at once, connected or not; the connection is sought for ever. */
   static connect(options: BusOptions): Bus {
     const { logger, clock = systemClock, rng = systemRng } = options;
-    return new Bus(new BusConnection(options, logger, rng, clock), logger, clock);
+    const envelope = new Envelope(options.clusterKey, options.subjectPrefix ?? '');
+    return new Bus(new BusConnection(options, logger, rng, clock), envelope, logger, clock);
   }
 
   get connected(): boolean {
@@ -97,6 +117,11 @@ export class Bus {
   /** The live connection, for what only the client library can do (JetStream); undefined while away. */
   get connection() {
     return this.link.current;
+  }
+
+  /** How the subjects of this cluster stand on the bus. */
+  get space() {
+    return this.envelope.space;
   }
 
   get name(): string {
@@ -131,8 +156,21 @@ export class Bus {
     return this.send(withToken(family, safe), family, payload, options.id);
   }
 
-  /** Headers of an event, as `publish` sends them. */
-  eventHeaders(type: string, id: string | undefined): MsgHdrs {
+  /** A fact as `publish` sends it; `type` is its family, or the subject itself. */
+  sealFact(subject: string, type: string, payload: unknown, id: string | undefined) {
+    const body = Buffer.from(JSON.stringify(payload));
+    const sealed = this.envelope.seal({ kind: 'fact', subject }, body, this.eventHeaders(type, id));
+    return { subject: this.space.wire(subject), body, headers: sealed };
+  }
+
+  /** Whether a process of this cluster published the fact; what is not so is counted, and is to be dropped. */
+  isAuthentic(message: WireMessage): boolean {
+    const origin = this.envelope.originOf('fact', message);
+    if (origin !== 'cluster') this.dropForged(message.subject, origin);
+    return origin === 'cluster';
+  }
+
+  private eventHeaders(type: string, id: string | undefined): MsgHdrs {
     const result = headers();
     const time = new Date(this.clock.wallMs()).toISOString();
     const event = { id: id ?? nuid.next(), subject: type, source: this.name, time };
@@ -141,15 +179,19 @@ export class Bus {
     return result;
   }
 
+  /** Facts of processes of this cluster; with `members` also what members may say, which is theirs alone. */
   subscribe<S extends FactSubject>(
     subject: S,
-    handler: (payload: FactPayload<S>) => void | Promise<void>,
-    options: { queue?: string } = {},
+    handler: (payload: FactPayload<S>, speaker: Speaker) => void | Promise<void>,
+    options: { queue?: string; members?: boolean } = {},
   ): () => void {
     const schema: ZodType = FACTS[subject].schema;
-    return this.link.subscribe(subject, options.queue, (message) =>
-      this.deliver(message, schema, (payload) => handler(payload as FactPayload<S>)),
-    );
+    const heard = (payload: unknown, speaker: Speaker) => handler(payload as FactPayload<S>, speaker);
+    return this.link.subscribe(this.space.wire(subject), options.queue, (message) => {
+      const speaker = this.speakerOf(message, memberMaySay(subject));
+      if (speaker === 'member' && !options.members) this.counts.ignored++;
+      else if (speaker !== undefined) this.deliver(message, speaker, schema, heard);
+    });
   }
 
   /** Every member of a family, or with `token` only those that have it. */
@@ -160,9 +202,11 @@ export class Bus {
   ): () => void {
     const schema: ZodType = FACT_FAMILIES[family].schema;
     const token = options.token === undefined ? '*' : namespaceToken(options.token);
-    return this.link.subscribe(`${family}.${token}`, options.queue, (message) =>
-      this.deliver(message, schema, (payload) => handler(payload as FamilyPayload<F>)),
-    );
+    const heard = (payload: unknown) => handler(payload as FamilyPayload<F>);
+    return this.link.subscribe(this.space.wire(`${family}.${token}`), options.queue, (message) => {
+      const speaker = this.speakerOf(message, false);
+      if (speaker !== undefined) this.deliver(message, speaker, schema, heard);
+    });
   }
 
   /** Asks one responder. Rejects with a BusError, or with the Problem that the responder answered. */
@@ -173,15 +217,17 @@ export class Bus {
   ): Promise<QuestionReply<S>> {
     const nc = this.link.current;
     if (!nc) throw new BusError('disconnected', subject);
+    const question = this.sealRequest(subject, options.token, payload);
     let message: Msg;
     try {
-      message = await nc.request(this.address(subject, options.token), JSON.stringify(payload), {
+      message = await nc.request(question.address, question.body, {
         timeout: Math.max(1, options.timeoutMs),
+        headers: question.headers,
       });
     } catch (error) {
       throw busErrorFrom(error, subject, nc.isClosed());
     }
-    return readReply(subject, message);
+    return this.open(subject, question.subject, message);
   }
 
   /**
@@ -194,12 +240,13 @@ export class Bus {
     options: { waitMs: number; token?: string; enough?: (replies: readonly QuestionReply<S>[]) => boolean },
   ): Promise<QuestionReply<S>[]> {
     const replies: QuestionReply<S>[] = [];
-    const inbox = createInbox();
+    const inbox = createInbox(INBOX_PREFIX);
+    const question = this.sealRequest(subject, options.token, payload);
     const done = deferred<void>();
     const unsubscribe = this.link.subscribe(inbox, undefined, (message) => {
       if (message.headers?.code === 503) return done.resolve();
       try {
-        replies.push(readReply(subject, message));
+        replies.push(this.open(subject, question.subject, message));
       } catch (error) {
         crashOnDefect(error);
         this.logger.debug({ error, subject }, 'a reply was left out');
@@ -208,12 +255,7 @@ export class Bus {
     });
     const timer = setTimeout(() => done.resolve(), options.waitMs);
     try {
-      const sent = this.link.send(
-        this.address(subject, options.token),
-        JSON.stringify(payload),
-        undefined,
-        inbox,
-      );
+      const sent = this.link.send(question.address, question.body, question.headers, inbox);
       if (!sent) throw new BusError('disconnected', subject);
       await done.promise;
     } finally {
@@ -226,13 +268,15 @@ export class Bus {
   /** Answers a question. A Problem thrown by the handler is the answer; anything else becomes `internal`. */
   handle<S extends QuestionSubject>(
     subject: S,
-    handler: (request: AskedRequest<S>) => Promise<QuestionReply<S>> | QuestionReply<S>,
+    handler: (request: AskedRequest<S>, speaker: Speaker) => Promise<QuestionReply<S>> | QuestionReply<S>,
     options: { queue?: string; token?: string } = {},
   ): () => void {
     const schema: ZodType = QUESTIONS[subject].request;
     let working = 0;
     return this.link.subscribe(this.address(subject, options.token), options.queue, (message) => {
       this.counts.received++;
+      const speaker = this.speakerOf(message, memberMayAsk(subject), 'request');
+      if (speaker === undefined) return;
       if (working >= MAX_CONCURRENT_QUESTIONS) {
         return this.refuse(message, new Problem('cluster-busy', `too many ${subject} at once`));
       }
@@ -240,11 +284,11 @@ export class Bus {
       if (!request.ok) return this.refuse(message, new Problem('invalid-request', request.fault));
       working++;
       // Both outcomes are handled inside; nothing is left to reject.
-      void this.answer(subject, message, async () => handler(request.value as AskedRequest<S>)).finally(
-        () => {
-          working--;
-        },
-      );
+      void this.answer(subject, message, async () =>
+        handler(request.value as AskedRequest<S>, speaker),
+      ).finally(() => {
+        working--;
+      });
     });
   }
 
@@ -266,18 +310,63 @@ export class Bus {
 
   private address(subject: string, token: string | undefined): string {
     invariant(token === undefined || isSubjectToken(token), `not a subject token: ${token}`);
-    return withToken(subject, token);
+    return this.space.wire(withToken(subject, token));
+  }
+
+  private sealRequest(subject: string, token: string | undefined, payload: unknown) {
+    const body = Buffer.from(JSON.stringify(payload));
+    const plain = withToken(subject, token);
+    const sealed = this.envelope.seal({ kind: 'request', subject: plain }, body);
+    return { address: this.address(subject, token), subject: plain, body, headers: sealed };
+  }
+
+  /** Undefined: neither of this cluster nor of a member that may say this; it is dropped. */
+  private speakerOf(
+    message: Msg,
+    mayBeMember: boolean,
+    kind: 'fact' | 'request' = 'fact',
+  ): Speaker | undefined {
+    const origin = this.envelope.originOf(kind, message);
+    if (origin === 'cluster' || (origin === 'member' && mayBeMember)) return origin;
+    this.dropForged(message.subject, origin);
+    return undefined;
+  }
+
+  private dropForged(subject: string, origin: 'member' | 'forged'): void {
+    this.counts.forged++;
+    const complaint = this.complaints.take(`forged ${subject}`);
+    if (complaint) {
+      const fault = origin === 'member' ? 'no MAC' : 'wrong MAC';
+      this.logger.warn({ subject, fault, ...complaint }, 'a message without a valid MAC was dropped');
+    }
+  }
+
+  /** The reply, when it is of this cluster and to this very request. */
+  private open<S extends QuestionSubject>(subject: S, asked: string, message: Msg): QuestionReply<S> {
+    const origin = this.envelope.originOfReply(asked, message);
+    if (origin === 'cluster') return readReply(subject, message);
+    this.dropForged(`reply to ${asked}`, origin);
+    throw new BusError('invalid', subject);
   }
 
   private send(subject: string, type: string, payload: unknown, id: string | undefined): boolean {
-    const sent =
-      this.connected && this.link.send(subject, JSON.stringify(payload), this.eventHeaders(type, id));
+    if (!this.connected) {
+      this.counts.unsent++;
+      return false;
+    }
+    const fact = this.sealFact(subject, type, payload, id);
+    const sent = this.link.send(fact.subject, fact.body, fact.headers);
     if (sent) this.counts.published++;
     else this.counts.unsent++;
     return sent;
   }
 
-  private deliver(message: Msg, schema: ZodType, handler: (payload: unknown) => void | Promise<void>): void {
+  private deliver(
+    message: Msg,
+    speaker: Speaker,
+    schema: ZodType,
+    handler: (payload: unknown, speaker: Speaker) => void | Promise<void>,
+  ): void {
     this.counts.received++;
     const parsed = this.parse(message, schema);
     if (!parsed.ok) return;
@@ -287,7 +376,7 @@ export class Bus {
       this.logger.error({ error, subject: message.subject }, 'a subscriber failed');
     };
     try {
-      handler(parsed.value)?.catch(failed);
+      handler(parsed.value, speaker)?.catch(failed);
     } catch (error) {
       failed(error);
     }
@@ -296,10 +385,10 @@ export class Bus {
   private parse(message: Msg, schema: ZodType): { ok: true; value: unknown } | { ok: false; fault: string } {
     const decoded = decodeJson(message.data);
     const result = decoded.ok ? schema.safeParse(decoded.value) : undefined;
-    if (result?.success) return { ok: true, value: result.data };
+    const isFuture = result?.success && !isPlausible(result.data, this.clock.wallMs());
+    if (result?.success && !isFuture) return { ok: true, value: result.data };
     this.counts.invalid++;
-    const issue = result?.error.issues[0];
-    const fault = issue ? `${issue.path.join('.') || 'body'}: ${issue.message}` : 'the body is not JSON';
+    const fault = isFuture ? 'incarnation: more than a day ahead' : faultOf(result?.error?.issues[0]);
     const complaint = this.complaints.take(message.subject);
     if (complaint) {
       this.logger.warn({ subject: message.subject, fault, ...complaint }, 'a malformed message was dropped');
@@ -310,7 +399,7 @@ export class Bus {
   private async answer(subject: string, message: Msg, handler: () => Promise<unknown>): Promise<void> {
     try {
       const reply = await handler();
-      if (message.reply) this.link.send(message.reply, JSON.stringify(reply), undefined);
+      if (message.reply) this.reply(message, Buffer.from(JSON.stringify(reply)), headers());
     } catch (error) {
       crashOnDefect(error);
       if (error instanceof Problem) return this.refuse(message, error);
@@ -325,6 +414,24 @@ export class Bus {
     const reply = encodeProblem(problem);
     const replyHeaders = headers();
     for (const [name, value] of reply.headers) replyHeaders.set(name, value);
-    this.link.send(message.reply, reply.body, replyHeaders);
+    this.reply(message, Buffer.from(reply.body), replyHeaders);
   }
+
+  private reply(message: Msg, body: Buffer, replyHeaders: MsgHdrs): void {
+    const inbox = message.reply ?? '';
+    const parts = { kind: 'reply', subject: this.space.plain(message.subject), inbox } as const;
+    this.link.send(inbox, body, this.envelope.seal(parts, body, replyHeaders));
+  }
+}
+
+/** The incarnation that a payload speaks of, its own or that of the node in it. */
+function isPlausible(payload: unknown, wallMs: number): boolean {
+  const { incarnation, node } = payload as { incarnation?: unknown; node?: { incarnation?: unknown } };
+  return [incarnation, node?.incarnation].every(
+    (each) => typeof each !== 'number' || isPlausibleIncarnation(each, wallMs),
+  );
+}
+
+function faultOf(issue: { path: PropertyKey[]; message: string } | undefined): string {
+  return issue ? `${issue.path.join('.') || 'body'}: ${issue.message}` : 'the body is not JSON';
 }

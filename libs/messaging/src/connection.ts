@@ -25,6 +25,8 @@ interface Standing {
   live: Subscription | undefined;
 }
 
+/** Of the processes of a cluster: members, who use `_INBOX`, cannot subscribe to the replies that these get. */
+export const INBOX_PREFIX = '_HOLDFAST_INBOX';
 const RETRY = { baseMs: 50, capMs: 800 };
 const CONNECT_TIMEOUT_MS = 1_000;
 /** A server that stopped answering is noticed after two unanswered pings: a frozen process keeps its sockets open. */
@@ -101,11 +103,11 @@ export class BusConnection {
   }
 
   /** Sends now or not at all. */
-  send(subject: string, body: string, headers: MsgHdrs | undefined, reply?: string): boolean {
+  send(subject: string, body: Uint8Array, headers: MsgHdrs, reply?: string): boolean {
     const { current } = this;
     if (!current) return false;
     try {
-      current.publish(subject, body, { ...(headers ? { headers } : {}), ...(reply ? { reply } : {}) });
+      current.publish(subject, body, { headers, ...(reply ? { reply } : {}) });
       return true;
     } catch (error) {
       // Too large for the server, or closed since we looked: either way it was not sent.
@@ -152,6 +154,7 @@ export class BusConnection {
         ...(user === undefined ? {} : { user }),
         ...(password === undefined ? {} : { pass: password }),
         reconnect: false,
+        inboxPrefix: INBOX_PREFIX,
         timeout: CONNECT_TIMEOUT_MS,
         pingInterval: PING_EVERY_MS,
         maxPingOut: PINGS_UNANSWERED,

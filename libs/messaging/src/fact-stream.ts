@@ -17,7 +17,6 @@ import type { Bus, FactFamily, FamilyPayload } from './bus.js';
 import type { BusLogger } from './connection.js';
 import { decodeJson, withToken } from './wire.js';
 
-export const FACT_STREAM = 'HOLDFAST_FACTS';
 const MAX_AGE_MS = 7 * 24 * 3_600_000;
 const MAX_BYTES = 1024 * 1024 * 1024;
 const DUPLICATE_WINDOW_MS = 120_000;
@@ -80,14 +79,14 @@ export class FactStream {
     const manager = await this.manager();
     if (!manager) return false;
     const config = {
-      subjects: durableSubjects(),
+      subjects: durableSubjects().map((subject) => this.bus.space.wire(subject)),
       max_age: nanos(MAX_AGE_MS),
       max_bytes: MAX_BYTES,
       duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     };
     try {
       await manager.streams.add({
-        name: FACT_STREAM,
+        name: this.bus.space.streamName,
         storage: StorageType.File,
         retention: RetentionPolicy.Limits,
         discard: DiscardPolicy.Old,
@@ -148,7 +147,7 @@ export class FactStream {
   async range(): Promise<{ first: number; last: number } | undefined> {
     if (!(await this.ensure())) return undefined;
     try {
-      const info = await (await this.manager())?.streams.info(FACT_STREAM);
+      const info = await (await this.manager())?.streams.info(this.bus.space.streamName);
       return info && { first: info.state.first_seq, last: info.state.last_seq };
     } catch (error) {
       this.failed('the stream of facts could not be asked', error);
@@ -178,30 +177,50 @@ export class FactStream {
     }
   }
 
+  /** The payload of the last fact of a family that the stream keeps; undefined when there is none, or it cannot be asked. */
+  async lastOf(family: FactFamily): Promise<unknown> {
+    if (!(await this.ensure())) return undefined;
+    try {
+      const manager = await this.manager();
+      const subject = this.bus.space.wire(`${family}.*`);
+      const last = await manager?.streams.getMessage(this.bus.space.streamName, { last_by_subj: subject });
+      if (!last || !this.bus.isAuthentic({ subject: last.subject, data: last.data, headers: last.header }))
+        return undefined;
+      const decoded = decodeJson(last.data);
+      return decoded.ok ? decoded.value : undefined;
+    } catch (error) {
+      this.failed('the stream of facts could not be asked', error);
+      return undefined;
+    }
+  }
+
   private async *read(after: number, signal: AbortSignal): AsyncGenerator<StoredFact, void, undefined> {
     const connection = this.bus.connection;
     if (!connection || !(await this.ensure())) return;
     const manager = await this.manager();
     if (!manager) return;
-    const { name } = await manager.consumers.add(FACT_STREAM, {
+    const stream = this.bus.space.streamName;
+    const { name } = await manager.consumers.add(stream, {
       ack_policy: AckPolicy.None,
       deliver_policy: DeliverPolicy.StartSequence,
       opt_start_seq: after + 1,
       inactive_threshold: nanos(60_000),
       mem_storage: true,
     });
-    const consumer = await jetstream(connection).consumers.get(FACT_STREAM, name);
+    const consumer = await jetstream(connection).consumers.get(stream, name);
     while (!signal.aborted && !connection.isClosed()) {
       const messages = await consumer.fetch(FETCH);
       const stop = () => messages.stop();
       signal.addEventListener('abort', stop, { once: true });
       try {
-        for await (const message of messages) yield storedFact(message);
+        for await (const message of messages) {
+          if (this.bus.isAuthentic(message)) yield this.storedFact(message);
+        }
       } finally {
         signal.removeEventListener('abort', stop);
       }
     }
-    if (!connection.isClosed()) await manager.consumers.delete(FACT_STREAM, name);
+    if (!connection.isClosed()) await manager.consumers.delete(stream, name);
   }
 
   private async tell(store: () => Promise<Stored>, publish: () => boolean): Promise<Announced> {
@@ -217,13 +236,13 @@ export class FactStream {
   private async store(subject: string, type: string, payload: unknown, id: string): Promise<Stored> {
     const connection = this.bus.connection;
     if (!connection) return 'unconfirmed';
-    const json = JSON.stringify(payload);
+    const fact = this.bus.sealFact(subject, type, payload, id);
     const mostBytes = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
-    if (Buffer.byteLength(json) + HEADER_BYTES > mostBytes) return this.tooLarge(subject, id);
+    if (fact.body.byteLength + HEADER_BYTES > mostBytes) return this.tooLarge(subject, id);
     await this.ensure();
     try {
-      await jetstream(connection, { timeout: API_TIMEOUT_MS }).publish(subject, json, {
-        headers: this.bus.eventHeaders(type, id),
+      await jetstream(connection, { timeout: API_TIMEOUT_MS }).publish(fact.subject, fact.body, {
+        headers: fact.headers,
         msgID: id,
       });
       return 'stored';
@@ -253,11 +272,22 @@ export class FactStream {
 
   private async update(manager: JetStreamManager, config: Record<string, unknown>): Promise<boolean> {
     try {
-      await manager.streams.update(FACT_STREAM, config);
+      await manager.streams.update(this.bus.space.streamName, config);
       return true;
     } catch (error) {
       return this.failed('the stream of facts could not be updated', error);
     }
+  }
+
+  private storedFact(message: JsMsg): StoredFact {
+    const decoded = decodeJson(message.data);
+    return {
+      seq: message.seq,
+      subject: this.bus.space.plain(message.subject),
+      id: message.headers?.get('ce-id') || undefined,
+      time: message.headers?.get('ce-time') || new Date(message.timestamp).toISOString(),
+      payload: decoded.ok ? decoded.value : null,
+    };
   }
 
   private failed(what: string, error: unknown): false {
@@ -265,17 +295,6 @@ export class FactStream {
     this.logger.debug({ reason: error instanceof Error ? error.message : String(error) }, what);
     return false;
   }
-}
-
-function storedFact(message: JsMsg): StoredFact {
-  const decoded = decodeJson(message.data);
-  return {
-    seq: message.seq,
-    subject: message.subject,
-    id: message.headers?.get('ce-id') || undefined,
-    time: message.headers?.get('ce-time') || new Date(message.timestamp).toISOString(),
-    payload: decoded.ok ? decoded.value : null,
-  };
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

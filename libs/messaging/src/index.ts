@@ -5,10 +5,13 @@ export {
   type BusOptions,
   type FactFamily,
   type FamilyPayload,
+  type Speaker,
 } from './bus.js';
 export { BusError, type BusErrorKind } from './bus-error.js';
-export { BusErrorFilter, BusStrategy } from './bus-strategy.js';
+export { type AuthenticatedParts, BusMac, MAC_HEADER } from './bus-mac.js';
+export { BusErrorFilter, BusStrategy, speakerIn } from './bus-strategy.js';
 export type { BusLogger, ConnectionSettings } from './connection.js';
+export { Envelope } from './envelope.js';
 export { FactJournal, type JournalEntry, type JournalRows } from './fact-journal.js';
 export { FactOutbox, type OutboxFact, type OutboxRows } from './fact-outbox.js';
-export { type Announced, FACT_STREAM, FactStream, type StoredFact } from './fact-stream.js';
+export { type Announced, FactStream, type StoredFact } from './fact-stream.js';

@@ -1,6 +1,7 @@
 export { CaptureProxy } from './capture/capture-proxy.js';
 export { SecretSearch } from './capture/secret-search.js';
 export { type Answer, ApiClient, problemCode } from './clients/api-client.js';
+export { signing } from './clients/signing.js';
 export { type SseEvent, SseParser } from './clients/sse.js';
 export { transportFailure } from './clients/transport-error.js';
 export { ensureBuilt, ROOT } from './cluster/build.js';

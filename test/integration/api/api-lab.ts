@@ -55,6 +55,7 @@ export async function openApiLab(): Promise<ApiLab> {
     const store = new ConfigStore(pool);
     const metrics = new Metrics('config-node', id);
     const bus = Bus.connect({
+      clusterKey: CLUSTER_KEY,
       servers: [`127.0.0.1:${nowhere}`],
       user: 'nobody',
       password: 'nothing',

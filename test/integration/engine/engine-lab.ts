@@ -61,6 +61,7 @@ export async function openEngineLab(): Promise<EngineLab> {
     const store = new ConfigStore(pool, reads, pool);
     const metrics = new Metrics('config-node', id);
     const bus = Bus.connect({
+      clusterKey: CLUSTER_KEY,
       servers: [`127.0.0.1:${natsPort}`],
       user: nats.user,
       password: nats.password,

@@ -24,6 +24,7 @@ let gateway: RunningGateway;
 
 function connect(name: string): Bus {
   return Bus.connect({
+    clusterKey: 'k'.repeat(32),
     servers: [`127.0.0.1:${nats.port}`],
     user: nats.user,
     password: nats.password,

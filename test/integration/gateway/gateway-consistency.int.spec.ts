@@ -34,7 +34,14 @@ beforeAll(async () => {
   nats = await startNats({ dir: join(home, 'nats') });
   const { user, password } = nats;
   const logger = pino({ level: 'silent' });
-  bus = Bus.connect({ servers: [`127.0.0.1:${nats.port}`], user, password, name: 'test', logger });
+  bus = Bus.connect({
+    clusterKey: 'k'.repeat(32),
+    servers: [`127.0.0.1:${nats.port}`],
+    user,
+    password,
+    name: 'test',
+    logger,
+  });
   node = new FakeNode('node-1', new FakeCluster());
   await node.start();
   gateway = await startGateway([node], {

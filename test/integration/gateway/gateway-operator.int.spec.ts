@@ -36,7 +36,14 @@ beforeAll(async () => {
   nats = await startNats({ dir: join(home, 'nats') });
   const { user, password } = nats;
   const logger = pino({ level: 'silent' });
-  bus = Bus.connect({ servers: [`127.0.0.1:${nats.port}`], user, password, name: 'test', logger });
+  bus = Bus.connect({
+    clusterKey: 'k'.repeat(32),
+    servers: [`127.0.0.1:${nats.port}`],
+    user,
+    password,
+    name: 'test',
+    logger,
+  });
 });
 beforeEach(async () => {
   asked.length = 0;

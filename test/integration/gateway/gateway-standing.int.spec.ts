@@ -82,6 +82,7 @@ beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'holdfast-standing-'));
   nats = await startNats({ dir: join(home, 'nats') });
   bus = Bus.connect({
+    clusterKey: 'k'.repeat(32),
     servers: [`127.0.0.1:${nats.port}`],
     user: nats.user,
     password: nats.password,

@@ -7,6 +7,7 @@ import type { Client } from 'pg';
 import type { HealthChanged, HealthReport } from '#libs/contracts';
 import { type NatsServer, startNats } from '#libs/servers';
 import { type RunningService, startService } from '#libs/service';
+import { signing } from '#libs/testing';
 import { healthApp } from '../../../apps/health/src/health.app.js';
 import { loadHealthSettings } from '../../../apps/health/src/health.config.js';
 import { openLab, type StorageLab } from '../storage/storage-lab.js';
@@ -38,7 +39,10 @@ export class HealthLab {
     const home = await mkdtemp(join(tmpdir(), 'holdfast-health-'));
     const [nats, storage] = await Promise.all([startNats({ dir: join(home, 'nats') }), openLab()]);
     const { port, user, password: pass } = nats;
-    const bare = await connect({ port, user, pass, maxReconnectAttempts: -1 });
+    const bare = signing(
+      await connect({ port, user, pass, maxReconnectAttempts: -1 }),
+      'a-secret-of-the-cluster',
+    );
     const lab = new HealthLab(home, nats, storage, await storage.client(), bare);
     await bare.flush();
     return lab;

@@ -9,7 +9,7 @@ import { rendezvousOwner } from '#libs/kernel';
 import { chainAfter } from '#libs/replica';
 import { type NatsServer, startNats } from '#libs/servers';
 import { startService } from '#libs/service';
-import { until } from '#libs/testing';
+import { signing, until } from '#libs/testing';
 import type { Fence } from '../../../apps/config-node/src/store/store.types.js';
 import { syncApp } from '../../../apps/sync/src/sync.app.js';
 import { loadSyncSettings } from '../../../apps/sync/src/sync.config.js';
@@ -28,7 +28,10 @@ beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'holdfast-sync-'));
   [nats, lab] = await Promise.all([startNats({ dir: join(home, 'nats') }), openMigratedLab()]);
   admin = await lab.client();
-  bare = await connect({ port: nats.port, user: nats.user, pass: nats.password });
+  bare = signing(
+    await connect({ port: nats.port, user: nats.user, pass: nats.password }),
+    'a-secret-of-the-cluster',
+  );
   fence = await lead(lab, 'node-1');
 });
 afterEach(async () => {

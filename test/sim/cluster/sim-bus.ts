@@ -40,7 +40,7 @@ export class SimBus {
     return this.connected ? { info: { jetstream: false } } : undefined;
   }
 
-  readonly counts = { published: 0, unsent: 0, received: 0, invalid: 0, failed: 0 };
+  readonly counts = { published: 0, unsent: 0, received: 0, invalid: 0, forged: 0, ignored: 0, failed: 0 };
 
   onStatus(listener: (connected: boolean) => void): () => void {
     this.statusListeners.add(listener);

@@ -1,7 +1,6 @@
-import { jetstreamManager } from '@nats-io/jetstream';
 import { type Change, LIMITS } from '#libs/contracts';
-import { crashOnDefect, FailureLog, type Repeating, systemClock } from '#libs/kernel';
-import { type Bus, FACT_STREAM, type FactStream } from '#libs/messaging';
+import { FailureLog, type Repeating, systemClock } from '#libs/kernel';
+import type { Bus, FactStream } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
 import { factsOf } from '../domain/config-facts.js';
 import type { ConfigStore } from '../store/config.store.js';
@@ -88,17 +87,8 @@ export class FactCursor {
   private async lastPublished(): Promise<number> {
     const { version } = this.host.replica;
     const fallback = Math.max(0, version - LOOK_BACK);
-    const { connection } = this.bus;
-    if (connection === undefined || !(await this.stream.ensure())) return fallback;
-    try {
-      const manager = await jetstreamManager(connection, { checkAPI: false });
-      const last = await manager.streams.getMessage(FACT_STREAM, { last_by_subj: 'config.changed.*' });
-      const published = last?.json<{ version?: unknown }>().version;
-      return typeof published === 'number' && published <= version ? published - 1 : fallback;
-    } catch (error) {
-      crashOnDefect(error);
-      this.logger.debug({ error }, 'the stream of facts does not say how far it goes');
-      return fallback;
-    }
+    const last = (await this.stream.lastOf('config.changed')) as { version?: unknown } | undefined;
+    const published = last?.version;
+    return typeof published === 'number' && published <= version ? published - 1 : fallback;
   }
 }

@@ -26,6 +26,8 @@ export interface Member {
   explicit: boolean;
   /** Known from a cache or another instance's word alone: shown, never judged and never written. */
   introduced: boolean;
+  /** It has spoken with the MAC of the cluster: nobody without it speaks for it. */
+  byCluster: boolean;
   seq: number;
   heardAtMs: number;
   steadySinceMs: number | undefined;
@@ -111,6 +113,7 @@ export function newMember(
     },
     explicit: false,
     introduced: false,
+    byCluster: before?.byCluster ?? false,
     seq: -1,
     heardAtMs: nowMs,
     steadySinceMs: undefined,
@@ -133,6 +136,7 @@ export function memberBehind(
     record,
     explicit: true,
     introduced: false,
+    byCluster: false,
     seq: -1,
     heardAtMs: nowMs,
     steadySinceMs: undefined,

@@ -23,6 +23,7 @@ import {
   type Transition,
   transitionOf,
 } from './member.js';
+import type { Ownership } from './member-rights.js';
 import { type Evidence, judge } from './status.js';
 
 /**
@@ -223,6 +224,17 @@ export class Membership {
       verdictSeq: member?.verdictSeq ?? 0,
       health: this.checks.standing(nodeId, incarnation, nowMs) ?? null,
     };
+  }
+
+  ownership(nodeId: string): Ownership {
+    const member = this.members.get(nodeId);
+    if (member === undefined) return 'nobody';
+    return member.byCluster || member.record.kind === 'config-node' ? 'cluster' : 'member';
+  }
+
+  ownedByCluster(nodeId: string): void {
+    const member = this.members.get(nodeId);
+    if (member) member.byCluster = true;
   }
 
   /** The last heartbeat of its incarnation; -1 before the first. */
