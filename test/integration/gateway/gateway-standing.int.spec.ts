@@ -10,7 +10,8 @@ import { FakeCluster, FakeNode } from './fake-node.js';
 import { samplesOf } from './metrics.js';
 import { ask, type RunningGateway, startGateway } from './running-gateway.js';
 
-const KEY = '/v1/namespaces/app/configs/a';
+/** The first plain read of a connection goes to the leader; one that names its version is balanced. */
+const KEY = '/v1/namespaces/app/configs/a?minVersion=0';
 
 let home: string;
 let nats: NatsServer;
