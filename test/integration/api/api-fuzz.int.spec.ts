@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isErrorCode, ROUTES } from '#libs/contracts';
+import { isErrorCode, LIMITS, ROUTES } from '#libs/contracts';
 import { type ApiLab, type ApiNode, openApiLab } from './api-lab.js';
 import { type RawAnswer, type RawRequest, rawBytes, sendRaw } from './raw-request.js';
 
@@ -260,9 +260,12 @@ describe('bad input', () => {
     ['a folded header', 'GET /v1/namespaces HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b\r\n c\r\n\r\n'],
     [
       'headers without end',
-      `GET /v1/namespaces HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ${'x'.repeat(20_000)}\r\n\r\n`,
+      `GET /v1/namespaces HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ${'x'.repeat(LIMITS.requestHeadBytes)}\r\n\r\n`,
     ],
-    ['a target without end', `GET /v1/namespaces/${'a'.repeat(20_000)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`],
+    [
+      'a target without end',
+      `GET /v1/namespaces/${'a'.repeat(LIMITS.requestHeadBytes)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`,
+    ],
     [
       'an upgrade',
       'GET /v1/namespaces HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n',

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { LIMITS } from '#libs/contracts';
 import type { Answer } from '#libs/testing';
 import { type ApiLab, type ApiNode, CLUSTER_KEY, openApiLab } from './api-lab.js';
 import { rawBytes, sendRaw } from './raw-request.js';
@@ -584,7 +585,9 @@ describe('requests that are none', () => {
   });
 
   it('have headers beyond all measure: 431', async () => {
-    const answer = await request('GET', path('guard/a'), null, { 'x-long': 'x'.repeat(20_000) });
+    const answer = await request('GET', path('guard/a'), null, {
+      'x-long': 'x'.repeat(LIMITS.requestHeadBytes),
+    });
     expect(verdictWithoutInstance(answer)).toEqual([431, 'headers-too-large']);
   });
 });
