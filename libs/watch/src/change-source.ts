@@ -14,11 +14,6 @@ export interface ChangeSource {
   older(after: number, limit: number, maxBytes: number): Promise<readonly Change[] | 'compacted'>;
   /** The values of a prefix as they are at `atVersion`, from memory, in the order of their keys. */
   present(query: PresentQuery): Promise<PresentPage | 'expired'>;
-  /**
-   * The end of the database's log, or a later one of the same history, read after this was called. A version beyond it
-   * is not in the log. Rejects when the database does not answer.
-   */
-  confirmedHead(): Promise<number>;
   /** Told of changes as they are applied: in order, without a gap. */
   onChanges(listener: (changes: readonly Change[]) => void): () => void;
   /** Told when the log here was replaced as a whole and now ends at `version`. */

@@ -1,7 +1,6 @@
 import { type Change, LIMITS, Problem } from '#libs/contracts';
 import { type Clock, sleep } from '#libs/kernel';
 import type { ChangeSource } from './change-source.js';
-import type { ConfirmedHead } from './confirmed-head.js';
 import type { ResetReason } from './domain/watch-cursor.js';
 import { concerns, type WatchFilter } from './domain/watch-filter.js';
 import { FilterIndex } from './filter-index.js';
@@ -34,7 +33,6 @@ export interface LongPollOptions {
   source: ChangeSource;
   pages: OlderPages;
   frames: FrameCache;
-  confirmed: Pick<ConfirmedHead, 'version'>;
   clock: Clock;
   head: () => number;
 }
@@ -44,8 +42,6 @@ const PAGE_BYTES = 1024 * 1024;
 const MAX_BYTES = LIMITS.listPageBytes;
 /** The whole log is behind what is known here: how long until it is asked again. */
 const LOG_RETRY_MS = 200;
-/** How long a poll beyond the log here waits for the database's head, also when it was not to wait. */
-const CONFIRM_WITHIN_MS = 250;
 
 /** So many are woken, or looked at, in one turn of the event loop: they answer before the next ones are woken. */
 const STEPS_AT_ONCE = 16;
@@ -70,7 +66,6 @@ export class LongPolls {
   async poll(start: PollStart, waitMs: number, signal: AbortSignal): Promise<LongPollAnswer> {
     const untilMs = this.options.clock.monotonicMs() + waitMs;
     const scan = new Scan(start.filter, start.from ?? this.options.head());
-    if (scan.position > this.options.head()) await this.judge(scan.position);
     for (;;) {
       await this.read(scan);
       const leftMs = untilMs - this.options.clock.monotonicMs();
@@ -120,14 +115,6 @@ export class LongPolls {
   release(): void {
     this.released = true;
     this.wakeAll('released');
-  }
-
-  /** Throws when the database's log ends below `position`; one that does not answer in time proves nothing. */
-  private async judge(position: number): Promise<void> {
-    const unknown = Number.POSITIVE_INFINITY;
-    const asked = this.options.confirmed.version().catch(() => unknown);
-    const head = await Promise.race([asked, sleep(CONFIRM_WITHIN_MS).then(() => unknown)]);
-    if (head < position && this.options.head() < position) throw gone(head, 'diverged');
   }
 
   private async read(scan: Scan): Promise<void> {

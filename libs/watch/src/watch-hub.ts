@@ -2,7 +2,6 @@ import { type Change, Problem } from '#libs/contracts';
 import { type Clock, systemClock } from '#libs/kernel';
 import { CatchUp } from './catch-up.js';
 import type { ChangeSource, SourceReset } from './change-source.js';
-import { ConfirmedHead } from './confirmed-head.js';
 import {
   type EndReason,
   type ResetReason,
@@ -49,8 +48,6 @@ const SLICE_MS = 8;
 /** How long a stream that was ended may take to deliver its last event. */
 const LINGER_MS = 2_000;
 const MAX_WATCHERS = 20_000;
-/** While watchers wait for a version that the log here has not reached, the database's head is asked for this often. */
-const CONFIRM_EVERY_MS = 1_000;
 
 /**
  * Feeds all watchers of a process from one source. Those level with the log are offered each change as it comes,
@@ -67,8 +64,6 @@ export class WatchHub {
   private readonly frames = new FrameCache();
   private readonly pages: OlderPages;
   private readonly presentPages: PresentPages;
-  private readonly confirmed: ConfirmedHead;
-  private confirmAtMs = 0;
   private readonly catchUp: CatchUp;
   private readonly polls: LongPolls;
   private readonly clock: Clock;
@@ -82,7 +77,6 @@ export class WatchHub {
     this.head = source.version;
     this.pages = new OlderPages(source);
     this.presentPages = new PresentPages(source);
-    this.confirmed = new ConfirmedHead(source);
     this.catchUp = new CatchUp({
       source,
       pages: this.pages,
@@ -95,7 +89,6 @@ export class WatchHub {
       source,
       pages: this.pages,
       frames: this.frames,
-      confirmed: this.confirmed,
       clock: this.clock,
       head: () => this.head,
     });
@@ -277,30 +270,11 @@ export class WatchHub {
     for (const watcher of this.blocked) this.send(watcher, watcher.cursor.judge(this.head, nowMs));
     for (const watcher of this.turns.advance()) this.send(watcher, watcher.cursor.turn(this.head));
     this.catchUp.tick();
-    if (this.waiting.size > 0 && nowMs >= this.confirmAtMs) this.judgeWaiting(nowMs);
     for (const [watcher, sinceMs] of this.lingering) {
       if (nowMs - sinceMs < LINGER_MS) continue;
       watcher.sink.destroy();
       this.lingering.delete(watcher);
     }
-  }
-
-  /** A watcher whose version is beyond the database's head, read after it came, has seen what the database lost. */
-  private judgeWaiting(nowMs: number): void {
-    const asked = [...this.waiting];
-    this.confirmAtMs = Number.POSITIVE_INFINITY;
-    const again = () => {
-      this.confirmAtMs = nowMs + CONFIRM_EVERY_MS;
-    };
-    this.confirmed
-      .version()
-      .then((head) => {
-        for (const watcher of asked) {
-          if (!this.waiting.has(watcher) || watcher.cursor.position <= head) continue;
-          this.send(watcher, watcher.cursor.diverged(head));
-        }
-      }, this.options.onError)
-      .finally(again);
   }
 
   private close(watcher: Watcher, reason: EndReason | ResetReason): void {

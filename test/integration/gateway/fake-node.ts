@@ -261,10 +261,6 @@ export class FakeNode {
         ? [named, url.searchParams.get('prefix') ?? '', this.version, '']
         : JSON.parse(Buffer.from(cursor, 'base64url').toString())
     ) as [string, string, number, string];
-    if (url.searchParams.get('consistency') === 'linearizable') {
-      this.json(res, 200, { version: this.cluster.version, items: [] });
-      return;
-    }
     this.lists.push(req.url ?? '');
     this.listBytes.push(req.headers['holdfast-page-bytes']);
     if (this.listsHang) return;

@@ -58,26 +58,6 @@ describe('watching through the gateway', () => {
     expect(all.of('bookmark')[0]?.data.version).toBe(0);
   });
 
-  it('report 7: a version that the database no longer has is answered with a reset', async () => {
-    const stream = watch('prefix=&from=3134');
-    await expect
-      .poll(() => stream.of('reset').map((it) => it.data), { timeout: 5_000 })
-      .toEqual([{ version: 20, reason: 'diverged' }]);
-    const polled = await fetch(`${gateway.base}/v1/namespaces/app/watch?from=3134&wait=0s`);
-    expect(polled.status).toBe(410);
-    expect(await polled.json()).toMatchObject({ version: 20, reason: 'diverged' });
-  });
-
-  it('report 12: as many watches as are allowed fit, with the longest prefixes', async () => {
-    const prefix = encodeURIComponent('ü'.repeat(256));
-    const namespace = 'n'.repeat(63);
-    const watches = range(1, 100).map(() => `w=${namespace}:${prefix}`);
-    const answer = await fetch(`${gateway.base}/v1/watch?${watches.join('&')}&from=20&wait=0s`);
-    expect(answer.status).toBe(200);
-    const tooMuch = await fetch(`${gateway.base}/v1/watch?${'x'.repeat(200_000)}`).catch(() => undefined);
-    expect(tooMuch?.status ?? 431).toBe(431);
-  });
-
   it('sends the present values first when asked', async () => {
     const stream = await watching('prefix=k&initial=true');
     expect(stream.of('put').map((it) => it.data.key)).toEqual(['k0', 'k1', 'k2', 'k3', 'k4']);

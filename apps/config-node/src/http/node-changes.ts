@@ -28,10 +28,6 @@ export class NodeChanges implements ChangeSource {
     return this.host.replica.list(query);
   }
 
-  async confirmedHead(): Promise<number> {
-    return (await fromStorage(this.store.barrier())).version;
-  }
-
   onChanges(listener: (changes: readonly Change[]) => void): () => void {
     return this.host.onApplied(listener);
   }

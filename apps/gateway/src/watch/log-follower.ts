@@ -109,10 +109,6 @@ export class LogFollower implements ChangeSource {
     return this.options.nodeLog.present(query);
   }
 
-  confirmedHead(): Promise<number> {
-    return this.options.nodeLog.confirmedHead();
-  }
-
   onChanges(listener: (changes: readonly Change[]) => void): () => void {
     this.changeListeners.add(listener);
     return () => this.changeListeners.delete(listener);

@@ -39,12 +39,6 @@ export class NodeLog {
     }
   }
 
-  /** What a linearizable read shows is at the database's head or after it. */
-  async confirmedHead(): Promise<number> {
-    const path = '/v1/namespaces/default/configs?limit=1&consistency=linearizable';
-    return Listing.parse(await this.nodes.listing(path, 1)).version;
-  }
-
   /** Present values of a prefix, all as of one version. */
   async present({
     namespace,
