@@ -12,7 +12,9 @@ import { PublicGuard, runService } from '../../dist/libs/service/src/index.js';
 
 const [way, port, user, password] = process.argv.slice(2);
 const logger = createLogger({ service: 'broken', node: 'broken-1', level: 'info' });
-const bus = Bus.connect({ servers: [`127.0.0.1:${port}`], user, password, name: 'broken-1', logger });
+const clusterKey = 'k'.repeat(32);
+const servers = [`127.0.0.1:${port}`];
+const bus = Bus.connect({ servers, user, password, clusterKey, name: 'broken-1', logger });
 const members = new Map();
 
 /** Two members under one key can never be: the map says that there are. */
@@ -53,7 +55,7 @@ const service = await runService({
   module: { module: BrokenModule, controllers: [BrokenController] },
   logger,
   metrics: new Metrics('broken', 'broken-1'),
-  guard: new PublicGuard({ publicHosts: ['127.0.0.1'], corsOrigins: [], clusterKey: 'k'.repeat(32) }),
+  guard: new PublicGuard({ publicHosts: ['127.0.0.1'], corsOrigins: [], clusterKey }),
   ping: () => ({}),
   configure: (fastify) => {
     fastify.get('/raw', async () => useWrongly());
