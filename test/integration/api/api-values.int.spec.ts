@@ -312,7 +312,7 @@ describe('PUT of a key', () => {
     const submit = publisher.submit.bind(publisher);
     const spy = vi.spyOn(publisher, 'submit').mockImplementation(async (write) => {
       await submit(write);
-      throw new TypeError('nobody foresaw this');
+      throw new Error('nobody foresaw this');
     });
     try {
       const answer = await put('put/unforeseen', 'x', { 'idempotency-key': 'unforeseen' });
