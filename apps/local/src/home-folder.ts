@@ -12,6 +12,8 @@ export interface HomeFolder {
   state: string;
   postgres: string;
   nats: string;
+  /** Passwords for people and programs outside of the cluster. */
+  secrets: string;
   redis: string;
 }
 
@@ -36,10 +38,11 @@ export function prepareHome(root: string): HomeFolder {
     state: join(root, 'state.json'),
     postgres: join(root, 'postgres'),
     nats: join(root, 'nats'),
+    secrets: join(root, 'secrets'),
     redis: join(root, 'redis'),
   };
   refuseForeignFolder(root);
-  for (const folder of [root, home.run, home.log]) {
+  for (const folder of [root, home.run, home.log, home.secrets]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
   const own = process.getuid?.();

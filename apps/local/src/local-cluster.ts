@@ -36,6 +36,7 @@ export interface ClusterOptions {
   door: SendHandle;
   bind: string;
   gatewayPort: number;
+  subjectPrefix: string;
   workingDirectory: string;
   programOf: (app: string) => string;
   environment: Readonly<Record<string, string>>;
@@ -58,8 +59,8 @@ export class LocalCluster implements SupervisedProcesses {
 
   /** Resolves to true when every process is ready and the gateways say so; to false when stopped meanwhile. */
   async start(): Promise<boolean> {
-    const { children, home, state } = this.options;
-    const access = await startServers(children, home, state);
+    const { children, home, state, subjectPrefix } = this.options;
+    const access = await startServers(children, home, state, subjectPrefix);
     if (!access || this.stopping) return false;
     this.services = this.plan(access);
     for (const service of this.services) this.writeEnvironment(service);

@@ -25,7 +25,7 @@ const programOf = (app: string) => join(APPS, app, 'src', 'main.js');
 async function main(): Promise<void> {
   const begunMs = performance.now();
   refuseUnsuitableMachine();
-  const settings = loadSettings(['home', 'port', 'bind', 'noInstall'], { port: 8080 });
+  const settings = loadSettings(['home', 'port', 'bind', 'noInstall', 'subjectPrefix'], { port: 8080 });
   if (settings.port === 0)
     throw new StartRefused('HOLDFAST_PORT must be a port that clients can know, not 0.');
   const missing = PLANNED_APPS.filter((app) => !existsSync(programOf(app)));
@@ -55,6 +55,7 @@ async function main(): Promise<void> {
     ...{ home, state, runFolder, children, terminal, door, programOf, passedOn },
     bind: settings.bind,
     gatewayPort: settings.port,
+    subjectPrefix: settings.subjectPrefix,
     workingDirectory: process.cwd(),
     environment: {
       ...inheritedVariables(process.env),

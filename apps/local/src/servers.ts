@@ -16,6 +16,7 @@ export async function startServers(
   children: Children,
   home: HomeFolder,
   state: ClusterState,
+  subjectPrefix: string,
 ): Promise<ServerAccess | undefined> {
   const found: { nats?: ServerAccess['nats']; redis?: ServerAccess['redis'] } = {};
   const common = (name: ServerName, hooks: LaunchHooks) => ({
@@ -38,7 +39,12 @@ export async function startServers(
       return server;
     },
     nats: async (hooks) => {
-      const server = await startNats({ dir: home.nats, ...common('nats', hooks) });
+      const server = await startNats({
+        dir: home.nats,
+        secretsDir: home.secrets,
+        subjectPrefix,
+        ...common('nats', hooks),
+      });
       found.nats = server;
       return server;
     },

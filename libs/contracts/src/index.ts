@@ -1,5 +1,6 @@
 export { accepts } from './accept.js';
 export { asyncApiDocument } from './asyncapi.js';
+export { type BusRole, busRoles } from './bus-roles.js';
 export {
   ChainHex,
   type Change,

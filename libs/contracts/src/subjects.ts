@@ -465,7 +465,7 @@ export type QuestionReply<S extends QuestionSubject> = z.infer<(typeof QUESTIONS
  * What a member (a foreign service without the cluster key) may say and ask. All else is authoritative: it counts only with
  * the MAC of the cluster. A member speaks for services alone, never for a config node or a service of the cluster itself.
  */
-const MEMBER_SUBJECTS = {
+export const MEMBER_SUBJECTS = {
   says: ['node.heartbeat'],
   asks: ['registry.register', 'registry.deregister', 'registry.list', 'registry.get'],
 } as const satisfies { says: readonly FactSubject[]; asks: readonly QuestionSubject[] };

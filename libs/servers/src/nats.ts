@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { type BusRole, busRoles } from '#libs/contracts';
 import {
   type LaunchOptions,
   readyWithin,
@@ -19,6 +20,15 @@ const USER = 'holdfast';
 export interface NatsServer extends ServerProcess {
   readonly host: string;
   readonly port: number;
+  /** Of the cluster's own processes: everything is permitted. */
+  readonly user: string;
+  readonly password: string;
+  /** Of foreign services, and of dashboards; see `busRoles`. */
+  readonly member: NatsLogin;
+  readonly listener: NatsLogin;
+}
+
+export interface NatsLogin {
   readonly user: string;
   readonly password: string;
 }
@@ -27,6 +37,10 @@ export interface StartNats extends LaunchOptions {
   /** Everything of this server lives here: configuration, password, JetStream's store. */
   dir: string;
   port?: number;
+  /** Where the passwords of `member` and `listener` are kept (0600); by default in `dir`. */
+  secretsDir?: string;
+  /** What the subjects of the cluster begin with, see `HOLDFAST_SUBJECT_PREFIX`. */
+  subjectPrefix?: string;
 }
 
 /** One nats-server with JetStream and a password, on the loopback interface. */
@@ -36,8 +50,16 @@ export async function startNats(options: StartNats): Promise<NatsServer> {
   const program = findProgram('nats-server');
   const port = options.port ?? (await freePort());
   const password = await keptSecret(join(dir, 'password'));
+  const secrets = resolve(options.secretsDir ?? dir);
+  const login = async (role: string) => ({
+    user: role,
+    password: await keptSecret(join(secrets, `nats-${role}`)),
+  });
+  const [member, listener] = await Promise.all([login('member'), login('listener')]);
+  const roles = busRoles(options.subjectPrefix);
+  const users = natsUsers([[{ user: USER, password }], [member, roles.member], [listener, roles.listener]]);
   const file = join(dir, 'nats.conf');
-  await keepConfig(file, natsConfig({ port, password, storeDir: join(dir, 'jetstream') }));
+  await keepConfig(file, natsConfig({ port, users, storeDir: join(dir, 'jetstream') }));
 
   const server = await spawnServer({
     name: 'nats-server',
@@ -49,12 +71,12 @@ export async function startNats(options: StartNats): Promise<NatsServer> {
     onOutput: options.onOutput,
     onSpawned: options.onSpawned,
   });
-  const login = { user: USER, pass: password, verbose: false, pedantic: false, lang: 'probe', version: '1' };
+  const probe = { user: USER, pass: password, verbose: false, pedantic: false, lang: 'probe', version: '1' };
   const ready = () =>
     probeTcp({
       host: HOST,
       port,
-      request: `CONNECT ${JSON.stringify(login)}\r\nPING\r\n`,
+      request: `CONNECT ${JSON.stringify(probe)}\r\nPING\r\n`,
       judge: (received) => {
         const text = received.toString('latin1');
         if (text.includes('-ERR')) return false;
@@ -62,17 +84,34 @@ export async function startNats(options: StartNats): Promise<NatsServer> {
       },
     });
   await waitUntilReady(server, ready, readyWithin(options, 30_000));
-  return { ...server, host: HOST, port, user: USER, password };
+  return { ...server, host: HOST, port, user: USER, password, member, listener };
 }
 
-function natsConfig(settings: { port: number; password: string; storeDir: string }): string {
+/** One user a line, as the configuration file of nats-server 2.9 has them; without a role everything is permitted. */
+function natsUsers(users: readonly (readonly [NatsLogin, BusRole?])[]): string {
+  const subjects = (list: readonly string[]) =>
+    list.length === 0 ? '{ deny: [">"] }' : `{ allow: ${JSON.stringify(list)} }`;
+  const lines = users.map(([{ user, password }, role]) => {
+    const rights =
+      role && `, permissions: { publish: ${subjects(role.publish)}, subscribe: ${subjects(role.subscribe)} }`;
+    return `    { user: "${user}", password: "${password}"${rights ?? ''} }`;
+  });
+  return lines.join('\n');
+}
+
+function natsConfig(settings: { port: number; users: string; storeDir: string }): string {
   return `# Written at every start.
 server_name: holdfast
 host: "${HOST}"
 port: ${settings.port}
 max_payload: 1048576
 write_deadline: "5s"
-authorization { user: "${USER}", password: "${settings.password}", timeout: 2 }
+authorization {
+  timeout: 2
+  users: [
+${settings.users}
+  ]
+}
 jetstream { store_dir: ${JSON.stringify(settings.storeDir)}, max_memory_store: 64MB, max_file_store: 2GB }
 logtime: true
 `;
