@@ -1,10 +1,16 @@
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FACT_FAMILIES, FACTS, QUESTIONS } from '#libs/contracts';
+import { Bus } from '#libs/messaging';
 import { type NatsLogin, type NatsServer, startNats } from '#libs/servers';
+import { until } from '#libs/testing';
+
+const logger = pino({ level: 'silent' });
 
 /** Every subject of the contracts, of the replies and of JetStream. */
 const CONTRACTS = [
@@ -131,9 +137,47 @@ describe.each(['', 'team-a.prod'])(
       expect(await published(member)).toEqual(MEMBER_PUBLISHES.map(below).sort());
       expect(await received(member)).toEqual(['_INBOX.x']);
       const list = below('registry.list');
-      internal.subscribe(list, { callback: (_error, message) => void message.respond('{}') });
+      const responder = internal.subscribe(list, {
+        callback: (_error, message) => void message.respond('{}'),
+      });
       await internal.flush();
       expect((await member.request(list, '{}')).string()).toBe('{}');
+      responder.unsubscribe();
+      await internal.flush();
+    });
+
+    it('a member cannot make a process publish in its stead, by the subject that it wants the reply on', async () => {
+      const at = { servers: [`127.0.0.1:${nats.port}`], user: nats.user, password: nats.password };
+      const bus = Bus.connect({ ...at, name: 'registry', clusterKey: 'key', subjectPrefix: prefix, logger });
+      await until('connected', () => bus.connected, 5_000);
+      const answered: unknown[] = [];
+      bus.handle('registry.list', (request) => {
+        answered.push(request);
+        return { nodes: [] };
+      });
+      await bus.subscribed();
+      const streams = await jetstreamManager(internal);
+      await streams.streams.add({ name: 'KEPT', subjects: ['kept.>'] });
+      await jetstream(internal).publish('kept.fact', 'kept');
+
+      const member = await open(nats.member);
+      const heard: string[] = [];
+      internal.subscribe('>', { callback: (_error, { subject }) => void heard.push(subject) });
+      await internal.flush();
+      const orders = ['$JS.API.STREAM.PURGE.KEPT', below('leader.lost'), 'kept.forged', '_HOLDFAST_INBOX.x'];
+      for (const reply of orders) member.publish(below('registry.list'), '{}', { reply });
+      // Messages of one connection arrive in order: the answer to this one says that the others were judged.
+      expect((await member.request(below('registry.list'), '{}')).json()).toEqual({ nodes: [] });
+      await internal.flush();
+
+      expect((await streams.streams.info('KEPT')).state).toMatchObject({
+        messages: 1,
+        first_seq: 1,
+        last_seq: 1,
+      });
+      expect(answered).toHaveLength(1);
+      expect(heard.filter((subject) => orders.includes(subject))).toEqual([]);
+      await bus.close();
     });
 
     it('a listener receives facts and alerts, and publishes nothing', async () => {

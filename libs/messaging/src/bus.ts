@@ -28,7 +28,7 @@ import { BusError } from './bus-error.js';
 import { BusConnection, type BusLogger, type ConnectionSettings, INBOX_PREFIX } from './connection.js';
 import { Envelope, type WireMessage } from './envelope.js';
 import { OncePer } from './once-per.js';
-import { busErrorFrom, readReply } from './reply.js';
+import { busErrorFrom, isInboxOf, readReply } from './reply.js';
 import {
   cloudEventHeaders,
   decodeJson,
@@ -276,7 +276,7 @@ export class Bus {
     return this.link.subscribe(this.address(subject, options.token), options.queue, (message) => {
       this.counts.received++;
       const speaker = this.speakerOf(message, memberMayAsk(subject), 'request');
-      if (speaker === undefined) return;
+      if (speaker === undefined || !this.mayBeAnswered(message, speaker)) return;
       if (working >= MAX_CONCURRENT_QUESTIONS) {
         return this.refuse(message, new Problem('cluster-busy', `too many ${subject} at once`));
       }
@@ -330,6 +330,20 @@ export class Bus {
     if (origin === 'cluster' || (origin === 'member' && mayBeMember)) return origin;
     this.dropForged(message.subject, origin);
     return undefined;
+  }
+
+  /** False: the reply would go to a subject that is no inbox of the speaker's; the request is dropped. */
+  private mayBeAnswered({ subject, reply }: Msg, speaker: Speaker): boolean {
+    if (!reply || isInboxOf(speaker, reply)) return true;
+    this.counts.forged++;
+    const complaint = this.complaints.take(`inbox ${subject}`);
+    if (complaint) {
+      this.logger.warn(
+        { subject, reply, ...complaint },
+        'a request was dropped: its reply subject is no inbox',
+      );
+    }
+    return false;
   }
 
   private dropForged(subject: string, origin: 'member' | 'forged'): void {

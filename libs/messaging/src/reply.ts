@@ -2,6 +2,7 @@ import { errors, type Msg } from '@nats-io/transport-node';
 import type { ZodType } from 'zod';
 import { QUESTIONS, type QuestionReply, type QuestionSubject } from '#libs/contracts';
 import { BusError } from './bus-error.js';
+import { INBOX_PREFIX } from './connection.js';
 import { decodeJson, decodeProblem, WIRE_HEADERS } from './wire.js';
 
 /** The reply that a message carries; throws the Problem that it carries instead, or BusError `invalid`. */
@@ -15,6 +16,14 @@ export function readReply<S extends QuestionSubject>(subject: S, message: Msg): 
   const result = decoded.ok ? schema.safeParse(decoded.value) : undefined;
   if (!result?.success) throw new BusError('invalid', subject, { cause: result?.error });
   return result.data as QuestionReply<S>;
+}
+
+/**
+ * Whether replies to the speaker's requests may go to the subject. The server lets a user name any subject for the reply, and
+ * the reply is published with the rights of the process that answers: to JetStream's API it would be an order.
+ */
+export function isInboxOf(speaker: 'cluster' | 'member', subject: string): boolean {
+  return subject.startsWith('_INBOX.') || (speaker === 'cluster' && subject.startsWith(`${INBOX_PREFIX}.`));
 }
 
 /** Why no reply came. */
