@@ -6,6 +6,8 @@ export const HEADERS = {
   stale: 'holdfast-stale',
   /** On internal doors: chain at `holdfast-version`, and the algorithm of the digests in the body. */
   chain: 'holdfast-chain',
+  /** Of a page of the log for some namespaces: it is complete up to this version. */
+  through: 'holdfast-through',
   digestFormat: 'holdfast-digest-format',
   minVersion: 'holdfast-min-version',
   comment: 'holdfast-comment',

@@ -1,7 +1,7 @@
 import type { Clock } from '#libs/kernel';
 import type { ChangeSource } from './change-source.js';
 import type { WatchSend } from './domain/watch-cursor.js';
-import type { OlderPage, OlderPages } from './older-pages.js';
+import { type OlderPage, type OlderPages, wholePage } from './older-pages.js';
 import type { Watcher } from './watcher.js';
 
 const PAGE_CHANGES = 256;
@@ -77,11 +77,11 @@ export class CatchUp {
     const { position } = watcher.cursor;
     const page = this.options.source.recent(position, PAGE_CHANGES, PAGE_BYTES);
     if (page !== 'older') {
-      this.give(watcher, position, page);
+      this.give(watcher, position, wholePage(page, position));
       return;
     }
     watcher.reading = true;
-    this.options.pages.after(position).then(
+    this.options.pages.after(position, watcher.filter.namespaces).then(
       (older) => {
         watcher.reading = false;
         this.give(watcher, position, older);
@@ -102,12 +102,13 @@ export class CatchUp {
       this.options.send(watcher, cursor.compacted(head));
       return;
     }
-    const known = page.filter((change) => change.version <= head);
-    if (known.length === 0 || cursor.position !== position) {
+    const through = Math.min(page.through, head);
+    if (through <= position || cursor.position !== position) {
       this.tryAgain.add(watcher);
       return;
     }
-    this.options.send(watcher, cursor.page(known, head));
+    const known = page.changes.filter((change) => change.version <= through);
+    this.options.send(watcher, cursor.page({ changes: known, through }, head));
     this.enqueue(watcher);
   }
 }

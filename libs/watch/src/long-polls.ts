@@ -1,11 +1,13 @@
 import { type Change, LIMITS, Problem } from '#libs/contracts';
-import { type Clock, sleep } from '#libs/kernel';
+import { type Clock, Slices, sleep } from '#libs/kernel';
 import type { ChangeSource } from './change-source.js';
+import { EARLY, isBeyondHistory } from './domain/beyond-history.js';
 import type { ResetReason } from './domain/watch-cursor.js';
 import { concerns, type WatchFilter } from './domain/watch-filter.js';
 import { FilterIndex } from './filter-index.js';
 import { type FrameCache, joined } from './frame-cache.js';
-import type { OlderPages } from './older-pages.js';
+import { type OlderPage, type OlderPages, wholePage } from './older-pages.js';
+import type { SharedQuestion } from './shared-question.js';
 
 export interface PollStart {
   filter: WatchFilter;
@@ -33,6 +35,7 @@ export interface LongPollOptions {
   source: ChangeSource;
   pages: OlderPages;
   frames: FrameCache;
+  newest: SharedQuestion<number | undefined>;
   clock: Clock;
   head: () => number;
 }
@@ -42,6 +45,13 @@ const PAGE_BYTES = 1024 * 1024;
 const MAX_BYTES = LIMITS.listPageBytes;
 /** The whole log is behind what is known here: how long until it is asked again. */
 const LOG_RETRY_MS = 200;
+/**
+ * A poll that does not wait, or no longer, still gets what can be read within this time; what comes later is kept for the
+ * next poll, which begins where this one ended.
+ */
+const READ_WITHIN_MS = 250;
+/** How long a poll that is ahead waits to hear where the history ends; a database that is away tells nothing. */
+const ANSWERED_WITHIN_MS = 1_000;
 
 /** So many are woken, or looked at, in one turn of the event loop: they answer before the next ones are woken. */
 const STEPS_AT_ONCE = 16;
@@ -64,17 +74,25 @@ export class LongPolls {
 
   /** `signal` = the client has gone; the answer is then not sent. */
   async poll(start: PollStart, waitMs: number, signal: AbortSignal): Promise<LongPollAnswer> {
-    const untilMs = this.options.clock.monotonicMs() + waitMs;
+    const beganMs = this.options.clock.monotonicMs();
+    const untilMs = beganMs + waitMs;
     const scan = new Scan(start.filter, start.from ?? this.options.head());
+    const readUntilMs = Math.max(untilMs, beganMs + READ_WITHIN_MS);
+    await this.demandHistory(scan, beganMs);
     for (;;) {
-      await this.read(scan);
+      await this.read(scan, readUntilMs);
       const leftMs = untilMs - this.options.clock.monotonicMs();
       if (scan.found.length > 0 || leftMs <= 0 || this.released || signal.aborted) return this.answer(scan);
       if (scan.position < this.options.head()) {
         await sleep(Math.min(LOG_RETRY_MS, leftMs));
         continue;
       }
-      const wake = await this.news(start.filter, leftMs, signal);
+      const isAhead = scan.position > this.options.head();
+      const wake = await this.news(start.filter, isAhead ? Math.min(leftMs, EARLY.forMs) : leftMs, signal);
+      if (isAhead && wake === 'time-out') {
+        await this.demandHistory(scan, beganMs);
+        if (leftMs > EARLY.forMs) continue;
+      }
       if (wake === 'diverged') throw gone(this.options.head(), 'diverged');
       // Nobody was or is still to be woken, so nothing up to the end of the log concerns this watcher.
       if (wake !== 'news') return this.answer(scan, this.toWake.length > 0 ? 0 : this.options.head());
@@ -117,16 +135,46 @@ export class LongPolls {
     this.wakeAll('released');
   }
 
-  private async read(scan: Scan): Promise<void> {
+  /** Throws 410 when the poll waits for a version of a history that is gone, as far as the database says so soon enough. */
+  private async demandHistory({ position }: Scan, beganMs: number): Promise<void> {
+    if (position <= this.options.head()) return;
+    const askedMs = this.options.clock.monotonicMs();
+    const newest = await this.inTime(this.options.newest.ask(), askedMs + ANSWERED_WITHIN_MS);
+    if (newest !== undefined && isBeyondHistory(position, newest, askedMs - beganMs)) {
+      throw gone(newest, 'diverged');
+    }
+  }
+
+  /** Up to the end of the log or to that time, but for one page at least when it is there soon enough. */
+  private async read(scan: Scan, untilMs: number): Promise<void> {
+    const slices = new Slices(() => this.options.clock.monotonicMs());
     while (scan.position < this.options.head() && !scan.full) {
-      const { position } = scan;
-      const recent = this.options.source.recent(position, PAGE_CHANGES, PAGE_BYTES);
-      const page = recent === 'older' ? await this.options.pages.after(position) : recent;
+      const page = await this.pageAfter(scan, untilMs);
       const head = this.options.head();
       if (page === 'compacted') throw gone(head, 'compacted');
-      const known = page.filter((change) => change.version <= head);
-      if (known.length === 0) return;
-      if (scan.take(known) === 'diverged') throw gone(head, 'diverged');
+      const through = Math.min(page?.through ?? 0, head);
+      if (page === undefined || through <= scan.position) return;
+      const known = page.changes.filter((change) => change.version <= through);
+      if (scan.take(known, through) === 'diverged') throw gone(head, 'diverged');
+      if (this.options.clock.monotonicMs() >= untilMs) return;
+      await slices.giveWay();
+    }
+  }
+
+  private async pageAfter({ position, filter }: Scan, untilMs: number): Promise<OlderPage | undefined> {
+    const recent = this.options.source.recent(position, PAGE_CHANGES, PAGE_BYTES);
+    if (recent !== 'older') return wholePage(recent, position);
+    return this.inTime(this.options.pages.after(position, filter.namespaces), untilMs);
+  }
+
+  /** Undefined when it takes longer. */
+  private async inTime<T>(answer: Promise<T>, untilMs: number): Promise<T | undefined> {
+    const late = new AbortController();
+    const leftMs = Math.max(0, untilMs - this.options.clock.monotonicMs());
+    try {
+      return await Promise.race([answer, sleep(leftMs, late.signal).then(() => undefined)]);
+    } finally {
+      late.abort();
     }
   }
 
@@ -167,7 +215,8 @@ class Scan {
     return this.found.length >= LIMITS.listItems || this.bytes >= MAX_BYTES;
   }
 
-  take(changes: readonly Change[]): 'taken' | 'diverged' {
+  /** What concerns the poll is complete up to `through`. */
+  take(changes: readonly Change[], through: number): 'taken' | 'diverged' {
     for (const change of changes) {
       const { lost } = change;
       if (lost && this.position >= lost.from && this.position <= lost.to) return 'diverged';
@@ -175,8 +224,9 @@ class Scan {
       if (!concerns(this.filter, change)) continue;
       this.found.push(change);
       this.bytes += valueBytes(change);
-      if (this.full) break;
+      if (this.full) return 'taken';
     }
+    this.position = Math.max(this.position, through);
     return 'taken';
   }
 }

@@ -1,36 +1,45 @@
 import { LRUCache } from 'lru-cache';
-import type { Change } from '#libs/contracts';
-import type { ChangeSource } from './change-source.js';
+import { LIMITS } from '#libs/contracts';
+import type { ChangeSource, LogPage } from './change-source.js';
+import { Turnstile } from './turnstile.js';
 
-export type OlderPage = readonly Change[] | 'compacted';
+export type OlderPage = LogPage | 'compacted';
 
 const PAGE_CHANGES = 500;
 const PAGE_BYTES = 1024 * 1024;
 const READS_AT_ONCE = 4;
-const PAGES_KEPT = 8;
+const PAGES_KEPT = 64;
+const KEPT_BYTES = 4 * LIMITS.changeSetBytes;
+/** What a change takes beside its values. */
+const OVERHEAD_BYTES = 256;
 
 /**
- * Pages of the log that memory no longer holds. When a node has just started, all its watchers ask for the same few
- * pages at once: each is read once, few at a time, and the last ones are kept for the stragglers.
+ * Pages of the log that memory no longer holds, of the namespaces that somebody watches. When a node has just started,
+ * all its watchers ask for the same few pages at once: each is read once, few at a time, and the last ones are kept for
+ * the stragglers.
  */
 export class OlderPages {
-  private readonly reading = new Map<number, Promise<OlderPage>>();
-  private readonly kept = new LRUCache<number, OlderPage>({ max: PAGES_KEPT });
-  private readonly turnstile: (() => void)[] = [];
-  private free = READS_AT_ONCE;
+  private readonly reading = new Map<string, Promise<OlderPage>>();
+  private readonly kept = new LRUCache<string, { page: OlderPage }>({
+    max: PAGES_KEPT,
+    maxSize: KEPT_BYTES,
+    sizeCalculation: ({ page }) => sizeOf(page),
+  });
+  private readonly turnstile = new Turnstile(READS_AT_ONCE);
   private log = 0;
 
-  constructor(private readonly source: ChangeSource) {}
+  constructor(private readonly source: Pick<ChangeSource, 'older'>) {}
 
-  after(version: number): Promise<OlderPage> {
-    const kept = this.kept.get(version);
-    if (kept !== undefined) return Promise.resolve(kept);
-    const underWay = this.reading.get(version);
+  after(version: number, namespaces: readonly string[]): Promise<OlderPage> {
+    const id = `${version} ${namespaces.join(' ')}`;
+    const kept = this.kept.get(id);
+    if (kept !== undefined) return Promise.resolve(kept.page);
+    const underWay = this.reading.get(id);
     if (underWay !== undefined) return underWay;
-    const reading = this.read(version).finally(() => {
-      if (this.reading.get(version) === reading) this.reading.delete(version);
+    const reading = this.read(id, version, namespaces).finally(() => {
+      if (this.reading.get(id) === reading) this.reading.delete(id);
     });
-    this.reading.set(version, reading);
+    this.reading.set(id, reading);
     return reading;
   }
 
@@ -41,30 +50,27 @@ export class OlderPages {
     this.log += 1;
   }
 
-  private async read(version: number): Promise<OlderPage> {
+  private async read(id: string, after: number, namespaces: readonly string[]): Promise<OlderPage> {
     const { log } = this;
-    await this.enter();
-    try {
-      const page = await this.source.older(version, PAGE_CHANGES, PAGE_BYTES);
-      // An empty page is the end of the log as yet; a full one stays what it is.
-      if (log === this.log && (page === 'compacted' || page.length > 0)) this.kept.set(version, page);
-      return page;
-    } finally {
-      this.leave();
-    }
+    const query = { after, limit: PAGE_CHANGES, maxBytes: PAGE_BYTES, namespaces };
+    const page = await this.turnstile.pass(() => this.source.older(query));
+    // A page that leads nowhere is the end of the log as yet; another one stays what it is.
+    if (log === this.log && (page === 'compacted' || page.through > after)) this.kept.set(id, { page });
+    return page;
   }
+}
 
-  private async enter(): Promise<void> {
-    if (this.free > 0) {
-      this.free -= 1;
-      return;
-    }
-    await new Promise<void>((resolve) => this.turnstile.push(resolve));
+function sizeOf(page: OlderPage): number {
+  let bytes = OVERHEAD_BYTES;
+  for (const { operations } of page === 'compacted' ? [] : page.changes) {
+    bytes += OVERHEAD_BYTES;
+    for (const operation of operations)
+      bytes += OVERHEAD_BYTES + (operation.op === 'put' ? operation.value.length : 0);
   }
+  return bytes;
+}
 
-  private leave(): void {
-    const next = this.turnstile.shift();
-    if (next === undefined) this.free += 1;
-    else next();
-  }
+/** A page of memory, which leaves nothing out. */
+export function wholePage(changes: readonly LogPage['changes'][number][], after: number): LogPage {
+  return { changes, through: changes.at(-1)?.version ?? after };
 }

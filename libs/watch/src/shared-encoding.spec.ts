@@ -25,6 +25,7 @@ function growingLog() {
     },
     recent: (after, limit) => log.slice(after, after + limit),
     older: async () => 'compacted',
+    newestVersion: async () => undefined,
     present: async () => 'expired',
     onChanges: (told) => {
       listener = told;

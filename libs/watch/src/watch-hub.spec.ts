@@ -1,7 +1,15 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Change, Operation } from '#libs/contracts';
 import { Problem } from '#libs/contracts';
-import type { ChangeSource, PresentPage, PresentQuery, SourceReset } from './change-source.js';
+import { systemClock } from '#libs/kernel';
+import type {
+  ChangeSource,
+  LogPage,
+  LogQuery,
+  PresentPage,
+  PresentQuery,
+  SourceReset,
+} from './change-source.js';
 import { SLOW_POLICY } from './domain/watch-cursor.js';
 import { watchFilter } from './domain/watch-filter.js';
 import { answerPieces, type LongPollAnswer } from './long-polls.js';
@@ -37,6 +45,8 @@ class MemoryLog implements ChangeSource {
   readonly log: Change[] = [];
   floor = 0;
   readable = true;
+  /** Where the cluster's history ends; undefined while nobody knows. */
+  newest: number | undefined;
   reads = 0;
   forgotten = 0;
   /** The highest version that can no longer be listed. */
@@ -81,11 +91,16 @@ class MemoryLog implements ChangeSource {
     return after < this.floor ? 'older' : this.above(after, limit);
   }
 
-  async older(after: number, limit: number): Promise<readonly Change[] | 'compacted'> {
+  async older({ after, limit }: LogQuery): Promise<LogPage | 'compacted'> {
     this.reads += 1;
     if (!this.readable) throw new Problem('storage-unavailable', 'down');
     if (after > 0 && after < this.forgotten) return 'compacted';
-    return this.above(after, limit);
+    const changes = this.above(after, limit);
+    return { changes, through: changes.at(-1)?.version ?? after };
+  }
+
+  async newestVersion(): Promise<number | undefined> {
+    return this.newest;
   }
 
   private above(after: number, limit: number): Change[] {
@@ -451,13 +466,30 @@ describe('a watch hub', { timeout: 20_000 }, () => {
     expect(hub.counts.watchers).toBe(0);
   });
 
+  it('report 7: resets those who are ahead of the database, at once by much, after a while by little', async () => {
+    const log = new MemoryLog();
+    log.commit(put('a', '1'));
+    let nowMs = 0;
+    const hub = hubOver(log, { clock: { ...systemClock, monotonicMs: () => nowMs } });
+    const [little, much] = [new MemorySink(), new MemorySink()];
+    hub.open({ filter: all, from: 5, initial: false }, little);
+    hub.open({ filter: all, from: 3134, initial: false }, much);
+    await settle();
+    expect([little.names, much.names]).toEqual([[], []]); // the database says nothing
+    log.newest = 1;
+    await eventually(() => much.names).toEqual(['reset 1']);
+    expect(little.names).toEqual([]);
+    nowMs = 10_000;
+    await eventually(() => little.names).toEqual(['reset 1']);
+  });
+
   it('tries again when the whole log could not be read in mid-stream', async () => {
     const log = new MemoryLog();
     for (let i = 0; i < 5; i++) log.commit(put('a', `${i}`));
     log.floor = 5;
     log.readable = false;
     const hub = hubOver(log);
-    await expect(hub.admit(1)).rejects.toMatchObject({ code: 'storage-unavailable' });
+    await expect(hub.admit({ from: 1, filter: all })).rejects.toMatchObject({ code: 'storage-unavailable' });
     const sink = new MemorySink();
     hub.open({ filter: all, from: 1, initial: false }, sink);
     await settle();
@@ -478,7 +510,9 @@ describe('a watch hub', { timeout: 20_000 }, () => {
     hub.open({ filter: all, from: undefined, initial: false }, sink);
     hub.drain();
     expect(sink.events.at(-1)).toEqual({ event: 'end', data: { version: 1, reason: 'draining' } });
-    await expect(hub.admit(undefined)).rejects.toMatchObject({ code: 'shutting-down' });
+    await expect(hub.admit({ from: undefined, filter: all })).rejects.toMatchObject({
+      code: 'shutting-down',
+    });
   });
 
   it('forgets a client that left', () => {
@@ -494,7 +528,7 @@ describe('a watch hub', { timeout: 20_000 }, () => {
   it('admits only as many as it can take', async () => {
     const hub = hubOver(new MemoryLog(), { maxWatchers: 1 });
     hub.open({ filter: all, from: undefined, initial: false }, new MemorySink());
-    await expect(hub.admit(undefined)).rejects.toMatchObject({ code: 'cluster-busy' });
+    await expect(hub.admit({ from: undefined, filter: all })).rejects.toMatchObject({ code: 'cluster-busy' });
   });
 });
 

@@ -19,6 +19,7 @@ import { listPresent } from './listing.js';
 import { type LongPollAnswer, LongPolls, type PollStart } from './long-polls.js';
 import { OlderPages } from './older-pages.js';
 import { PresentPages } from './present-pages.js';
+import { SharedQuestion } from './shared-question.js';
 import { Turns } from './turns.js';
 import type { WatchSink } from './watch-sink.js';
 import { Watcher } from './watcher.js';
@@ -43,6 +44,8 @@ export interface WatcherHandle {
 }
 
 const TICK_MS = 250;
+/** How often it is asked where the history ends, while watchers wait for what is beyond it here. */
+const TICKS_BETWEEN_QUESTIONS = 8;
 /** How long offering changes may keep the event loop. */
 const SLICE_MS = 8;
 /** How long a stream that was ended may take to deliver its last event. */
@@ -58,24 +61,28 @@ export class WatchHub {
   private readonly watchers = new Set<Watcher>();
   private readonly index = new FilterIndex<Watcher>();
   private readonly turns = new Turns<Watcher>();
-  private readonly waiting = new Set<Watcher>();
+  /** Since when they wait. */
+  private readonly waiting = new Map<Watcher, number>();
   private readonly blocked = new Set<Watcher>();
   private readonly lingering = new Map<Watcher, number>();
   private readonly frames = new FrameCache();
   private readonly pages: OlderPages;
   private readonly presentPages: PresentPages;
+  private readonly newest: SharedQuestion<number | undefined>;
   private readonly catchUp: CatchUp;
   private readonly polls: LongPolls;
   private readonly clock: Clock;
   private readonly timer: NodeJS.Timeout;
   private readonly detach: (() => void)[];
   private stopping = false;
+  private ticks = 0;
 
   constructor(private readonly options: WatchHubOptions) {
     const { source, onError } = options;
     this.clock = options.clock ?? systemClock;
     this.head = source.version;
     this.pages = new OlderPages(source);
+    this.newest = new SharedQuestion(() => source.newestVersion());
     this.presentPages = new PresentPages(source);
     this.catchUp = new CatchUp({
       source,
@@ -89,6 +96,7 @@ export class WatchHub {
       source,
       pages: this.pages,
       frames: this.frames,
+      newest: this.newest,
       clock: this.clock,
       head: () => this.head,
     });
@@ -106,13 +114,15 @@ export class WatchHub {
   }
 
   /** Whether a watch can begin there now: throws the Problem to answer with while that is still possible. */
-  async admit(from: number | undefined): Promise<void> {
+  async admit({ from, filter }: Pick<WatchStart, 'from' | 'filter'>): Promise<void> {
     if (this.stopping) throw new Problem('shutting-down', 'watch another node');
     if (this.watchers.size + this.polls.size >= (this.options.maxWatchers ?? MAX_WATCHERS)) {
       throw new Problem('cluster-busy', 'this process has as many watchers as it can take');
     }
     if (from === undefined || from >= this.head) return;
-    if (this.options.source.recent(from, 1, 1) === 'older') await this.pages.after(from);
+    if (this.options.source.recent(from, 1, 1) === 'older') {
+      await this.pages.after(from, filter.namespaces);
+    }
   }
 
   /** Begins a stream whose headers have been sent. */
@@ -124,7 +134,7 @@ export class WatchHub {
     this.turns.add(watcher);
     sink.write(RETRY_FRAME);
     this.send(watcher, cursor.open(this.head));
-    if (cursor.mode === 'waiting') this.waiting.add(watcher);
+    if (cursor.mode === 'waiting') this.waiting.set(watcher, this.clock.monotonicMs());
     this.go(watcher);
     if (this.stopping) this.send(watcher, cursor.drain(this.head));
     return {
@@ -189,7 +199,7 @@ export class WatchHub {
   private admitWaiting(fresh: readonly Change[]): void {
     if (this.waiting.size === 0) return;
     const losses = fresh.filter((change) => change.kind === 'lost');
-    for (const watcher of this.waiting) {
+    for (const watcher of this.waiting.keys()) {
       for (const loss of losses) this.send(watcher, watcher.cursor.lost(loss, this.head));
       this.send(watcher, watcher.cursor.advanced(this.head));
       if (watcher.cursor.mode === 'waiting') continue;
@@ -270,11 +280,25 @@ export class WatchHub {
     for (const watcher of this.blocked) this.send(watcher, watcher.cursor.judge(this.head, nowMs));
     for (const watcher of this.turns.advance()) this.send(watcher, watcher.cursor.turn(this.head));
     this.catchUp.tick();
+    this.ticks += 1;
+    if (this.waiting.size > 0 && this.ticks % TICKS_BETWEEN_QUESTIONS === 1) this.judgeWaiting();
     for (const [watcher, sinceMs] of this.lingering) {
       if (nowMs - sinceMs < LINGER_MS) continue;
       watcher.sink.destroy();
       this.lingering.delete(watcher);
     }
+  }
+
+  /** Resets those who wait for a version of a history that is gone, once the database has said where its history ends. */
+  private judgeWaiting(): void {
+    const askedMs = this.clock.monotonicMs();
+    const waiting = [...this.waiting];
+    this.newest.ask().then((newest) => {
+      if (newest === undefined) return;
+      for (const [watcher, sinceMs] of waiting) {
+        this.send(watcher, watcher.cursor.endsAt(newest, askedMs - sinceMs));
+      }
+    }, this.options.onError);
   }
 
   private close(watcher: Watcher, reason: EndReason | ResetReason): void {

@@ -16,7 +16,9 @@ export interface WatchRoutesOptions {
 export function registerWatchRoutes(fastify: FastifyInstance, options: WatchRoutesOptions): void {
   const serve = async (watch: WatchRequest, request: FastifyRequest, reply: FastifyReply) => {
     demandAcceptable(watch, request.headers.accept);
-    await options.hub.admit(watch.from);
+    // A long poll has its own time to find out whether it can begin there.
+    const from = watch.waitMs === undefined ? watch.from : undefined;
+    await options.hub.admit({ filter: watch.filter, from });
     return watch.waitMs === undefined
       ? stream(options, watch, request, reply)
       : poll(options, watch, watch.waitMs, request, reply);

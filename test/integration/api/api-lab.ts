@@ -37,6 +37,7 @@ export interface ApiNode {
   readonly id: string;
   readonly address: string;
   readonly engine: Engine;
+  readonly store: ConfigStore;
   readonly api: PublicApi;
   readonly fastify: FastifyInstance;
   readonly client: ApiClient;
@@ -105,6 +106,7 @@ export async function openApiLab(): Promise<ApiLab> {
       id,
       address,
       engine,
+      store,
       api: started,
       fastify: service.app.getHttpAdapter().getInstance(),
       client,

@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { StateBuilder } from '#libs/replica';
 import { pause } from '#libs/testing';
 import { type ApiLab, type ApiNode, openApiLab } from './api-lab.js';
@@ -238,6 +238,48 @@ describe('a history that is gone or was another', () => {
       await cut.ended;
       expect(cut.events.at(-1)).toMatchObject({ event: 'reset', json: { version, reason: 'diverged' } });
     }
+    await other.stop();
+  });
+
+  it('report 7: of a version that the database never had is told as a reset, soon', async () => {
+    const from = head() + 3_000;
+    const stream = await watch(`/v1/namespaces/r2/watch?from=${from}`);
+    await stream.ended;
+    expect(stream.events.at(-1)).toMatchObject({
+      event: 'reset',
+      json: { version: head(), reason: 'diverged' },
+    });
+    const polled = await request('GET', `/v1/namespaces/r2/watch?from=${from}&wait=30s`);
+    expect(verdict(polled)).toEqual([410, 'version-compacted']);
+    expect(bodyOf(polled)).toMatchObject({ version: head(), reason: 'diverged' });
+  });
+});
+
+describe('report 3: a watcher of one namespace', () => {
+  it('reads of a long log what concerns it, and answers without waiting for the rest', async () => {
+    const begin = head();
+    const mine = await versionOf(request('PUT', configPath('mine', 'r3'), '1'));
+    for (let i = 0; i < 12; i++) {
+      await request('PUT', configPath(`k${i}`, 'others'), Buffer.alloc(1024 * 1024, i));
+    }
+    const other = await lab.node('node-5');
+    const { replica } = other.engine.host;
+    await expect.poll(() => replica.version, { timeout: 30_000 }).toBe(head());
+    // It forgets the log, as a node does that loads a whole state.
+    const { clusterId, version, chain, term } = replica;
+    other.engine.host.load({ clusterId, version, chain, term }, new StateBuilder(), 'compacted');
+    expect(replica.changesAfter(begin, 1, 1)).toBe('compacted');
+    const { log } = other.store;
+    const pages = vi.spyOn(log, 'touching');
+    const whole = vi.spyOn(log, 'retainedAfter');
+
+    const target = `/v1/namespaces/r3/watch?from=${begin}`;
+    const polled = await other.client.request('GET', `${target}&wait=0s`);
+    expect(bodyOf(polled)).toMatchObject({ version: head(), changes: [{ version: mine }] });
+    const stream = await watch(target, {}, other);
+    expect(await stream.until(2)).toEqual([`bookmark ${begin}`, `change ${mine}`]);
+    expect(whole).not.toHaveBeenCalled();
+    expect(pages).toHaveBeenCalledTimes(1);
     await other.stop();
   });
 });

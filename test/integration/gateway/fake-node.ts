@@ -57,6 +57,12 @@ export class FakeCluster {
     return change;
   }
 
+  /** The database is restored to what it was at the version. */
+  restore(version: number): void {
+    this.changes = this.changes.slice(0, version);
+    this.version = version;
+  }
+
   /** A key of Holdfast's own; an empty text takes it away. */
   publishSystem(key: string, text: string): void {
     this.publish(text === '' ? `${key}-no-more` : key, text, 'system');
@@ -92,6 +98,8 @@ export class FakeNode {
   readonly lists: string[] = [];
   /** How many bytes each of them asked for at most. */
   readonly listBytes: (string | string[] | undefined)[] = [];
+  /** The namespaces that pages of the log were asked for. */
+  readonly logPages: string[][] = [];
   /** Listings arrive and are never answered. */
   listsHang = false;
   readonly readHeaders: IncomingMessage['headers'][] = [];
@@ -205,10 +213,19 @@ export class FakeNode {
     if (this.proofs.memberFault(req) !== undefined) this.problem(res, 403, 'forbidden');
     else if (url.pathname === '/internal/log') {
       const limit = Number(url.searchParams.get('limit'));
-      const page = this.known(after).slice(0, limit);
+      const namespaces = url.searchParams.get('namespaces')?.split(',') ?? [];
+      this.logPages.push(namespaces);
+      const wanted = this.known(after).filter(
+        ({ operations }) =>
+          namespaces.length === 0 || operations.some(({ namespace }) => namespaces.includes(namespace)),
+      );
+      const page = wanted.slice(0, limit);
+      const through = page.length < wanted.length ? (page.at(-1)?.version ?? after) : this.version;
+      if (namespaces.length > 0) res.setHeader('holdfast-through', through);
       if (this.damagedAt === undefined) this.json(res, 200, page.map(changeToWire));
       else res.writeHead(200, { 'content-type': CHANGE_FRAMES_TYPE }).end(this.framesOf(page));
-    } else this.follow(res, after);
+    } else if (url.pathname === '/internal/head') this.json(res, 200, { version: this.cluster.version });
+    else this.follow(res, after);
   }
 
   private known(after: number): Change[] {

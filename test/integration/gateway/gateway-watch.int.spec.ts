@@ -150,6 +150,57 @@ describe('watching through the gateway', () => {
     expect(JSON.parse((await next).text)).toMatchObject({ version: 21 });
   });
 
+  it('report 3: a poll that does not wait gets past what others published in one page', async () => {
+    await watching();
+    // More than the gateway remembers of the log.
+    for (let i = 0; i < 25_000; i++) cluster.publish('k', 'x', 'elsewhere');
+    const last = cluster.publish('k', 'mine', 'quiet').version;
+    for (let i = 0; i < 500; i++) cluster.publish('k', 'x', 'elsewhere');
+    const poll = () =>
+      ask(gateway.base, 'GET', '/v1/namespaces/quiet/watch?from=1&wait=0s', {
+        headers: { accept: 'application/json' },
+      });
+    await expect
+      .poll(async () => JSON.parse((await poll()).text), { timeout: 20_000 })
+      .toMatchObject({ version: 25_521, changes: [{ version: last }] });
+    const pages = nodes.flatMap((it) => it.logPages).filter((namespaces) => namespaces.includes('quiet'));
+    expect(pages).toHaveLength(1);
+    const stream = new EventStream(`${gateway.base}/v1/namespaces/quiet/watch?from=2`);
+    streams.push(stream);
+    await expect.poll(() => stream.versions, { timeout: 5_000 }).toEqual([last]);
+  }, 40_000);
+
+  it('report 7: a watcher of a version that the restored database never had is reset', async () => {
+    await watching();
+    const stream = watch('prefix=&from=3134');
+    await expect.poll(() => stream.of('reset')[0]?.data).toEqual({ version: 20, reason: 'diverged' });
+    const poll = await ask(gateway.base, 'GET', '/v1/namespaces/app/watch?from=3134&wait=30s', {
+      headers: { accept: 'application/json' },
+    });
+    expect(poll.status).toBe(410);
+    expect(JSON.parse(poll.text)).toMatchObject({
+      code: 'version-compacted',
+      version: 20,
+      reason: 'diverged',
+    });
+  });
+
+  it('report 7: a database restored to an earlier state resets those who saw more', async () => {
+    const stream = await watching();
+    cluster.publish('k', 'x');
+    await expect.poll(() => stream.versions).toEqual([21]);
+    cluster.restore(7);
+    await expect
+      .poll(() => stream.of('reset')[0]?.data, { timeout: 20_000 })
+      .toEqual({
+        version: 7,
+        reason: 'diverged',
+      });
+    const next = await watching('prefix=&from=7');
+    cluster.publish('k', 'of the restored history');
+    await expect.poll(() => next.versions).toEqual([8]);
+  }, 30_000);
+
   it('says so when no node can be followed', async () => {
     for (const it of nodes) await it.kill();
     const stream = watch();

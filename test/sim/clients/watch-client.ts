@@ -63,7 +63,7 @@ export class WatchClient {
       forget();
       pass(() => this.again(connection));
     };
-    node.hub.admit(from).then(
+    node.hub.admit({ from, filter }).then(
       () => {
         const handle = node.hub.open(
           { filter, from, initial: false },

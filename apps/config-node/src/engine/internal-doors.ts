@@ -3,17 +3,19 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import {
   CHANGE_FRAMES_TYPE,
-  type Change,
   changeToWire,
   encodeChanges,
+  HEADERS,
   type Head,
   LIMITS,
   PauseRequest,
   PollRequest,
   Problem,
 } from '#libs/contracts';
-import { crashOnDefect, TimeoutError, withTimeout } from '#libs/kernel';
+import { TimeoutError, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
+import { SharedQuestion } from '#libs/watch';
+import { fromStorage } from '../http/storage-problem.js';
 import type { ConfigStore } from '../store/config.store.js';
 import { registerCatchUp } from './catch-up-doors.js';
 import { registerDigest } from './digest-doors.js';
@@ -22,6 +24,7 @@ import { FollowStream } from './follow-stream.js';
 import type { Integrity } from './integrity.js';
 import type { Leadership } from './leadership.js';
 import { LogOutput, logFormFor } from './log-output.js';
+import { logPage } from './log-pages.js';
 import type { PollDoor } from './poll-door.js';
 import type { Publisher } from './publisher.js';
 import { PushedChanges } from './pushed-changes.js';
@@ -50,6 +53,11 @@ const LogQuery = z.object({
   after: z.coerce.number().int().nonnegative(),
   limit: z.coerce.number().int().min(1).max(LIMITS.pageChanges).default(LIMITS.pageChanges),
   maxBytes: z.coerce.number().int().min(1).max(LIMITS.batchBytes).default(LIMITS.batchBytes),
+  /** Only what touches one of these, with commas between them; the answer says up to which version that is complete. */
+  namespaces: z
+    .string()
+    .default('')
+    .transform((text) => (text === '' ? [] : text.split(',').slice(0, LIMITS.watchesPerStream))),
 });
 const FollowQuery = LogQuery.pick({ after: true });
 
@@ -71,12 +79,12 @@ export async function registerInternalDoors(fastify: FastifyInstance, parts: Doo
 function registerLog(doors: FastifyInstance, { host, store }: DoorParts): void {
   doors.get('/internal/log', async (request, reply) => {
     const query = queryOf(request, LogQuery);
-    const { after, limit, maxBytes } = query;
-    const recent = host.replica.changesAfter(after, limit, maxBytes);
-    const changes = recent === 'compacted' ? await logged(store, query) : recent;
-    if (changes === 'compacted') {
-      throw new Problem('version-compacted', `the changes after ${after} are no longer kept`);
+    const page = await fromStorage(logPage(host, store, query));
+    if (page === 'compacted') {
+      throw new Problem('version-compacted', `the changes after ${query.after} are no longer kept`);
     }
+    const { changes, through } = page;
+    if (query.namespaces.length > 0) reply.header(HEADERS.through, through);
     if (logFormFor(request.headers.accept) !== CHANGE_FRAMES_TYPE) return changes.map(changeToWire);
     return reply.type(CHANGE_FRAMES_TYPE).send(encodeChanges(changes));
   });
@@ -127,7 +135,13 @@ function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
   });
 }
 
-function registerQuestions(doors: FastifyInstance, { host, leadership, publisher, poll }: DoorParts): void {
+function registerQuestions(
+  doors: FastifyInstance,
+  { host, leadership, publisher, poll, store }: DoorParts,
+): void {
+  const newest = new SharedQuestion(() => fromStorage(store.barrier()));
+  // Where the history ends, by a statement of the database that began after the question came.
+  doors.get('/internal/head', async () => ({ version: (await newest.ask()).version }));
   doors.post('/internal/poll', async (request) => poll.answer(bodyOf(request, PollRequest)));
   doors.post('/internal/handover', async (request): Promise<Head> => {
     const { term, pauseMs } = bodyOf(request, PauseRequest);
@@ -144,18 +158,4 @@ function registerQuestions(doors: FastifyInstance, { host, leadership, publisher
     }
     return { term, version: host.replica.version, chain: host.replica.chain };
   });
-}
-
-/** 0 = the oldest that can be replayed from. */
-async function logged(
-  store: ConfigStore,
-  { after, limit, maxBytes }: z.infer<typeof LogQuery>,
-): Promise<Change[] | 'compacted'> {
-  try {
-    return await store.log.retainedAfter(after, limit, maxBytes);
-  } catch (cause) {
-    crashOnDefect(cause);
-    const detail = `this node remembers nothing before ${after}, and the database does not answer`;
-    throw new Problem('storage-unavailable', detail, {}, { cause });
-  }
 }

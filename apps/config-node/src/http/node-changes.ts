@@ -1,5 +1,6 @@
-import type { Change } from '#libs/contracts';
-import type { ChangeSource, PresentPage, PresentQuery, SourceReset } from '#libs/watch';
+import { type Change, Problem } from '#libs/contracts';
+import type { ChangeSource, LogPage, LogQuery, PresentPage, PresentQuery, SourceReset } from '#libs/watch';
+import { logPage } from '../engine/log-pages.js';
 import type { ReplicaHost } from '../engine/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
 import { fromStorage } from './storage-problem.js';
@@ -20,8 +21,17 @@ export class NodeChanges implements ChangeSource {
     return changes === 'compacted' ? 'older' : changes;
   }
 
-  older(after: number, limit: number, maxBytes: number): Promise<readonly Change[] | 'compacted'> {
-    return fromStorage(this.store.log.retainedAfter(after, limit, maxBytes));
+  older(query: LogQuery): Promise<LogPage | 'compacted'> {
+    return fromStorage(logPage(this.host, this.store, query));
+  }
+
+  async newestVersion(): Promise<number | undefined> {
+    try {
+      return (await fromStorage(this.store.barrier())).version;
+    } catch (error) {
+      if (error instanceof Problem) return undefined; // nobody knows at present
+      throw error;
+    }
   }
 
   async present(query: PresentQuery): Promise<PresentPage | 'expired'> {

@@ -71,6 +71,17 @@ export class ChangeLog {
     return this.pageOf(namespaces, { ...page, withLost: true });
   }
 
+  /** The same, where 0 stands for the oldest version that these can be replayed from. */
+  async retainedTouching(
+    namespaces: readonly string[],
+    page: { after: number; limit: number; maxBytes?: number },
+  ): Promise<NamespacePage | 'compacted'> {
+    const found = await this.touching(namespaces, page);
+    if (found !== 'compacted' || page.after > 0) return found;
+    const floors = await Promise.all(namespaces.map((namespace) => this.floorOf(namespace)));
+    return this.touching(namespaces, { ...page, after: Math.max(...floors) - 1 });
+  }
+
   private async pageOf(
     namespaces: readonly string[],
     page: { after: number; limit: number; maxBytes?: number; withLost: boolean },

@@ -62,14 +62,16 @@ export class AskNode {
     }));
   }
 
-  /** A page of changes. Rejects with FrameDamaged when no node sent one that can be read. */
-  changes(path: string): Promise<Change[]> {
+  /** A page of changes; of `through` when the node said up to which version it is complete. Rejects with FrameDamaged when no node sent one that can be read. */
+  changes(path: string): Promise<{ changes: Change[]; through: number | undefined }> {
     const accept = `${CHANGE_FRAMES_TYPE}, ${JSON_TYPE};q=0.5`;
-    return this.ask(path, { headers: { accept }, signal: undefined }, ({ bytes, headers }) =>
-      headers['content-type'] === CHANGE_FRAMES_TYPE
-        ? decodeChanges(bytes)
-        : WireChange.array().parse(parsed(bytes)).map(changeFromWire),
-    );
+    return this.ask(path, { headers: { accept }, signal: undefined }, ({ bytes, headers }) => {
+      const through = Number(headers[HEADERS.through] ?? Number.NaN);
+      return {
+        changes: changesIn(bytes, headers['content-type']),
+        through: Number.isSafeInteger(through) ? through : undefined,
+      };
+    });
   }
 
   private async ask<T>(path: string, asked: Asked, read: (answer: BytesAnswer) => T): Promise<T> {
@@ -113,6 +115,11 @@ export class AskNode {
       this.rotation.over(node);
     }
   }
+}
+
+function changesIn(bytes: Buffer, contentType: string | string[] | undefined): Change[] {
+  if (contentType === CHANGE_FRAMES_TYPE) return decodeChanges(bytes);
+  return WireChange.array().parse(parsed(bytes)).map(changeFromWire);
 }
 
 function parsed(bytes: Buffer): unknown {

@@ -10,8 +10,8 @@ export class FollowingHub extends WatchHub {
     super({ ...options, source: follower });
   }
 
-  override async admit(from: number | undefined): Promise<void> {
+  override async admit(start: Parameters<WatchHub['admit']>[0]): Promise<void> {
     await this.follower.ready();
-    await super.admit(from);
+    await super.admit(start);
   }
 }

@@ -1,8 +1,17 @@
 import type { RequestSigner } from '#libs/cluster-auth';
 import { type Change, Problem } from '#libs/contracts';
-import { type Clock, deferred, fullJitterMs, type Repeating, repeat, sleep, systemRng } from '#libs/kernel';
+import {
+  type Clock,
+  crashOnDefect,
+  deferred,
+  fullJitterMs,
+  type Repeating,
+  repeat,
+  sleep,
+  systemRng,
+} from '#libs/kernel';
 import type { Logger } from '#libs/observability';
-import type { ChangeSource, PresentPage, PresentQuery, SourceReset } from '#libs/watch';
+import type { ChangeSource, LogPage, LogQuery, PresentPage, PresentQuery, SourceReset } from '#libs/watch';
 import type { Candidate } from '../domain/candidate.js';
 import { FollowedLog } from '../domain/followed-log.js';
 import type { FollowedNode } from '../domain/followed-node.js';
@@ -21,6 +30,8 @@ const TURN_MS = 100;
 const LINGER_MS = 30_000;
 /** A node that stays behind what others have is left for another after this time. */
 const BEHIND_FOR_MS = 3_000;
+/** How often it is asked where the history ends, while the followed node stands below what was told here. */
+const DOUBT_EVERY_MS = 2_000;
 const READY_WITHIN_MS = 5_000;
 const RETRY = { baseMs: 20, capMs: 1_000 };
 
@@ -52,6 +63,7 @@ export class LogFollower implements ChangeSource {
   private levelAtMs = 0;
   private wantedAtMs = Number.NEGATIVE_INFINITY;
   private failures = 0;
+  private doubtedAtMs = Number.NEGATIVE_INFINITY;
   private retryAtMs = 0;
   private begun = false;
   private inStep = false;
@@ -101,8 +113,12 @@ export class LogFollower implements ChangeSource {
     return this.log.recent(after, limit, maxBytes);
   }
 
-  older(after: number, limit: number, maxBytes: number): Promise<readonly Change[] | 'compacted'> {
-    return this.options.nodeLog.after(after, limit, maxBytes);
+  older(query: LogQuery): Promise<LogPage | 'compacted'> {
+    return this.options.nodeLog.after(query);
+  }
+
+  newestVersion(): Promise<number | undefined> {
+    return this.options.nodeLog.newestVersion();
   }
 
   present(query: PresentQuery): Promise<PresentPage | 'expired'> {
@@ -203,6 +219,7 @@ export class LogFollower implements ChangeSource {
       else this.leave(step.why);
     }
     if (this.stream !== stream) return;
+    if ('head' in message && message.head.version < this.log.version) this.doubt(stream);
     // That a node speaks is no proof that its log can be read on: a head comes before the change that it may fail at.
     if (this.log.version !== before || ('head' in message && message.head.version === before)) {
       this.failures = 0;
@@ -210,6 +227,36 @@ export class LogFollower implements ChangeSource {
     }
     this.inStep = true;
     this.wake();
+  }
+
+  /**
+   * The followed node stands below what was told here. It may be behind; or the database was restored to an earlier
+   * state, and what was told here is of a history that is no more: that shows where the history ends now.
+   */
+  private doubt(stream: FollowStream | undefined): void {
+    const nowMs = this.options.clock.monotonicMs();
+    if (nowMs - this.doubtedAtMs < DOUBT_EVERY_MS) return;
+    this.doubtedAtMs = nowMs;
+    const { version } = this.log;
+    this.newestVersion().then(
+      (newest) => {
+        if (newest === undefined || newest >= version || this.stream !== stream) return;
+        this.options.logger.warn(
+          { version, newest },
+          'the history that was followed is no more: watchers are reset',
+        );
+        this.log.begin(newest);
+        this.tellReset({ version: newest, reason: 'diverged' });
+        this.leave('its history ends earlier', 'chosen');
+      },
+      (error: unknown) => {
+        crashOnDefect(error);
+        this.options.logger.error(
+          { error },
+          'asking where the history ends failed: watchers go on as they are',
+        );
+      },
+    );
   }
 
   private ended({ why, damaged }: StreamEnd): void {

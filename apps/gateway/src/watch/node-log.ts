@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Change, FrameDamaged, Problem, valueFromJson } from '#libs/contracts';
-import type { PresentPage, PresentQuery } from '#libs/watch';
+import type { LogPage, LogQuery, PresentPage, PresentQuery } from '#libs/watch';
 import type { AskNode } from '../nodes/ask-node.js';
 
 /** A page of `GET /v1/namespaces/{ns}/configs`. */
@@ -20,6 +20,8 @@ const Listing = z.object({
   cursor: z.string().optional(),
 });
 
+const Head = z.object({ version: z.number().int().nonnegative() });
+
 /** What watchers need and this gateway does not hold, from whichever node has it. */
 export class NodeLog {
   constructor(private readonly nodes: AskNode) {}
@@ -28,13 +30,27 @@ export class NodeLog {
    * Changes above `after` (0 = the oldest that are kept), in order. `compacted` also when no node can send what follows
    * in a form that can be read: watchers are better off with a reset than with a page that never comes.
    */
-  async after(after: number, limit: number, maxBytes: number): Promise<readonly Change[] | 'compacted'> {
+  async after({ after, limit, maxBytes, namespaces }: LogQuery): Promise<LogPage | 'compacted'> {
     try {
-      const path = `/internal/log?after=${after}&limit=${limit}&maxBytes=${maxBytes}`;
-      return within(await this.nodes.changes(path), after, maxBytes);
+      const bounds = `limit=${limit}&maxBytes=${maxBytes}&namespaces=${namespaces.join(',')}`;
+      const { changes, through } = await this.nodes.changes(`/internal/log?after=${after}&${bounds}`);
+      if (through !== undefined) return { changes, through };
+      // A node of the release before: everything, in larger pages.
+      const page = within(changes, after, maxBytes);
+      return page === 'compacted' ? page : { changes: page, through: page.at(-1)?.version ?? after };
     } catch (error) {
       if (error instanceof FrameDamaged) return 'compacted';
       if (error instanceof Problem && error.code === 'version-compacted') return 'compacted';
+      throw error;
+    }
+  }
+
+  /** Where the cluster's history ends, as some node learns from the database now; undefined when none does. */
+  async newestVersion(): Promise<number | undefined> {
+    try {
+      return Head.parse(await this.nodes.json('/internal/head')).version;
+    } catch (error) {
+      if (error instanceof Problem) return undefined;
       throw error;
     }
   }

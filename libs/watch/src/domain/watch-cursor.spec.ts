@@ -21,6 +21,8 @@ function change(version: number, concerned: boolean, lost?: { from: number; to: 
   };
 }
 
+/** A page that leaves nothing out. */
+const whole = (changes: Change[]) => ({ changes, through: changes.at(-1)?.version ?? 0 });
 const log = (...concerned: boolean[]): Change[] => concerned.map((yes, i) => change(i + 1, yes));
 
 function cursor(from: number | undefined, initial = false): WatchCursor {
@@ -39,7 +41,7 @@ describe('a watch cursor', () => {
     expect(it.open(3)).toEqual([{ type: 'bookmark', version: 1 }]);
     expect(it.mode).toBe('behind');
     const [, second, third] = log(true, false, true);
-    expect(it.page([second, third] as Change[], 3)).toEqual([{ type: 'changes', changes: [third] }]);
+    expect(it.page(whole([second, third] as Change[]), 3)).toEqual([{ type: 'changes', changes: [third] }]);
     expect(it.mode).toBe('live');
   });
 
@@ -83,7 +85,7 @@ describe('a watch cursor', () => {
     expect(it.turn(3)).toEqual([]);
     it.drained(3);
     expect(it.position).toBe(2);
-    expect(it.page([change(3, true)], 3)).toEqual([{ type: 'changes', changes: [change(3, true)] }]);
+    expect(it.page(whole([change(3, true)]), 3)).toEqual([{ type: 'changes', changes: [change(3, true)] }]);
   });
 
   it('is cut when it was blocked for too long, told where to resume', () => {
@@ -120,11 +122,11 @@ describe('a watch cursor', () => {
     for (const from of version === 7 ? [4, 5, 6] : [4, 5]) {
       const it = cursor(from);
       it.open(9);
-      expect(it.page([lost], 9)).toEqual(diverged);
+      expect(it.page(whole([lost]), 9)).toEqual(diverged);
     }
     const before = cursor(3);
     before.open(version);
-    expect(before.page([lost], version)).toEqual([]);
+    expect(before.page(whole([lost]), version)).toEqual([]);
     expect([before.mode, before.position]).toEqual(['live', version]);
     for (const from of [4, 5, 6]) {
       const waiting = cursor(from);
@@ -257,7 +259,7 @@ class Client {
   private page(limit: number): void {
     if (this.cursor.mode !== 'behind' || this.cursor.blocked) return;
     const { position } = this.cursor;
-    this.take(this.cursor.page(this.log.slice(position, position + limit), this.head));
+    this.take(this.cursor.page(whole(this.log.slice(position, position + limit)), this.head));
   }
 
   private append(concerned: boolean[]): Change[] {

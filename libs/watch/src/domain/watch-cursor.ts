@@ -1,5 +1,6 @@
 import { type Change, LIMITS } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
+import { isBeyondHistory } from './beyond-history.js';
 import { concerns, type WatchFilter } from './watch-filter.js';
 
 /**
@@ -137,8 +138,8 @@ export class WatchCursor {
     return matching.length === 0 ? [] : [{ type: 'changes', changes: matching }];
   }
 
-  /** For a cursor that is behind: the log right after its position, whether it concerns it or not. */
-  page(changes: readonly Change[], head: number): WatchSend[] {
+  /** For a cursor that is behind: the log right after its position up to `through`, of which what concerns it is complete. */
+  page({ changes, through }: { changes: readonly Change[]; through: number }, head: number): WatchSend[] {
     invariant(this.current === 'behind', `a ${this.current} cursor was given a page`);
     const matching: Change[] = [];
     for (const change of changes) {
@@ -147,6 +148,7 @@ export class WatchCursor {
       this.at = change.version;
       if (concerns(this.start.filter, change)) matching.push(change);
     }
+    this.at = Math.max(this.at, through);
     this.catchUpTo(head);
     return matching.length === 0 ? [] : [{ type: 'changes', changes: matching }];
   }
@@ -155,6 +157,12 @@ export class WatchCursor {
   lost(change: Change, head: number): WatchSend[] {
     if (this.current !== 'waiting' || !this.hasSeenLost(change)) return [];
     return this.close({ type: 'reset', version: head, reason: 'diverged' });
+  }
+
+  /** The cluster's history ends at `newest`, as the database said after this cursor had waited for `waitedMs`. */
+  endsAt(newest: number, waitedMs: number): WatchSend[] {
+    if (this.current !== 'waiting' || !isBeyondHistory(this.at, newest, waitedMs)) return [];
+    return this.close({ type: 'reset', version: newest, reason: 'diverged' });
   }
 
   private hasSeenLost({ lost }: Change): boolean {

@@ -11,6 +11,8 @@ export interface WatchFilter {
   readonly parts: readonly Watched[];
   /** Equal for filters that match the same operations: watchers with the same id share what is encoded for them. */
   readonly id: string;
+  /** Those of the parts, in order. */
+  readonly namespaces: readonly string[];
 }
 
 /** Drops the parts that another part covers, and brings the rest into one order. */
@@ -22,7 +24,8 @@ export function watchFilter(asked: readonly Watched[]): WatchFilter {
     if (last?.namespace === part.namespace && part.prefix.startsWith(last.prefix)) continue;
     parts.push(part);
   }
-  return { parts, id: JSON.stringify(parts.map(({ namespace, prefix }) => [namespace, prefix])) };
+  const namespaces = [...new Set(parts.map(({ namespace }) => namespace))];
+  return { parts, namespaces, id: JSON.stringify(parts.map(({ namespace, prefix }) => [namespace, prefix])) };
 }
 
 /** The operations of a change that a filter asks for, in their order. */
