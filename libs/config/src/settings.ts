@@ -259,6 +259,11 @@ export const SETTINGS = {
     secret: true,
     meaning: 'Password of the database superuser, for the first set-up only.',
   },
+  rolePasswordsDir: {
+    schema: z.string().optional(),
+    meaning:
+      'Folder with the password of each database role in a file, such as postgres-node, for the first set-up only.',
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -89,14 +89,18 @@ export async function startNats(options: StartNats): Promise<NatsServer> {
 
 /** One user a line, as the configuration file of nats-server 2.9 has them; without a role everything is permitted. */
 function natsUsers(users: readonly (readonly [NatsLogin, BusRole?])[]): string {
+  const lines = users.map(
+    ([{ user, password }, role]) =>
+      `    { user: "${user}", password: "${password}"${role ? `, ${natsPermissions(role)}` : ''} }`,
+  );
+  return lines.join('\n');
+}
+
+/** What a user of a role may do, as nats.conf has it. */
+export function natsPermissions({ publish, subscribe }: BusRole): string {
   const subjects = (list: readonly string[]) =>
     list.length === 0 ? '{ deny: [">"] }' : `{ allow: ${JSON.stringify(list)} }`;
-  const lines = users.map(([{ user, password }, role]) => {
-    const rights =
-      role && `, permissions: { publish: ${subjects(role.publish)}, subscribe: ${subjects(role.subscribe)} }`;
-    return `    { user: "${user}", password: "${password}"${rights ?? ''} }`;
-  });
-  return lines.join('\n');
+  return `permissions: { publish: ${subjects(publish)}, subscribe: ${subjects(subscribe)} }`;
 }
 
 function natsConfig(settings: { port: number; users: string; storeDir: string }): string {

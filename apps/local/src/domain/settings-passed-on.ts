@@ -1,7 +1,7 @@
 /** Decided here for every process of a local cluster, whatever the user's environment says. */
 const OWN = /^HOLDFAST_(HOME|PORT|BIND|NO_INSTALL|CONFIG)$/;
 const DECIDED_HERE =
-  /^HOLDFAST_(ADDRESS|NODE_ID|INSTANCE_ID|NODE_ROLE|DATA_DIR|NODES|PRESET|SUPERVISOR_ADDRESS|POSTGRES_.*|NATS_.*|REDIS_.*|CLUSTER_KEY.*|SUPERUSER_PASSWORD.*)$/;
+  /^HOLDFAST_(ADDRESS|NODE_ID|INSTANCE_ID|NODE_ROLE|DATA_DIR|NODES|PRESET|SUPERVISOR_ADDRESS|POSTGRES_.*|NATS_.*|REDIS_.*|CLUSTER_KEY.*|SUPERUSER_PASSWORD.*|ROLE_PASSWORDS_DIR)$/;
 
 /**
  * Which of the user's variables reach the processes (such as HOLDFAST_LOG_LEVEL), and which have no meaning for a
