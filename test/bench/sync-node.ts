@@ -22,7 +22,13 @@ const store = new ConfigStore(new PrimaryPool(database));
 const client = new PeerClient('the key of the bench');
 const silent = pino({ level: 'silent' });
 // The log itself is asked: there is no bus, and there are no other nodes.
-const sources = new LogSources({ connected: false } as Bus, store, new Peers('bench', [], 0), client, silent);
+const sources = new LogSources(
+  { connected: false } as Bus,
+  store,
+  new Peers('bench', [], 0, systemClock),
+  client,
+  silent,
+);
 
 const say = (word: NodeWord) => process.send?.(word, undefined, {}, () => undefined); // the bench may be gone
 const standing = () => ({ version: host.replica.version, chain: host.replica.chain });

@@ -94,7 +94,7 @@ export class Engine {
     const headRead = (head: HeadRow, at: number, ms: number) => this.headRead(head, at, ms);
     const readHead = () => this.headWatch.poke();
     const host = new ReplicaHost(nodeId, clock);
-    const peers = new Peers(nodeId, options.seeds, options.maxLostTail);
+    const peers = new Peers(nodeId, options.seeds, options.maxLostTail, clock);
     const client = new PeerClient(options.clusterKey);
     const alerts = new Alerts(nodeId, bus, clock);
     this.host = host;
