@@ -76,7 +76,7 @@ export class SimNode {
       if (asked.path === '/ping') reply({ status: 200, headers: {}, body: engine.ping() });
       else this.answer(asked).then(reply, (error: unknown) => reply(failed(error)));
     });
-    engine.start(`http://${process.name}:7400`);
+    await engine.start(`http://${process.name}:7400`);
     this.isReady = true;
   }
 

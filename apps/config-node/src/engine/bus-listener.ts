@@ -6,65 +6,78 @@ import type { Peers } from './peers.js';
 import type { PollDoor } from './poll-door.js';
 import type { ReplicaHost } from './replica-host.js';
 import type { Replication } from './replication.js';
+import type { SameIdGuard } from './same-id-guard.js';
 
 /** Bytes of values in a reply to `sync.pull`: what JSON makes of them must fit into a message. */
 const PULL_BYTES = 256 * 1024;
+
+export interface BusListenerParts {
+  bus: Bus;
+  host: ReplicaHost;
+  peers: Peers;
+  leadership: Leadership;
+  replication: Replication;
+  poll: PollDoor;
+  sameId: SameIdGuard;
+  freshness: HeadFreshnessWatch;
+  /** Has head read soon. */
+  readHead: () => void;
+}
 
 /** Brings what is said on the bus to whom it concerns. */
 export class BusListener {
   private readonly stops: (() => void)[] = [];
   private stopChanges: (() => void) | undefined;
 
-  constructor(
-    private readonly bus: Bus,
-    private readonly host: ReplicaHost,
-    private readonly peers: Peers,
-    private readonly leadership: Leadership,
-    private readonly replication: Replication,
-    private readonly poll: PollDoor,
-    private readonly freshness: HeadFreshnessWatch,
-    /** Has head read soon. */
-    private readonly readHead: () => void,
-  ) {}
+  constructor(private readonly parts: BusListenerParts) {}
 
   start(): void {
-    const { bus, host } = this;
-    this.freshness.start();
+    const { bus, host, peers, leadership, replication, poll, sameId, freshness, readHead } = this.parts;
+    freshness.start();
     this.follow();
     this.stops.push(
       bus.subscribe('sync.head', ({ leaderId, term, version, chain, confirmedAgoMs }) => {
         if (leaderId === host.nodeId) return;
-        this.peers.heard(leaderId, { version });
+        peers.heard(leaderId, { version });
         this.heardOfLeader(term, leaderId);
         if (term >= host.term) {
-          this.replication.headHeard({ version, chain }, this.freshness.asOf(confirmedAgoMs));
+          replication.headHeard({ version, chain }, freshness.asOf(confirmedAgoMs));
         }
       }),
       bus.subscribe('leader.elected', ({ term, leaderId, leaderAddress }) => {
-        this.peers.heard(leaderId, { address: leaderAddress });
-        if (leaderId === host.nodeId || this.leadership.heard(term, leaderId)) this.readHead();
+        peers.heard(leaderId, { address: leaderAddress });
+        if (leaderId === host.nodeId || leadership.heard(term, leaderId)) readHead();
       }),
-      bus.subscribe('node.heartbeat', ({ nodeId, kind, address, term, version, condition, clusterId }) => {
+      bus.subscribe('node.heartbeat', (beat) => {
+        const { nodeId, kind, address, term, version, condition, clusterId } = beat;
+        if (nodeId === host.nodeId) sameId.heard(beat);
         if (kind !== 'config-node' || nodeId === host.nodeId) return;
         const own = host.replica.clusterId;
         const isOurs = own !== null && clusterId === own;
         const counts = isOurs && condition !== 'wrong-database';
-        this.peers.heard(nodeId, counts ? { address, version } : { address });
-        if (counts && term !== undefined && this.leadership.heardTerm(term)) this.readHead();
+        peers.heard(nodeId, counts ? { address, version } : { address });
+        if (counts && term !== undefined && leadership.heardTerm(term)) readHead();
       }),
       bus.handle('sync.pull', ({ after, limit }) => this.answerPull(after, limit), { queue: 'nodes' }),
-      bus.handle('election.poll', (request) => this.poll.answer(request), { token: host.nodeId }),
+      bus.handle('election.poll', (request) => poll.answer(request), { token: host.nodeId }),
     );
   }
 
   /** Listens to what the leader commits. The leader itself has no need to. */
   follow(): void {
-    this.stopChanges ??= this.bus.subscribe('sync.changes', ({ leaderId, head, changes, confirmedAgoMs }) => {
-      if (leaderId === this.host.nodeId) return;
-      this.peers.heard(leaderId, { version: head.version });
-      this.heardOfLeader(head.term, leaderId);
-      this.replication.broadcast(changes.map(changeFromWire), head, this.freshness.asOf(confirmedAgoMs));
-    });
+    this.stopChanges ??= this.parts.bus.subscribe(
+      'sync.changes',
+      ({ leaderId, head, changes, confirmedAgoMs }) => {
+        if (leaderId === this.parts.host.nodeId) return;
+        this.parts.peers.heard(leaderId, { version: head.version });
+        this.heardOfLeader(head.term, leaderId);
+        this.parts.replication.broadcast(
+          changes.map(changeFromWire),
+          head,
+          this.parts.freshness.asOf(confirmedAgoMs),
+        );
+      },
+    );
   }
 
   unfollow(): void {
@@ -73,17 +86,17 @@ export class BusListener {
   }
 
   stop(): void {
-    this.freshness.stop();
+    this.parts.freshness.stop();
     this.unfollow();
     for (const stop of this.stops.splice(0)) stop();
   }
 
   private heardOfLeader(term: number, leaderId: string): void {
-    if (this.leadership.heard(term, leaderId)) this.readHead();
+    if (this.parts.leadership.heard(term, leaderId)) this.parts.readHead();
   }
 
   private answerPull(after: number, limit: number): PullReply {
-    const { replica, term } = this.host;
+    const { replica, term } = this.parts.host;
     const changes = replica.changesAfter(after, limit, PULL_BYTES);
     const fits = (bytes: number) => bytes <= PULL_BYTES;
     const wires = changes === 'compacted' ? [] : changes.map(changeToWire);

@@ -33,6 +33,7 @@ import { PublisherMetrics } from './publisher.metrics.js';
 import { ReplicaHost } from './replica-host.js';
 import { Replication } from './replication.js';
 import { RequestHashes } from './request-hashes.js';
+import { SameIdGuard } from './same-id-guard.js';
 import { SnapshotFile } from './snapshot-file.js';
 import { Snapshotter } from './snapshotter.js';
 import { StateReload } from './state-reload.js';
@@ -79,6 +80,7 @@ export class Engine {
   private readonly upkeep: Upkeep;
   private readonly headWatch: HeadWatch;
   private readonly poll: PollDoor;
+  private readonly sameId: SameIdGuard;
   private readonly listener: BusListener;
   private readonly engineMetrics: EngineMetrics;
   private readonly eventLoop = new EventLoopLag();
@@ -186,9 +188,12 @@ export class Engine {
       logger,
     );
     this.poll = new PollDoor(host, this.leadership, this.membership, store, headRead, options, clock, logger);
-    const { leadership, replication, poll } = this;
+    const { leadership, replication, poll, membership } = this;
+    this.sameId = new SameIdGuard({ ...options, membership, client, bus, alerts, clock, logger });
     const freshness = new HeadFreshnessWatch(clock, () => bus.flush());
-    this.listener = new BusListener(bus, host, peers, leadership, replication, poll, freshness, readHead);
+    const { sameId } = this;
+    const heard = { host, peers, leadership, replication, poll, sameId, freshness };
+    this.listener = new BusListener({ ...heard, bus, readHead });
     this.engineMetrics = new EngineMetrics(metrics, host, this.leadership, this.replication);
   }
 
@@ -198,9 +203,14 @@ export class Engine {
     await this.snapshotter.restore();
   }
 
-  /** The node listens at `address` and may take part. Needs neither database nor bus. */
-  start(address: string): void {
+  /**
+   * The node listens at `address` and may take part. Needs neither database nor bus. Rejects when another process with the
+   * id of this node answers.
+   */
+  async start(address: string): Promise<void> {
+    await this.sameId.demandOwnId(address);
     this.membership.start(address);
+    this.sameId.start();
     this.listener.start();
     this.snapshotter.start();
     this.integrity.start();
@@ -218,6 +228,7 @@ export class Engine {
       poll: this.poll,
       integrity: this.integrity,
       repair: { snapshotter: this.snapshotter, reload: this.reload },
+      sameId: this.sameId,
       store: this.parts.store,
       logger: this.parts.logger,
     });
@@ -257,6 +268,7 @@ export class Engine {
     await this.headWatch.stop();
     await this.replication.stop();
     await this.integrity.stop();
+    await this.sameId.stop();
     await this.membership.stop();
     await this.broadcaster.stop();
     await this.facts.stop();

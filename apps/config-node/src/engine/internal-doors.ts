@@ -31,6 +31,7 @@ import { PushedChanges } from './pushed-changes.js';
 import { type RepairParts, registerRepair } from './repair-doors.js';
 import type { ReplicaHost } from './replica-host.js';
 import type { Replication } from './replication.js';
+import type { SameIdGuard } from './same-id-guard.js';
 import { registerSnapshot } from './snapshot-door.js';
 
 export interface DoorParts {
@@ -41,6 +42,7 @@ export interface DoorParts {
   poll: PollDoor;
   integrity: Integrity;
   repair: Omit<RepairParts, 'host' | 'logger' | 'scrubber'>;
+  sameId: SameIdGuard;
   store: ConfigStore;
   logger: Logger;
 }
@@ -69,6 +71,7 @@ export async function registerInternalDoors(fastify: FastifyInstance, parts: Doo
     registerStreams(doors, parts);
     registerQuestions(doors, parts);
     const { host, integrity, replication, logger } = parts;
+    parts.sameId.register(doors);
     registerSnapshot(doors, host);
     registerDigest(doors, host, integrity);
     registerCatchUp(doors, { host, replication, pushed: new PushedChanges(replication) });

@@ -147,12 +147,14 @@ export class Membership {
     return this.leadership.role === 'leader';
   }
 
-  /** The registry knows a newer incarnation than this disk: another number, unless a term is bound to this one. */
-  private async exceed(known: number): Promise<void> {
-    if (this.isLeading()) return;
+  /** Takes a greater incarnation than one that is known. False: a term is bound to the present one. */
+  async exceed(known: number): Promise<boolean> {
+    if (this.isLeading()) return false;
     const incarnation = await this.nextIncarnation(known + 1);
-    if (this.isLeading()) return; // elected meanwhile, under the number that it answered the poll with
+    if (this.isLeading()) return false; // elected meanwhile, under the number that it answered the poll with
     this.incarnation = incarnation;
+    this.registered = false;
     this.logger.info({ incarnation: this.incarnation, known }, 'took a newer incarnation');
+    return true;
   }
 }

@@ -10,6 +10,7 @@ import {
   NodePing,
   WireChange,
 } from '#libs/contracts';
+import { crashOnDefect } from '#libs/kernel';
 import { SnapshotDecoder, type SnapshotHeader, type StateBuilder } from '#libs/replica';
 import { decompressed, SNAPSHOT_CODINGS } from './snapshot-coding.js';
 
@@ -34,6 +35,20 @@ export class PeerClient {
   async ping(address: string): Promise<NodePing> {
     const response = await fetch(`${address}/ping`, { signal: AbortSignal.timeout(PING_TIMEOUT_MS) });
     return NodePing.parse(await answered(response).json());
+  }
+
+  /** Tells the process that has this node's id that this one ends for it. Best effort: releases before do not listen. */
+  async claim(address: string, own: { address: string; incarnation: number }): Promise<void> {
+    const url = `${address}/internal/same-id`;
+    const body = JSON.stringify(own);
+    const headers = { 'content-type': 'application/json' };
+    const signed = this.signer.signedHeaders(url, { method: 'POST', headers, body });
+    const signal = AbortSignal.timeout(PING_TIMEOUT_MS);
+    try {
+      await fetch(url, { method: 'POST', headers: signed, body, signal });
+    } catch (error) {
+      crashOnDefect(error);
+    }
   }
 
   async log(address: string, after: number, limit: number): Promise<Change[] | 'compacted'> {

@@ -12,6 +12,8 @@ export interface HandNodeOptions {
   /** Where it listens; any free port by default. */
   port?: number;
   env?: Record<string, string>;
+  /** Of its folder and its log, where another process has the id. */
+  name?: string;
 }
 
 /** A node that no supervisor knows: started by hand with the settings of another one of the cluster. */
@@ -40,11 +42,11 @@ export class HandNode {
   }
 
   static spawn(cluster: Cluster, options: HandNodeOptions & { port: number }): HandNode {
-    const { id, port } = options;
+    const { id, port, name = id } = options;
     const address = options.env?.HOLDFAST_ADDRESS ?? `http://127.0.0.1:${port}`;
-    const dataDir = join(cluster.home, 'data', id);
+    const dataDir = join(cluster.home, 'data', name);
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    const log = openSync(join(cluster.home, 'log', `${id}.log`), 'a');
+    const log = openSync(join(cluster.home, 'log', `${name}.log`), 'a');
     const child = spawn(process.execPath, ['--enable-source-maps', 'dist/apps/config-node/src/main.js'], {
       cwd: ROOT,
       env: {
@@ -60,6 +62,17 @@ export class HandNode {
     });
     closeSync(log);
     return new HandNode(id, address, child);
+  }
+
+  /** Resolves to the exit code; null when a signal ended it. */
+  async ended(withinMs: number): Promise<number | null> {
+    const { child } = this;
+    await until(`${this.id} ends`, () => !this.runs, withinMs, 5);
+    return child.exitCode;
+  }
+
+  get runs(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
   }
 
   get pid(): number {
