@@ -1,7 +1,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { connect, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import type { PollReply } from '#libs/contracts';
+import { freePort } from '#libs/servers';
 import { signing } from '#libs/testing';
 
 export interface VoterOptions {
@@ -73,6 +74,7 @@ export class Voter {
     this.incarnation++;
     this.seq = 0;
     this.stopping = false;
+    this.port ||= await freePort();
     const server = createServer((request, response) => {
       let body = '';
       request.on('data', (chunk) => {
@@ -86,7 +88,6 @@ export class Voter {
       socket.on('close', () => this.sockets.delete(socket));
     });
     await new Promise<void>((resolve) => server.listen(this.port, '127.0.0.1', resolve));
-    this.port = (server.address() as AddressInfo).port;
     this.server = server;
     const { nats } = this.options;
     if (nats) {

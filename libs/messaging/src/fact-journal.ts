@@ -31,7 +31,7 @@ export class FactJournal<E extends JournalEntry> {
   private readonly telling = new Set<Promise<void>>();
   private readonly loop: Repeating;
   private lost = 0;
-  private complained = false;
+  private complained: 'waiting' | 'failing' | undefined;
   private onTaken: (entry: E) => Promise<void> = async () => undefined;
 
   constructor(
@@ -79,7 +79,7 @@ export class FactJournal<E extends JournalEntry> {
   private async drain(): Promise<void> {
     for (let first = this.queue[0]; first; first = this.queue[0]) {
       const outcome = await this.save(first);
-      this.complained = false;
+      this.complained = undefined;
       if (this.queue[0] === first) this.queue.shift();
       if (outcome === 'taken') await this.onTaken(first.entry);
       else if (!first.announced) for (const fact of first.entry.facts) this.track(this.outbox.announce(fact));
@@ -111,8 +111,11 @@ export class FactJournal<E extends JournalEntry> {
   private complain(error: unknown): void {
     crashOnDefect(error);
     const reason = error instanceof Error ? error.message : String(error);
-    const level = this.complained ? 'debug' : 'warn';
-    this.complained = true;
+    // Of a cluster that is just being set up: nothing is wrong.
+    const isWaiting = error instanceof Error && error.name === 'NotMigrated';
+    const complaint = isWaiting ? 'waiting' : 'failing';
+    const level = this.complained === complaint ? 'debug' : isWaiting ? 'info' : 'warn';
+    this.complained = complaint;
     this.logger[level](
       { reason, waiting: this.queue.length, lost: this.lost },
       'facts wait for the database',

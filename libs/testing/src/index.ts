@@ -1,3 +1,4 @@
+export { freePort } from '#libs/servers';
 export { CaptureProxy } from './capture/capture-proxy.js';
 export { SecretSearch } from './capture/secret-search.js';
 export { type Answer, ApiClient, problemCode } from './clients/api-client.js';
@@ -6,7 +7,6 @@ export { type SseEvent, SseParser } from './clients/sse.js';
 export { transportFailure } from './clients/transport-error.js';
 export { ensureBuilt, ROOT } from './cluster/build.js';
 export { Cluster, type ClusterView } from './cluster/cluster.js';
-export { freePort } from './cluster/free-port.js';
 export { HandNode } from './cluster/hand-node.js';
 export { KeptDown } from './cluster/keep-down.js';
 export { loggedErrors, logTails } from './cluster/logs.js';

@@ -104,14 +104,11 @@ describe('a check that is asked for', () => {
     expect(k3?.difference?.expected?.checksum).toBe(checksumOf(Buffer.from(right ?? '')));
     await until(() => lab.repaired.length === 3, 'the repairs are told');
     expect(lab.alerts.filter(({ name }) => name === 'consistency.mismatch')).toHaveLength(1);
-    await until(
-      () =>
-        lab.checked
-          .filter(({ nodeId }) => nodeId === 'node-2')
-          .map(({ result }) => result)
-          .join() === 'match,mismatch,match',
-      'only changes are told',
-    );
+    // A node that does not answer in time on a busy machine is unknown for one check.
+    const told = () => lab.checked.filter(({ nodeId }) => nodeId === 'node-2').map(({ result }) => result);
+    const judged = () => withoutRepeats(told().filter((result) => result !== 'unknown')).join();
+    await until(() => judged() === 'match,mismatch,match', 'the judgements are told');
+    expect(withoutRepeats(told()), 'only changes are told').toEqual(told());
   });
 
   it('sets a leader right too, and it goes on leading', async () => {
@@ -308,3 +305,7 @@ describe('the door of a node for repairs', () => {
     expect(bucketOf('app', 'k1')).toBeGreaterThanOrEqual(0);
   });
 });
+
+function withoutRepeats<T>(list: readonly T[]): T[] {
+  return list.filter((item, i) => item !== list[i - 1]);
+}

@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
 import { CHANGE_FRAMES_TYPE, type Change, changeToWire, encodeChanges, noticeFrame } from '#libs/contracts';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from '#libs/replica';
+import { freePort } from '#libs/servers';
 
 export interface FakeWrite {
   key: string | undefined;
@@ -144,13 +145,13 @@ export class FakeNode {
   }
 
   async start(): Promise<this> {
+    this.port ||= await freePort();
     const server = createServer({ keepAliveTimeout: 72_000 }, (req, res) => this.serve(req, res));
     server.on('connection', (socket) => {
       this.sockets.add(socket);
       socket.on('close', () => this.sockets.delete(socket));
     });
     await new Promise<void>((resolve) => server.listen(this.port, '127.0.0.1', resolve));
-    this.port = (server.address() as AddressInfo).port;
     this.server = server;
     return this;
   }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { freePort } from '#libs/servers';
 
 export type Mood = 'ready' | 'not-ready' | 'hung' | 'busy' | 'error' | 'garbled' | 'stranger' | 'cut';
 
@@ -22,13 +23,13 @@ export class ProbedNode {
   }
 
   async start(): Promise<this> {
+    this.port ||= await freePort();
     const server = createServer((request, response) => this.answer(request, response));
     server.on('connection', (socket) => {
       this.sockets.add(socket);
       socket.on('close', () => this.sockets.delete(socket));
     });
     await new Promise<void>((resolve) => server.listen(this.port, '127.0.0.1', resolve));
-    this.port = (server.address() as AddressInfo).port;
     this.server = server;
     return this;
   }

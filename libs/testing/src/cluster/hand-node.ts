@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '#libs/servers';
 import { ROOT } from './build.js';
 import type { Cluster } from './cluster.js';
-import { freePort } from './free-port.js';
 import { isAlive } from './processes.js';
 import { until } from './wait.js';
 

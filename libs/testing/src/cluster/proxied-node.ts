@@ -1,6 +1,6 @@
+import { freePort } from '#libs/servers';
 import { FaultProxy } from '../fault-proxy.js';
 import type { Cluster } from './cluster.js';
-import { freePort } from './free-port.js';
 import { HandNode, type HandNodeOptions } from './hand-node.js';
 
 /** A node by hand whose links can be cut one by one: what others send to it, and its own to the bus. */
