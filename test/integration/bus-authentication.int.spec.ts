@@ -5,7 +5,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import type { z } from 'zod';
 import {
   FACT_FAMILIES,
   FACTS,
@@ -18,6 +18,7 @@ import {
 import { Bus, Envelope, type FactFamily, FactStream, MAC_HEADER } from '#libs/messaging';
 import { type NatsServer, startNats } from '#libs/servers';
 import { until } from '#libs/testing';
+import { leastSampleOf } from '../fixtures/contract-samples.js';
 
 const KEY = 'the-key-of-this-cluster';
 const logger = pino({ level: 'silent' });
@@ -52,32 +53,7 @@ async function openBus(options: { clusterKey?: string; subjectPrefix?: string } 
   return bus;
 }
 
-const TEXTS = ['node-1', '0'.repeat(64), '2026-01-01T00:00:00.000Z', 'info', 'http://127.0.0.1:1'];
-type Schema = z.core.JSONSchema.JSONSchema;
-
-/** Something that the schema takes: only what it demands. */
-function sampleOf(schema: Schema): unknown {
-  if (schema.const !== undefined) return schema.const;
-  if (schema.enum !== undefined) return schema.enum[0];
-  const [first] = schema.anyOf ?? schema.oneOf ?? [];
-  if (first !== undefined) return sampleOf(first as Schema);
-  if (schema.type === 'object') {
-    const { properties = {}, required = [] } = schema;
-    return Object.fromEntries(required.map((name) => [name, sampleOf(properties[name] as Schema)]));
-  }
-  if (schema.type === 'array') return [];
-  if (schema.type === 'boolean') return true;
-  if (schema.type === 'number' || schema.type === 'integer') return Math.max(1, schema.minimum ?? 1);
-  if (schema.format === 'uri') return 'http://127.0.0.1:1';
-  return TEXTS.find((text) => new RegExp(schema.pattern ?? '').test(text));
-}
-
-function bodyOf(schema: z.ZodType): Buffer {
-  const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
-  const sample = sampleOf(json);
-  expect(schema.safeParse(sample).error).toBeUndefined();
-  return Buffer.from(JSON.stringify(sample));
-}
+const bodyOf = (schema: z.ZodType) => Buffer.from(JSON.stringify(leastSampleOf(schema)));
 
 function withMac(mac: string): MsgHdrs {
   const forged = headers();
