@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync }
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HealthReport } from '#libs/contracts';
 import { Cluster, freePort, isAlive, processesOf, ROOT, until } from '#libs/testing';
@@ -59,6 +60,39 @@ describe('a cluster on one machine', { timeout: 120_000 }, () => {
     );
     const loud = lines.filter((line) => /"level":"(warn|error|fatal)"/.test(line));
     expect(loud.filter((line) => /does not exist|"stack"/.test(line))).toEqual([]);
+  });
+
+  it('finding 18d: an observer holds three connections to the database at most, whatever it is asked', async () => {
+    const { HOLDFAST_POSTGRES_HOSTS, HOLDFAST_POSTGRES_DATABASE, HOLDFAST_POSTGRES_PASSWORD } =
+      cluster.environment('node-4');
+    const [host = '', port] = String(HOLDFAST_POSTGRES_HOSTS).split(':');
+    const database = { host, port: Number(port), database: String(HOLDFAST_POSTGRES_DATABASE) };
+    const login = { user: 'holdfast_node', password: String(HOLDFAST_POSTGRES_PASSWORD) };
+    const admin = new pg.Client({ ...database, ...login });
+    await admin.connect();
+    const address = await cluster.address('node-4');
+    const ask = (path: string) => fetch(`${address}/v1/${path}`).then((answer) => answer.arrayBuffer());
+    const asked = Array.from({ length: 60 }, (_, i) =>
+      ask(
+        ['namespaces/app/configs/a?consistency=linearizable', 'changes?namespace=app', 'changes'][i % 3] ??
+          '',
+      ),
+    );
+    let answered = false;
+    const all = Promise.all(asked).then(() => {
+      answered = true;
+    });
+    let most = 0;
+    while (!answered) {
+      const { rows } = await admin.query<{ open: number }>(
+        "select count(*)::int as open from pg_stat_activity where application_name = 'node-4'",
+      );
+      most = Math.max(most, rows[0]?.open ?? 0);
+    }
+    await all;
+    await admin.end();
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(3);
   });
 
   it('shows of every node what its health checks have found', async () => {

@@ -29,6 +29,7 @@ import { BusConnection, type BusLogger, type ConnectionSettings, INBOX_PREFIX } 
 import { Envelope, type WireMessage } from './envelope.js';
 import { OncePer } from './once-per.js';
 import { busErrorFrom, isInboxOf, readReply } from './reply.js';
+import { Sampler } from './sampler.js';
 import {
   cloudEventHeaders,
   decodeJson,
@@ -57,6 +58,12 @@ export type AskedRequest<S extends QuestionSubject> = z.output<(typeof QUESTIONS
 /** Whose word a message is: a process of this cluster proved itself; a member is whoever may publish on the bus. */
 export type Speaker = 'cluster' | 'member';
 
+/** Of a frequent fact only some are verified and parsed: so many a second, and all that contain the text. */
+export interface SampleOptions {
+  perSecond: number;
+  always: string;
+}
+
 export interface BusCounts {
   published: number;
   /** Not sent: no connection, or too large. */
@@ -68,6 +75,8 @@ export interface BusCounts {
   forged: number;
   /** Said by members, of no interest here. */
   ignored: number;
+  /** Left unread, as one of too many of a kind of which some suffice. */
+  unsampled: number;
   /** A subscriber threw. */
   failed: number;
 }
@@ -85,7 +94,7 @@ const MAX_CONCURRENT_QUESTIONS = 1_000;
 export class Bus {
   readonly counts: BusCounts = {
     ...{ published: 0, unsent: 0, received: 0 },
-    ...{ invalid: 0, forged: 0, ignored: 0, failed: 0 },
+    ...{ invalid: 0, forged: 0, ignored: 0, unsampled: 0, failed: 0 },
   };
   private readonly complaints: OncePer;
 
@@ -183,11 +192,17 @@ export class Bus {
   subscribe<S extends FactSubject>(
     subject: S,
     handler: (payload: FactPayload<S>, speaker: Speaker) => void | Promise<void>,
-    options: { queue?: string; members?: boolean } = {},
+    options: { queue?: string; members?: boolean; sample?: SampleOptions } = {},
   ): () => void {
     const schema: ZodType = FACTS[subject].schema;
     const heard = (payload: unknown, speaker: Speaker) => handler(payload as FactPayload<S>, speaker);
+    const { sample } = options;
+    const sampler = sample && new Sampler(sample.perSecond, this.clock, systemRng);
     return this.link.subscribe(this.space.wire(subject), options.queue, (message) => {
+      if (sampler && !sampler.admits() && !contains(message.data, sample.always)) {
+        this.counts.unsampled++;
+        return;
+      }
       const speaker = this.speakerOf(message, memberMaySay(subject));
       if (speaker === 'member' && !options.members) this.counts.ignored++;
       else if (speaker !== undefined) this.deliver(message, speaker, schema, heard);
@@ -444,6 +459,10 @@ function isPlausible(payload: unknown, wallMs: number): boolean {
   return [incarnation, node?.incarnation].every(
     (each) => typeof each !== 'number' || isPlausibleIncarnation(each, wallMs),
   );
+}
+
+function contains({ buffer, byteOffset, byteLength }: Uint8Array, text: string): boolean {
+  return Buffer.from(buffer, byteOffset, byteLength).includes(text);
 }
 
 function faultOf(issue: { path: PropertyKey[]; message: string } | undefined): string {

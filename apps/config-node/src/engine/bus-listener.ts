@@ -1,4 +1,4 @@
-import { changeFromWire, changeToWire, type PullReply } from '#libs/contracts';
+import { changeFromWire, changeToWire, type NodeHeartbeat, type PullReply } from '#libs/contracts';
 import type { Bus } from '#libs/messaging';
 import type { HeadFreshnessWatch } from './head-freshness-watch.js';
 import type { Leadership } from './leadership.js';
@@ -10,6 +10,11 @@ import type { SameIdGuard } from './same-id-guard.js';
 
 /** Bytes of values in a reply to `sync.pull`: what JSON makes of them must fit into a message. */
 const PULL_BYTES = 256 * 1024;
+/**
+ * They say where the other nodes are and how far their histories go. To know that some seconds later does no harm; to verify and
+ * parse those of a thousand nodes takes 6 % of a core in each of them.
+ */
+const HEARTBEATS_PER_S = 200;
 
 export interface BusListenerParts {
   bus: Bus;
@@ -32,7 +37,7 @@ export class BusListener {
   constructor(private readonly parts: BusListenerParts) {}
 
   start(): void {
-    const { bus, host, peers, leadership, replication, poll, sameId, freshness, readHead } = this.parts;
+    const { bus, host, peers, leadership, replication, poll, freshness, readHead } = this.parts;
     freshness.start();
     this.follow();
     this.stops.push(
@@ -48,19 +53,24 @@ export class BusListener {
         peers.heard(leaderId, { address: leaderAddress });
         if (leaderId === host.nodeId || leadership.heard(term, leaderId)) readHead();
       }),
-      bus.subscribe('node.heartbeat', (beat) => {
-        const { nodeId, kind, address, term, version, condition, clusterId } = beat;
-        if (nodeId === host.nodeId) sameId.heard(beat);
-        if (kind !== 'config-node' || nodeId === host.nodeId) return;
-        const own = host.replica.clusterId;
-        const isOurs = own !== null && clusterId === own;
-        const counts = isOurs && condition !== 'wrong-database';
-        peers.heard(nodeId, counts ? { address, version } : { address });
-        if (counts && term !== undefined && leadership.heardTerm(term)) readHead();
+      bus.subscribe('node.heartbeat', (beat) => this.heartbeat(beat), {
+        sample: { perSecond: HEARTBEATS_PER_S, always: `"nodeId":"${host.nodeId}"` },
       }),
       bus.handle('sync.pull', ({ after, limit }) => this.answerPull(after, limit), { queue: 'nodes' }),
       bus.handle('election.poll', (request) => poll.answer(request), { token: host.nodeId }),
     );
+  }
+
+  private heartbeat(beat: NodeHeartbeat): void {
+    const { host, peers, leadership, sameId, readHead } = this.parts;
+    const { nodeId, kind, address, term, version, condition, clusterId } = beat;
+    if (nodeId === host.nodeId) sameId.heard(beat);
+    if (kind !== 'config-node' || nodeId === host.nodeId) return;
+    const own = host.replica.clusterId;
+    const isOurs = own !== null && clusterId === own;
+    const counts = isOurs && condition !== 'wrong-database';
+    peers.heard(nodeId, counts ? { address, version } : { address });
+    if (counts && term !== undefined && leadership.heardTerm(term)) readHead();
   }
 
   /** Listens to what the leader commits. The leader itself has no need to. */

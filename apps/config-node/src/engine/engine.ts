@@ -16,7 +16,7 @@ import { Divergence } from './divergence.js';
 import { EngineMetrics } from './engine.metrics.js';
 import { FactCursor } from './fact-cursor.js';
 import { HeadFreshnessWatch } from './head-freshness-watch.js';
-import { HeadWatch } from './head-watch.js';
+import { HeadWatch, type HeadWatchOptions } from './head-watch.js';
 import { HighestVersion } from './highest-version.js';
 import { Integrity } from './integrity.js';
 import { registerInternalDoors } from './internal-doors.js';
@@ -60,6 +60,9 @@ export interface EngineParts {
   clock: Clock;
   logger: Logger;
 }
+
+/** An observer is never elected, and there may be hundreds: as long as the leader vouches for the head it reads that seldom. */
+const OBSERVER_READS_HEAD_MS = 10_000;
 
 /** A handover takes some 100 ms; a node that stops does not wait for ever for somebody to take over. */
 const HANDOVER_MS = 2_000;
@@ -105,7 +108,7 @@ export class Engine {
     this.broadcaster = new Broadcaster(host, bus, timings.headEveryMs, confirmedAgoMs, logger);
     this.facts = new FactCursor(host, store, bus, new FactStream(bus, logger), metrics, logger);
     this.headWatch = new HeadWatch(
-      { everyMs: timings.headPollEveryMs, withoutBusMs: timings.headPollWithoutBusMs },
+      headPolling(options),
       host,
       store,
       () => bus.connected,
@@ -314,4 +317,13 @@ export class Engine {
     bus.publish('leader.lost', { nodeId, term, reason: why, at }, { id: `leader.lost:${term}:${nodeId}` });
     this.headWatch.poke();
   }
+}
+
+function headPolling({ timings, mayLead }: EngineOptions): HeadWatchOptions {
+  const { headPollEveryMs: everyMs, headPollWithoutBusMs: withoutBusMs } = timings;
+  return {
+    everyMs,
+    withoutBusMs,
+    confirmedMs: mayLead ? everyMs : Math.max(everyMs, OBSERVER_READS_HEAD_MS),
+  };
 }

@@ -8,6 +8,8 @@ export interface HeadWatchOptions {
   everyMs: number;
   /** While the bus is silent, head is the only news. */
   withoutBusMs: number;
+  /** While the leader says by the bus that the database confirms its head. */
+  confirmedMs: number;
 }
 
 /** The bus brings a change within milliseconds; what is still missing then is asked for. */
@@ -71,8 +73,9 @@ export class HeadWatch {
 
   private async tick(): Promise<void> {
     const nowMs = this.clock.monotonicMs();
-    const { everyMs, withoutBusMs } = this.options;
-    const dueMs = this.lastReadAtMs + (this.busConnected() ? everyMs : withoutBusMs);
+    const { everyMs, withoutBusMs, confirmedMs } = this.options;
+    const withBusMs = this.host.freshAgeMs > everyMs ? everyMs : confirmedMs;
+    const dueMs = this.lastReadAtMs + (this.busConnected() ? withBusMs : withoutBusMs);
     if (!this.wanted && nowMs < dueMs) return;
     this.wanted = false;
     this.lastReadAtMs = nowMs;

@@ -69,6 +69,11 @@ export class ReplicaHost {
     return this.withheld !== undefined || this.clock.monotonicMs() - this.freshAtMs > STALE_AFTER_MS;
   }
 
+  /** How long ago what this node has applied was the head; infinite when it never was. */
+  get freshAgeMs(): number {
+    return this.withheld === undefined ? this.clock.monotonicMs() - this.freshAtMs : Number.POSITIVE_INFINITY;
+  }
+
   /** Stays stale whatever is learnt, until a state is loaded or `trust` is called. */
   distrust(why: string): void {
     this.withheld = why;
