@@ -31,8 +31,8 @@ describe('report 6: two processes with one node id', () => {
     await cluster?.dispose();
   });
 
-  const spawn = async (id: string, name: string) => {
-    const node = HandNode.spawn(cluster, { id, name, port: await freePort() });
+  const spawn = async (id: string, name: string, env: Record<string, string> = {}) => {
+    const node = HandNode.spawn(cluster, { id, name, port: await freePort(), env });
     started.push(node);
     return node;
   };
@@ -70,6 +70,18 @@ describe('report 6: two processes with one node id', () => {
       incarnation: victim?.incarnation,
       address: victim?.address,
     });
+  });
+
+  it('a second that gives the address of the first as its own ends too', async () => {
+    const { nodes } = await cluster.whole();
+    const first = nodes.find(({ role }) => role === 'observer');
+    const id = first?.id ?? '';
+    const address = first?.address ?? '';
+    const second = await spawn(id, `copy-of-${id}`, { HOLDFAST_ADDRESS: address });
+    expect(await second.ended(60_000)).toBe(1);
+    expect(logOf(`copy-of-${id}`)).toContain(`another process is ${id} and answers at ${address}`);
+    expect(logOf(id)).toContain('another process runs with the id of this node');
+    expect(await view(id)).toMatchObject({ incarnation: first?.incarnation, status: 'healthy' });
   });
 
   it('the second of one that was frozen ends when that answers again, which is then a member as before', async () => {

@@ -39,16 +39,17 @@ export class SameIdGuard {
   }
 
   /**
-   * Before this process says anything under its id: rejects when another one answers under it, where the seeds or the registry
-   * say that the node is. One that was there and does not answer now is taken to be dead.
+   * Before this process says anything under its id: rejects when another one answers under it, at the address that this one is to
+   * give as its own, or where the seeds or the registry say that the node is. One that was there and does not answer now is taken
+   * to be dead.
    */
   async demandOwnId(address: string): Promise<void> {
     const { seeds, nodeId } = this.parts;
     const seeded = seeds.flatMap((seed) => (seed.id === nodeId ? [seed.address] : []));
     const registered = await this.registeredAddress();
-    const elsewhere = new Set([...seeded, ...(registered === null ? [] : [registered])]);
-    elsewhere.delete(address);
-    const found = await Promise.all([...elsewhere].map((other) => this.answers(other)));
+    // Its own address too: where HOLDFAST_ADDRESS was copied, the other process answers there.
+    const places = new Set([address, ...seeded, ...(registered === null ? [] : [registered])]);
+    const found = await Promise.all([...places].map((other) => this.answers(other)));
     for (const other of found) if (other) throw await this.refusal(other, address);
   }
 
@@ -66,7 +67,8 @@ export class SameIdGuard {
   /** A heartbeat under this node's id, this process's own or another's. */
   heard({ address, incarnation, condition }: NodeHeartbeat): void {
     const { membership, clock } = this.parts;
-    if (address === undefined || address === membership.address) return;
+    const isOwn = address === membership.address && incarnation === membership.incarnation;
+    if (address === undefined || isOwn) return;
     this.watch.heard({ address, incarnation, stopping: condition === 'stopping' }, clock.monotonicMs());
   }
 
