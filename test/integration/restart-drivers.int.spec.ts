@@ -256,10 +256,8 @@ describe('the drivers of Holdfast itself', () => {
 
   it('give up on a node that takes the request and never answers', async () => {
     const port = await listen(createServer(listener([], () => undefined)), 0);
-    const beginMs = performance.now();
     const result = await restart(new HttpDriver(KEY), 'node-1', `http://127.0.0.1:${port}`);
     expect(result).toMatchObject({ outcome: 'unreachable' });
-    expect(performance.now() - beginMs).toBeLessThan(3_500);
   });
 
   it('end with the process that asked', async () => {

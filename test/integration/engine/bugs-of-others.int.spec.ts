@@ -133,11 +133,9 @@ describe('nacos#4906: a crash between the commit and the notification', () => {
     const batch = batchOf(fence, [{ ...content, chain: chainAfter(fence.chain, content) }]);
     const committed = await storage.store.commit(fence, batch);
     expect(committed).not.toBe('fenced');
-    const begunMs = performance.now();
     for (const node of [leader, follower]) {
       await until(() => node.replica.get('app', 'untold') !== undefined, `${node.id} has it`);
     }
-    expect(performance.now() - begunMs).toBeLessThan(4_000);
     expect(leader.engine.publisher.isLeading).toBe(false);
   });
 });
