@@ -3,5 +3,5 @@ export { isSameMac, type RequestToSign } from './domain/signed-request.js';
 export { CLOCK_WINDOW_MS, type SignatureFault } from './domain/verdict.js';
 export { OwnAuthorities } from './own-authorities.js';
 export { ReadProofs } from './read-proofs.js';
-export { hashOf, type OutgoingRequest, RequestSigner } from './request-signer.js';
+export { hashInSlices, hashOf, type OutgoingRequest, RequestSigner } from './request-signer.js';
 export { RequestVerifier, type SignatureVerdict } from './request-verifier.js';

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { HEADERS } from '#libs/contracts';
-import { type Clock, deriveKey, systemClock } from '#libs/kernel';
+import { type Clock, deriveKey, Slices, systemClock } from '#libs/kernel';
 import { requestMac, signatureText } from './domain/signed-request.js';
 
 export interface OutgoingRequest {
@@ -67,6 +67,19 @@ export class RequestSigner {
     }
     return authority;
   }
+}
+
+const SLICE_BYTES = 1024 * 1024;
+
+/** The same in slices of some milliseconds, for a body that may be large. */
+export async function hashInSlices(body: Buffer): Promise<Buffer> {
+  const hash = createHash('sha256');
+  const slices = new Slices();
+  for (let at = 0; at < body.length; at += SLICE_BYTES) {
+    hash.update(body.subarray(at, at + SLICE_BYTES));
+    await slices.giveWay();
+  }
+  return hash.digest();
 }
 
 /** SHA-256 of a body as it is sent. */

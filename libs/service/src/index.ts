@@ -1,3 +1,4 @@
+export { Admission, type AdmissionLimits } from './admission.js';
 export { requestIdOf } from './http.js';
 export { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 export { PublicGuard, type PublicGuardSettings } from './public-guard.js';

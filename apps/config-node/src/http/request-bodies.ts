@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { LIMITS, Problem } from '#libs/contracts';
-import { Admission } from './admission.js';
+import { Admission } from '#libs/service';
 
 /** Bodies of writes that are being read or are not answered yet, all together. */
 const MAX_KEPT_BYTES = 96 * 1024 * 1024;
 
 /** Bodies above this size are read a few at a time: many at once would keep the event loop busy with copying. */
-const LARGE_BYTES = 1024 * 1024;
+const LARGE_BYTES = 256 * 1024;
 const READING = { atOnce: 4, waiting: 64, waitMs: 3_000, refusal: 'too many large bodies are sent at once' };
 /** A body that has not come by then is not waited for: it keeps others from being read. */
 const WITHIN_MS = 20_000;

@@ -1,4 +1,4 @@
-import { Admission } from './admission.js';
+import { Admission } from '#libs/service';
 import { fromStorage } from './storage-problem.js';
 
 const REFUSAL = 'too many requests read the history';

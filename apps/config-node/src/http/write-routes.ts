@@ -10,8 +10,8 @@ import {
 } from '#libs/contracts';
 import { crashOnDefect } from '#libs/kernel';
 import type { Entry } from '#libs/replica';
+import { Admission } from '#libs/service';
 import type { WriteOutcome } from '../domain/write.js';
-import { Admission } from './admission.js';
 import { readHeaders } from './answers.js';
 import type { PastValues } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { errors } from 'undici';
-import { hashOf, RequestSigner } from '#libs/cluster-auth';
+import { hashInSlices, hashOf, RequestSigner } from '#libs/cluster-auth';
 import { HEADERS, missingBody, Problem } from '#libs/contracts';
-import { invariant, secretMatcher } from '#libs/kernel';
+import { crashOnDefect, invariant, secretMatcher } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
+import { Admission } from '#libs/service';
 import { committedKeys } from '../domain/committed-keys.js';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
 import type { OwnWrites } from '../domain/own-writes.js';
@@ -15,7 +17,7 @@ import type { WriteParking } from '../domain/write-parking.js';
 import type { ParkingAction, ParkingInput, Target } from '../domain/write-parking.types.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
-import { Bodies } from './body.js';
+import { Bodies, type BodyRead } from './body.js';
 import { type Client, isGone, sendProblem } from './client.js';
 import type { ProxyMetrics } from './proxy.metrics.js';
 import { TaskQueue } from './task-queue.js';
@@ -23,6 +25,15 @@ import { WriteAttempt, type WriteReply } from './write-attempt.js';
 
 /** Bodies that are still coming in, all together. */
 const MAX_READING_BYTES = 128 * 1024 * 1024;
+/**
+ * Bodies above this size are read a few at a time, and two at a time are on their way through: each takes tens of
+ * milliseconds of this event loop and of the leader's, which would else come all at once. The others wait unread.
+ */
+const LARGE_BYTES = 256 * 1024;
+const MANY_LARGE = 'too many large bodies are sent at once';
+const READING_LARGE = { atOnce: 8, waiting: 256, waitMs: 8_000, refusal: MANY_LARGE };
+const EMPTY = Buffer.alloc(0);
+const SENDING_LARGE = { atOnce: 2, waiting: 8, waitMs: 8_000, refusal: MANY_LARGE };
 
 export interface WriteProxyOptions {
   directory: NodeDirectory;
@@ -53,6 +64,8 @@ interface HeldWrite {
 export class WriteProxy {
   private readonly writes = new Map<number, HeldWrite>();
   private readonly bodies = new Bodies(MAX_READING_BYTES);
+  private readonly readingLarge = new Admission(READING_LARGE);
+  private readonly sendingLarge = new Admission(SENDING_LARGE);
   private readonly tasks = new TaskQueue(() => {
     this.watchParked();
     this.schedule();
@@ -84,27 +97,49 @@ export class WriteProxy {
   }
 
   handle(client: Client): void {
-    const { req } = client;
-    this.bodies.read(req, bodyLimit(req.method ?? '', req.url ?? ''), (result) => {
-      if (isGone(client)) return;
-      if (result.read === 'whole') {
-        // Only here is it known how the client framed the body: undici frames what nodes get.
-        const missing = req.method === 'PUT' ? missingBody(req.headers, result.body.length) : undefined;
-        if (missing === undefined) this.arrived(client, result.body);
-        else sendProblem(client, missing);
-      } else if (result.read === 'too-large') {
-        sendProblem(client, new Problem('value-too-large', 'the body is larger than this request may have'));
-      } else if (result.read === 'no-room') {
-        sendProblem(client, new Problem('cluster-busy', 'too many writes are being sent to this gateway'));
-      }
+    const limit = bodyLimit(client.req.method ?? '', client.req.url ?? '');
+    const announced = Number(client.req.headers['content-length'] ?? Number.NaN);
+    // One that is too large is refused before it waits for its turn.
+    if (isLarge(client.req) && !(announced > limit))
+      this.handleLarge(client, limit).catch((error) => refuse(client, error));
+    else this.bodies.read(client.req, limit, (result) => this.take(client, result, hashOf));
+  }
+
+  private async handleLarge(client: Client, limit: number): Promise<void> {
+    const result = await this.readingLarge.run(
+      () =>
+        new Promise<BodyRead>((resolve) =>
+          this.bodies.read(client.req, limit, resolve, announcedBytes(client.req)),
+        ),
+    );
+    await this.sendingLarge.run(async () => {
+      const hash = result.read === 'whole' ? await hashInSlices(result.body) : undefined;
+      const answered = once(client.res);
+      this.take(client, result, () => hash ?? EMPTY);
+      await answered;
     });
+  }
+
+  private take(client: Client, result: BodyRead, hash: (body: Buffer) => Buffer): void {
+    if (isGone(client)) return;
+    if (result.read === 'whole') {
+      // Only here is it known how the client framed the body: undici frames what nodes get.
+      const { req } = client;
+      const missing = req.method === 'PUT' ? missingBody(req.headers, result.body.length) : undefined;
+      if (missing === undefined) this.arrived(client, result.body, hash(result.body));
+      else sendProblem(client, missing);
+    } else if (result.read === 'too-large') {
+      sendProblem(client, new Problem('value-too-large', 'the body is larger than this request may have'));
+    } else if (result.read === 'no-room') {
+      sendProblem(client, new Problem('cluster-busy', 'too many writes are being sent to this gateway'));
+    }
   }
 
   stop(): void {
     clearTimeout(this.timer);
   }
 
-  private arrived(client: Client, body: Buffer): void {
+  private arrived(client: Client, body: Buffer, bodyHash: Buffer): void {
     const nowMs = this.options.monotonicMs();
     const { list, requestId, idempotencyKey, clusterKey } = forNode(client.req.rawHeaders);
     if (requestId === undefined) list.push(HEADERS.requestId, client.requestId);
@@ -117,7 +152,7 @@ export class WriteProxy {
       client,
       headers: list,
       body,
-      bodyHash: hashOf(body),
+      bodyHash,
       idempotencyKey: key,
       ownKey,
       begunMs: nowMs,
@@ -329,4 +364,29 @@ function attemptHeaders(term: number, fresh: boolean): string[] {
   const headers = [HEADERS.aimTerm, String(term)];
   if (fresh) headers.push(HEADERS.attempt, '1');
   return headers;
+}
+
+/** A body that comes in chunks is as long as it likes. */
+function isLarge({ headers }: IncomingMessage): boolean {
+  const { 'content-length': announced, 'transfer-encoding': encoding } = headers;
+  return announced === undefined ? encoding !== undefined : Number(announced) > LARGE_BYTES;
+}
+
+function announcedBytes({ headers }: IncomingMessage): number | undefined {
+  const { 'content-length': announced } = headers;
+  return announced === undefined ? undefined : Number(announced);
+}
+
+/** Resolves when the answer is over, or the client has gone. */
+function once(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    if (response.destroyed || response.writableFinished) resolve();
+    else response.once('close', () => resolve());
+  });
+}
+
+function refuse(client: Client, error: unknown): void {
+  crashOnDefect(error);
+  if (!isGone(client))
+    sendProblem(client, error instanceof Problem ? error : new Problem('internal', 'unexpected error'));
 }
