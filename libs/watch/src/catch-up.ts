@@ -81,7 +81,7 @@ export class CatchUp {
       return;
     }
     watcher.reading = true;
-    this.options.pages.after(position, watcher.filter.namespaces).then(
+    this.options.pages.after(position, watcher.filter.namespaces, watcher.pagesRead++).then(
       (older) => {
         watcher.reading = false;
         this.give(watcher, position, older);
@@ -109,6 +109,7 @@ export class CatchUp {
     }
     const known = page.changes.filter((change) => change.version <= through);
     this.options.send(watcher, cursor.page({ changes: known, through }, head));
+    if (watcher.cursor.mode === 'live') watcher.pagesRead = 0;
     this.enqueue(watcher);
   }
 }

@@ -161,10 +161,11 @@ export class LongPolls {
     }
   }
 
-  private async pageAfter({ position, filter }: Scan, untilMs: number): Promise<OlderPage | undefined> {
+  private async pageAfter(scan: Scan, untilMs: number): Promise<OlderPage | undefined> {
+    const { position, filter } = scan;
     const recent = this.options.source.recent(position, PAGE_CHANGES, PAGE_BYTES);
     if (recent !== 'older') return wholePage(recent, position);
-    return this.inTime(this.options.pages.after(position, filter.namespaces), untilMs);
+    return this.inTime(this.options.pages.after(position, filter.namespaces, scan.pagesRead++), untilMs);
   }
 
   /** Undefined when it takes longer. */
@@ -204,6 +205,8 @@ export class LongPolls {
 /** What one long poll has read so far. */
 class Scan {
   readonly found: Change[] = [];
+  /** Pages that memory did not have. */
+  pagesRead = 0;
   private bytes = 0;
 
   constructor(

@@ -8,6 +8,11 @@ export type OlderPage = LogPage | 'compacted';
 const PAGE_CHANGES = 500;
 const PAGE_BYTES = 1024 * 1024;
 const READS_AT_ONCE = 4;
+/**
+ * The first pages are of all namespaces, so that the many who have little to catch up with share them, whatever each of them
+ * watches. Who is further behind reads on in pages of its own namespaces.
+ */
+const SHARED_PAGES = 2;
 const PAGES_KEPT = 64;
 const KEPT_BYTES = 4 * LIMITS.changeSetBytes;
 /** What a change takes beside its values. */
@@ -30,7 +35,9 @@ export class OlderPages {
 
   constructor(private readonly source: Pick<ChangeSource, 'older'>) {}
 
-  after(version: number, namespaces: readonly string[]): Promise<OlderPage> {
+  /** `pagesRead` = how many pages the watch has read before this one. */
+  after(version: number, watched: readonly string[], pagesRead: number): Promise<OlderPage> {
+    const namespaces = pagesRead < SHARED_PAGES ? [] : watched;
     const id = `${version} ${namespaces.join(' ')}`;
     const kept = this.kept.get(id);
     if (kept !== undefined) return Promise.resolve(kept.page);

@@ -121,7 +121,7 @@ export class WatchHub {
     }
     if (from === undefined || from >= this.head) return;
     if (this.options.source.recent(from, 1, 1) === 'older') {
-      await this.pages.after(from, filter.namespaces);
+      await this.pages.after(from, filter.namespaces, 0);
     }
   }
 

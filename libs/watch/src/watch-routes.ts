@@ -1,10 +1,22 @@
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Admission } from '#libs/service';
 import { answerPieces } from './long-polls.js';
 import type { WatchHub } from './watch-hub.js';
 import { demandAcceptable, namespaceWatch, severalWatches, type WatchRequest } from './watch-request.js';
 import { ResponseSink } from './watch-sink.js';
+
+/** Large answers of long polls are written a few at a time: a hundred of 4 MiB each would keep the event loop busy with copying. */
+const LARGE_BYTES = 256 * 1024;
+const LARGE_ANSWERS = {
+  atOnce: 2,
+  waiting: 32,
+  waitMs: 5_000,
+  refusal: 'too many long polls have large answers',
+};
+/** A client that reads slowly has had its turn then. */
+const TURN_MS = 500;
 
 export interface WatchRoutesOptions {
   hub: WatchHub;
@@ -14,6 +26,7 @@ export interface WatchRoutesOptions {
 
 /** `GET /v1/namespaces/{ns}/watch` and `GET /v1/watch`: server-sent events, or a long poll with `wait`. */
 export function registerWatchRoutes(fastify: FastifyInstance, options: WatchRoutesOptions): void {
+  const largeAnswers = new Admission(LARGE_ANSWERS);
   const serve = async (watch: WatchRequest, request: FastifyRequest, reply: FastifyReply) => {
     demandAcceptable(watch, request.headers.accept);
     // A long poll has its own time to find out whether it can begin there.
@@ -21,7 +34,7 @@ export function registerWatchRoutes(fastify: FastifyInstance, options: WatchRout
     await options.hub.admit({ filter: watch.filter, from });
     return watch.waitMs === undefined
       ? stream(options, watch, request, reply)
-      : poll(options, watch, watch.waitMs, request, reply);
+      : poll({ ...options, largeAnswers }, watch, watch.waitMs, request, reply);
   };
   // HEAD is not exposed: the answer to a watch has no end, so there is nothing to say about it beforehand.
   const route = { exposeHeadRoute: false };
@@ -37,7 +50,7 @@ export function registerWatchRoutes(fastify: FastifyInstance, options: WatchRout
 }
 
 async function poll(
-  { hub, readHeaders }: WatchRoutesOptions,
+  { hub, readHeaders, largeAnswers }: WatchRoutesOptions & { largeAnswers: Admission },
   watch: WatchRequest,
   waitMs: number,
   request: FastifyRequest,
@@ -50,12 +63,14 @@ async function poll(
     const answer = await hub.poll({ filter: watch.filter, from: watch.from }, waitMs, gone.signal);
     const pieces = answerPieces(answer);
     const [only] = pieces;
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    if (bytes > LARGE_BYTES) await turnOf(largeAnswers, reply.raw);
     return reply
       .headers({
         ...readHeaders(),
         'cache-control': 'no-store',
         'content-type': 'application/json; charset=utf-8',
-        'content-length': pieces.reduce((sum, { length }) => sum + length, 0),
+        'content-length': bytes,
       })
       .send(pieces.length === 1 ? only : Readable.from(pieces));
   } finally {
@@ -106,4 +121,21 @@ function plainHeaders(reply: FastifyReply): Record<string, string> {
     if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : String(value);
   }
   return headers;
+}
+
+/** Resolves when it is the turn of an answer, which lasts until the client has it, or for half a second. */
+function turnOf(admission: Admission, response: ServerResponse): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const turn = () => {
+      resolve();
+      return new Promise<void>((over) => {
+        const timer = setTimeout(over, TURN_MS);
+        response.once('close', () => {
+          clearTimeout(timer);
+          over();
+        });
+      });
+    };
+    admission.run(turn).catch(reject);
+  });
 }

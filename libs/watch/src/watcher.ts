@@ -8,6 +8,8 @@ export class Watcher {
   queued = false;
   /** Waits for a page from outside memory. */
   reading = false;
+  /** Pages that memory did not have, since it was level last. */
+  pagesRead = 0;
   /** Goes on with a listing of the present values that a full socket interrupted. */
   goOn: (() => void) | undefined;
 

@@ -259,7 +259,7 @@ describe('report 3: a watcher of one namespace', () => {
   it('reads of a long log what concerns it, and answers without waiting for the rest', async () => {
     const begin = head();
     const mine = await versionOf(request('PUT', configPath('mine', 'r3'), '1'));
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 16; i++) {
       await request('PUT', configPath(`k${i}`, 'others'), Buffer.alloc(1024 * 1024, i));
     }
     const other = await lab.node('node-5');
@@ -278,7 +278,8 @@ describe('report 3: a watcher of one namespace', () => {
     expect(bodyOf(polled)).toMatchObject({ version: head(), changes: [{ version: mine }] });
     const stream = await watch(target, {}, other);
     expect(await stream.until(2)).toEqual([`bookmark ${begin}`, `change ${mine}`]);
-    expect(whole).not.toHaveBeenCalled();
+    // The first two pages, a mebibyte each, are of all namespaces: those who have little to catch up with share them.
+    expect(whole).toHaveBeenCalledTimes(2);
     expect(pages).toHaveBeenCalledTimes(1);
     await other.stop();
   });

@@ -214,7 +214,7 @@ export class FakeNode {
     if (this.proofs.memberFault(req) !== undefined) this.problem(res, 403, 'forbidden');
     else if (url.pathname === '/internal/log') {
       const limit = Number(url.searchParams.get('limit'));
-      const namespaces = url.searchParams.get('namespaces')?.split(',') ?? [];
+      const namespaces = url.searchParams.get('namespaces')?.split(',').filter(Boolean) ?? [];
       this.logPages.push(namespaces);
       const wanted = this.known(after).filter(
         ({ operations }) =>
