@@ -118,7 +118,7 @@ export class Pusher {
   /** Whether the log has a history. Undefined: the log could not be read. */
   private async check(position: Position, hasToBe: boolean): Promise<SyncOutcome> {
     if (position.version === 0) return { type: 'in-log' };
-    const page = await this.page(position.version - 1, 1).catch(() => undefined); // the pool tells of it
+    const page = await this.page(position.version - 1, 1).catch(unreadable);
     if (page === undefined) return { type: 'failed', reason: 'no-log' };
     if (page === 'compacted') return { type: 'compacted' };
     const verdict = judgePosition(position, page[0]);
@@ -135,7 +135,7 @@ export class Pusher {
     pages.ahead = undefined;
     const page = ahead?.after === version ? ahead.page : this.page(version, limit);
     // A page that was asked for before the limit fell is cut.
-    const changes = await page.catch(() => undefined);
+    const changes = await page.catch(unreadable);
     return typeof changes === 'object' ? changes.slice(0, limit) : changes;
   }
 
@@ -143,7 +143,7 @@ export class Pusher {
     const last = page.at(-1)?.version;
     if (last === undefined || last >= this.planner.headVersion) return;
     pages.ahead = { after: last, page: this.page(last, limit + this.settings.planner.batch.growBy) };
-    pages.ahead.page.catch(() => undefined); // whoever takes it is told
+    pages.ahead.page.catch(unreadable);
   }
 
   private page(after: number, limit: number): Promise<Change[] | 'compacted'> {
@@ -187,4 +187,10 @@ export class Pusher {
     if (task.type === 'push') this.metrics.pushes.inc(label);
     if (task.type === 'load') this.metrics.snapshots.inc(label);
   }
+}
+
+/** The log cannot be read now: the pool of the database logs why. */
+function unreadable(error: unknown): undefined {
+  crashOnDefect(error);
+  return undefined;
 }

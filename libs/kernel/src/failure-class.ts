@@ -43,7 +43,7 @@ const EXPECTED_CODES = /^(?:E[A-Z0-9]{2,}|UND_ERR_\w+|HPE_\w+|[0-9A-Z]{5})$/;
 const UNREADABLE_INPUT = new Set(['ERR_INVALID_URL', 'ERR_ENCODING_INVALID_ENCODED_DATA']);
 
 /** What undici gives as a TypeError when a connection breaks; its `cause` is not always there. */
-const NETWORK_MESSAGES = new Set(['fetch failed', 'terminated', 'unusable', 'Body is unusable']);
+const NETWORK_MESSAGES = new Set(['fetch failed', 'terminated', 'unusable']);
 
 /** The errors that JavaScript and Node raise for a mistake in the program; `fetch` raises TypeError for the network too. */
 const PROGRAMMING_ERRORS = new Set([

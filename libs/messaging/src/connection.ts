@@ -6,7 +6,16 @@ import {
   type Subscription,
 } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
-import { type Clock, deferred, fullJitterMs, type Rng, sleep, TimeoutError, withTimeout } from '#libs/kernel';
+import {
+  type Clock,
+  crashOnDefect,
+  deferred,
+  fullJitterMs,
+  type Rng,
+  sleep,
+  TimeoutError,
+  withTimeout,
+} from '#libs/kernel';
 
 export interface ConnectionSettings {
   servers: string[];
@@ -110,6 +119,7 @@ export class BusConnection {
       current.publish(subject, body, { headers, ...(reply ? { reply } : {}) });
       return true;
     } catch (error) {
+      crashOnDefect(error);
       // Too large for the server, or closed since we looked: either way it was not sent.
       this.logger.debug({ error, subject }, 'message not sent');
       return false;
@@ -249,6 +259,7 @@ export class BusConnection {
       try {
         listener(connected);
       } catch (error) {
+        crashOnDefect(error);
         this.logger.error({ error }, 'a listener of the bus status threw');
       }
     }

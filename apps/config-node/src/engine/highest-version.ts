@@ -1,4 +1,4 @@
-import { sleep } from '#libs/kernel';
+import { crashOnDefect, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { PeerClient } from './peer-client.js';
 import type { Peers } from './peers.js';
@@ -40,6 +40,7 @@ export class HighestVersion {
       const isPeer = ping.nodeId === id && ping.clusterId === clusterId;
       return isPeer ? [ping.version, ping.highestVersion ?? 0] : [];
     } catch (error) {
+      crashOnDefect(error);
       this.logger.debug({ error, node: id }, 'a node did not tell the highest version that it held');
       return [];
     }

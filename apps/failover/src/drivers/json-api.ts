@@ -1,6 +1,7 @@
 import { type Dispatcher, request } from 'undici';
 import { z } from 'zod';
 import type { RequestSigner } from '#libs/cluster-auth';
+import { crashOnDefect } from '#libs/kernel';
 import type { RestartResult } from './restart-driver.js';
 
 export interface ApiAnswer {
@@ -64,6 +65,7 @@ export async function orUnreachable(work: () => Promise<RestartResult>): Promise
   try {
     return await work();
   } catch (error) {
+    crashOnDefect(error);
     return { outcome: 'unreachable', detail: error instanceof Error ? error.message : String(error) };
   }
 }
