@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { StateBuilder } from '#libs/replica';
 import { pause } from '#libs/testing';
+import { longestWatch } from '../longest-watch.js';
 import { type ApiLab, type ApiNode, openApiLab } from './api-lab.js';
 import { bodyOf, configPath, OpenWatch, requestsTo, verdict } from './requests.js';
 
@@ -187,6 +188,11 @@ describe('a watch', () => {
     ['/v1/watch?w=App:x', 422, 'invalid-key'],
   ])('%s: %i', async (target, status, code) => {
     expect(verdict(await request('GET', target))).toEqual([status, code]);
+  });
+
+  it('report 12: has room for as many watches as are allowed, with the longest prefixes', async () => {
+    const answer = await request('GET', longestWatch(), undefined, { accept: 'application/json' });
+    expect([answer.status, bodyOf(answer)]).toEqual([200, { version: head(), changes: [] }]);
   });
 
   it('must be accepted', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { longestWatch } from '../longest-watch.js';
 import { EventStream } from './event-stream.js';
 import { FakeCluster, FakeNode } from './fake-node.js';
 import { ask, type RunningGateway, startGateway } from './running-gateway.js';
@@ -169,6 +170,14 @@ describe('watching through the gateway', () => {
     streams.push(stream);
     await expect.poll(() => stream.versions, { timeout: 5_000 }).toEqual([last]);
   }, 40_000);
+
+  it('report 12: as many watches as are allowed, with the longest prefixes, fit into a request', async () => {
+    await watching();
+    const answer = await ask(gateway.base, 'GET', longestWatch(), {
+      headers: { accept: 'application/json' },
+    });
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([200, { version: 20, changes: [] }]);
+  });
 
   it('report 7: a watcher of a version that the restored database never had is reset', async () => {
     await watching();
