@@ -12,6 +12,8 @@ export interface AttackRequest {
 
 export interface Attack {
   name: string;
+  /** Sent to the leader itself, past the gateways. */
+  direct?: boolean;
   requests: AttackRequest[];
 }
 
@@ -30,7 +32,7 @@ const post = (body: string, headers: Record<string, string> = {}): AttackRequest
 const change = '{"operations":[{"op":"put","namespace":"attacked","key":"posted","value":"x"}]';
 
 /** Legal requests, each of which once deposed leaders or kept others waiting. */
-export const ATTACKS: readonly Attack[] = [
+const THROUGH_GATEWAYS: readonly Attack[] = [
   {
     name: 'finding 6a: listings',
     requests: [{ path: '/v1/namespaces/control/configs?limit=1000&values=true' }],
@@ -92,6 +94,11 @@ export const ATTACKS: readonly Attack[] = [
   },
 ];
 
+export const ATTACKS: readonly Attack[] = [
+  ...THROUGH_GATEWAYS,
+  ...THROUGH_GATEWAYS.map((attack) => ({ ...attack, name: `${attack.name}, at the leader`, direct: true })),
+];
+
 export async function prepareAttacked(cluster: Cluster): Promise<void> {
   const client = new ApiClient(cluster.gateway, 4);
   const binary = { contentType: 'application/octet-stream' };
@@ -113,9 +120,11 @@ export interface AttackOutcome {
 
 /** 100 requests of the attack in parallel for a time, and 100 plain reads a second beside them. */
 export async function runAttack(cluster: Cluster, attack: Attack, seconds: number): Promise<AttackOutcome> {
+  const leader = attack.direct ? await cluster.address(await cluster.leader()) : undefined;
+  const port = leader === undefined ? cluster.port : Number(new URL(leader).port);
   const attacker = spawn(
     process.execPath,
-    [join(ROOT, 'test/e2e/attacker.mjs'), String(cluster.port), String(seconds)],
+    [join(ROOT, 'test/e2e/attacker.mjs'), String(port), String(seconds)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   let output = '';
