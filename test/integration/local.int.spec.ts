@@ -109,8 +109,9 @@ describe('a cluster on one machine', { timeout: 120_000 }, () => {
       );
       expect(health).toMatchObject({ reason: null, observer: 'health' });
       expect(health.recent[0]).toMatchObject({ result: 'ok' });
-      const first = expect.objectContaining({ from: 'unknown', to: 'up' });
-      expect(health.transitions).toContainEqual(first);
+      // On a busy machine a node may be found not ready before it is up for the first time.
+      expect(health.transitions[0]).toMatchObject({ to: 'up' });
+      expect(health.transitions.at(-1)).toMatchObject({ from: 'unknown' });
     }
   });
 
