@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { ApiClient, type Cluster, ROOT } from '#libs/testing';
+import { ApiClient, type Cluster, ROOT, until } from '#libs/testing';
 
 export interface AttackRequest {
   method?: string;
@@ -106,8 +106,11 @@ export async function prepareAttacked(cluster: Cluster): Promise<void> {
   const lines = Array.from({ length: LINES }, (_, i) => `line ${i}`);
   await client.put('attacked', 'lines', lines.join('\n'));
   await client.put('attacked', 'lines', lines.reverse().join('\n'));
-  await client.put('attacked', 'plain', 'value');
+  const { body } = await client.put('attacked', 'plain', 'value');
+  const { version } = JSON.parse(body.toString()) as { version: number };
   await client.close();
+  const isEverywhere = async () => (await cluster.view()).nodes.every((node) => node.version >= version);
+  await until('every node has it', isEverywhere, 30_000, 50);
 }
 
 export interface AttackOutcome {

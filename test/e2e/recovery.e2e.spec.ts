@@ -3,6 +3,9 @@ import type { NodeHold, RecoveryStep } from '#libs/contracts';
 import { ApiClient, Cluster, pause, until, Workload } from '#libs/testing';
 import { expectNoGatewayFailures } from './expectations.js';
 
+/** See the restart door: 5 s, and what passes before a process counts. */
+const MAY_RESTART_AFTER_MS = 7_000;
+
 interface NodePage {
   id: string;
   role: string;
@@ -74,6 +77,8 @@ describe('recovery', () => {
     const id = await follower();
     const { incarnation } = await node(id);
     const pid = cluster.pid(id);
+    // An incarnation begins as the time of the start; a process that is younger refuses to be restarted.
+    await until('it is old enough', () => Date.now() - incarnation > MAY_RESTART_AFTER_MS, 10_000, 50);
     expect(await post(id, 'restart')).toMatchObject({ status: 200, body: { driver: 'http', incarnation } });
     await until('it is back', async () => (await node(id)).recoveries[0]?.state === 'healthy', 30_000, 50);
     const back = await becomes(id, 'healthy', null);

@@ -97,12 +97,12 @@ export class ApiClient {
     return JSON.parse(answer.body.toString()) as T;
   }
 
-  /** Every change after `after`, up to the head at the time of asking. */
-  async changes(after = 0): Promise<LoggedChange[]> {
+  /** Every change after `after`, from a node that has `minVersion`, up to its end of the log at the time of asking. */
+  async changes(after = 0, minVersion = 0): Promise<LoggedChange[]> {
     const all: LoggedChange[] = [];
     for (let from = after; ; ) {
       const page = await this.json<{ changes: WireLoggedChange[]; head: number }>(
-        `/v1/changes?after=${from}&limit=1000`,
+        `/v1/changes?after=${from}&limit=1000&minVersion=${minVersion}`,
       );
       for (const change of page.changes) all.push(loggedChange(change));
       const last = page.changes.at(-1)?.version;

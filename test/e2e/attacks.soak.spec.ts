@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '#libs/testing';
 import { ATTACKS, prepareAttacked, runAttack } from './attacks.js';
 
-const SECONDS = Number(process.env.ATTACK_SECONDS ?? 3);
+const SECONDS = Number(process.env.ATTACK_SECONDS ?? 4);
 
 /** What each attack costs the plain reads beside it is printed, not asserted: it is a matter of the machine. */
 describe('100 of each attack in parallel move no leader and fail no plain read', () => {
