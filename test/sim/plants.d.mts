@@ -1,3 +1,3 @@
 import type { Edit } from './bundle.mjs';
 
-export const PLANTS: readonly { name: string; edits: readonly Edit[] }[];
+export const PLANTS: readonly { name: string; firstSeed?: number; edits: readonly Edit[] }[];

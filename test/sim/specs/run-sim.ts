@@ -48,7 +48,12 @@ export function runSim(file: string, args: readonly string[]): Promise<string> {
   });
 }
 
-export async function searchSeeds(file: string, seeds: number, minutes: number): Promise<Summary> {
-  const args = ['--seeds', String(seeds), '--minutes', String(minutes), '--json', '--no-shrink'];
-  return JSON.parse(await runSim(file, args));
+export async function searchSeeds(
+  file: string,
+  seeds: number,
+  minutes: number,
+  firstSeed = 1,
+): Promise<Summary> {
+  const args = ['--first', firstSeed, '--seeds', seeds, '--minutes', minutes].map(String);
+  return JSON.parse(await runSim(file, [...args, '--json', '--no-shrink']));
 }
