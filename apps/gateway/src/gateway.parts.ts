@@ -11,6 +11,7 @@ import { FollowedNode } from './domain/followed-node.js';
 import { Hedging } from './domain/hedging.js';
 import { OwnWrites } from './domain/own-writes.js';
 import { Rotation } from './domain/rotation.js';
+import { Turns } from './domain/turns.js';
 import { WriteParking } from './domain/write-parking.js';
 import { EventFeed } from './events/event-feed.js';
 import type { GatewaySettings } from './gateway.config.js';
@@ -23,12 +24,16 @@ import { RotationClock } from './nodes/rotation-clock.js';
 import { registerUpstreamMetrics } from './nodes/upstream.metrics.js';
 import { Upstreams } from './nodes/upstreams.js';
 import { Edge } from './proxy/edge.js';
+import type { ProxiedRead } from './proxy/proxied-read.js';
 import { ProxyMetrics } from './proxy/proxy.metrics.js';
 import { ReadProxy } from './proxy/read-proxy.js';
 import { WriteProxy } from './proxy/write-proxy.js';
 import { FollowingHub } from './watch/following-hub.js';
 import { LogFollower } from './watch/log-follower.js';
 import { NodeLog } from './watch/node-log.js';
+
+/** Large answers that are passed on at once; the others wait at the nodes. */
+const LARGE_ANSWERS_AT_ONCE = 2;
 
 export type GatewayParts = ReturnType<typeof assembleGateway>;
 
@@ -83,6 +88,7 @@ export function assembleGateway(
     firstReads: new FirstReads(),
     metrics: proxyMetrics,
     proofs,
+    largeAnswers: new Turns<ProxiedRead>(LARGE_ANSWERS_AT_ONCE, (read) => read.passOn()),
     monotonicMs,
   });
   const writes = new WriteProxy({

@@ -212,6 +212,28 @@ describe('writes through the gateway', () => {
     expect(node(A).writes).toHaveLength(1);
   });
 
+  it('with large bodies are read a few at a time, and one whose client left gives its place up', async () => {
+    const held: (() => void)[] = [];
+    node(A).answerWrite = (_req, res) => held.push(() => node(A).problem(res, 409, 'not-leader', {}));
+    const large = 'x'.repeat(300 * 1024);
+    const waiting = Array.from({ length: 8 }, () => put(large));
+    await expect.poll(() => held.length).toBe(2);
+    const left = Array.from({ length: 12 }, () => {
+      const req = request(gateway.base + KEY, { method: 'PUT', headers: { 'content-length': large.length } });
+      req.on('error', () => undefined);
+      req.write('x');
+      return new Promise<typeof req>((resolve) =>
+        req.on('socket', (socket) => socket.once('connect', () => resolve(req))),
+      );
+    });
+    for (const req of await Promise.all(left)) req.destroy();
+    node(A).answerWrite = undefined;
+    for (const answer of held) answer();
+    const statuses = (await Promise.all(waiting)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(6);
+    expect((await put(large)).status).toBe(200);
+  });
+
   it('of clients that left are dropped', async () => {
     cluster.leaderId = null;
     await node(A).kill();

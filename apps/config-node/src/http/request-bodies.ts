@@ -87,7 +87,9 @@ export class RequestBodies {
       const onBroken = () => finish(broken());
       const timer = isLarge ? setTimeout(() => finish(late()), WITHIN_MS) : undefined;
       payload.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken);
-      payload.resume();
+      // A client that left while it waited for its turn is not told of again.
+      if (payload.destroyed) onBroken();
+      else payload.resume();
     });
   }
 

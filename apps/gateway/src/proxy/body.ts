@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 
-export type BodyRead = { read: 'whole'; body: Buffer } | { read: 'too-large' | 'no-room' | 'broken' };
+export type BodyRead =
+  | { read: 'whole'; body: Buffer }
+  | { read: 'too-large' | 'no-room' | 'late' | 'broken' };
 
 /**
  * What is read and thrown away of a body that is not wanted. A client that is cut while it sends may not read the
@@ -15,14 +17,14 @@ export class Bodies {
   constructor(private readonly limitBytes: number) {}
 
   /**
-   * The callback comes once. What goes beyond a limit is not kept. Of a body whose length is `announced` the memory is taken at
-   * once, which spares a copy: only for few at a time.
+   * The callback comes once. What goes beyond a limit is not kept, and what comes too late is not waited for. Of a body whose
+   * length is `announced` the memory is taken at once, which spares a copy: only for few at a time.
    */
   read(
     req: IncomingMessage,
     limitBytes: number,
     done: (result: BodyRead) => void,
-    announced?: number | undefined,
+    { announced, withinMs }: { announced?: number | undefined; withinMs?: number } = {},
   ): void {
     let chunks: Buffer[] = [];
     const whole = announced === undefined ? undefined : Buffer.allocUnsafe(announced);
@@ -32,10 +34,12 @@ export class Bodies {
     const finish = (result: BodyRead) => {
       if (over) return;
       over = true;
+      clearTimeout(timer);
       this.bytes -= kept;
       chunks = [];
       done(result);
     };
+    const timer = withinMs === undefined ? undefined : setTimeout(() => finish({ read: 'late' }), withinMs);
     req.on('data', (chunk: Buffer) => {
       received += chunk.length;
       if (received > limitBytes) finish({ read: 'too-large' });
@@ -58,5 +62,7 @@ export class Bodies {
     req.on('error', () => finish({ read: 'broken' }));
     req.on('close', () => finish({ read: 'broken' }));
     if (Number(req.headers['content-length'] ?? 0) > limitBytes) finish({ read: 'too-large' });
+    // A client that left while its body waited for its turn is not told of again.
+    if (req.destroyed) finish({ read: 'broken' });
   }
 }

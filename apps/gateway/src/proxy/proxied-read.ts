@@ -9,11 +9,15 @@ import type { OwnWrites } from '../domain/own-writes.js';
 import { type ReadVerdict, readVerdict } from '../domain/read-answer.js';
 import { refusesProof } from '../domain/refused-proof.js';
 import type { Rotation } from '../domain/rotation.js';
+import type { Turns } from '../domain/turns.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
 import { type Client, problemIn, sendProblem } from './client.js';
 import type { ProxyMetrics } from './proxy.metrics.js';
 import { type AnswerHeaders, type AttemptOwner, type HeldAnswer, ReadAttempt } from './read-attempt.js';
+
+/** Above this an answer takes turns with others: passing on a hundred of 4 MiB at once leaves small ones no time. */
+const LARGE_BYTES = 256 * 1024;
 
 /** Where one read may go. */
 export interface ReadPlan {
@@ -33,6 +37,7 @@ export interface ReadContext {
   metrics: ProxyMetrics;
   monotonicMs: () => number;
   proofs: ReadProofs;
+  largeAnswers: Turns<ProxiedRead>;
 }
 
 /**
@@ -56,6 +61,7 @@ export class ProxiedRead implements AttemptOwner {
   private failedInFlight = false;
   private storageAway = false;
   private answering = false;
+  private isLarge = false;
   private status = 0;
   private done = false;
   /** Bytes of the answer that are still to come; negative when it did not say. */
@@ -117,6 +123,15 @@ export class ProxiedRead implements AttemptOwner {
     const version = Number(headers[HEADERS.version]);
     if (version > attempt.node.version) attempt.node.version = version;
     this.startAnswer(status, headers);
+    this.isLarge = this.remaining < 0 || this.remaining > LARGE_BYTES;
+    if (this.isLarge && !this.options.largeAnswers.ask(this)) attempt.pause();
+  }
+
+  /** It is the turn of this answer, which is large. Not at once: the turn may come from within another answer's parser. */
+  passOn(): void {
+    setImmediate(() => {
+      if (!this.done) this.attempt?.resume();
+    });
   }
 
   answerData(attempt: ReadAttempt, chunk: Buffer): void {
@@ -128,10 +143,12 @@ export class ProxiedRead implements AttemptOwner {
     this.remaining -= chunk.length;
     if (res.write(chunk)) return;
     attempt.pause();
-    this.stalledMs = this.options.monotonicMs();
+    const { largeAnswers, monotonicMs } = this.options;
+    if (this.isLarge) largeAnswers.leave(this);
+    this.stalledMs = monotonicMs();
     res.once('drain', () => {
       this.stalledMs = undefined;
-      attempt.resume();
+      if (!this.isLarge || (!this.done && largeAnswers.ask(this))) attempt.resume();
     });
   }
 
@@ -307,6 +324,7 @@ export class ProxiedRead implements AttemptOwner {
     if (this.done) return;
     this.done = true;
     clearTimeout(this.hedgeTimer);
+    if (this.isLarge) this.options.largeAnswers.leave(this);
     this.attempt?.abandon();
     if (this.rival !== undefined) this.dropRival(this.rival);
     this.onDone();

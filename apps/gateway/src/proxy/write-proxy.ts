@@ -32,6 +32,8 @@ const MAX_READING_BYTES = 128 * 1024 * 1024;
 const LARGE_BYTES = 256 * 1024;
 const MANY_LARGE = 'too many large bodies are sent at once';
 const READING_LARGE = { atOnce: 8, waiting: 256, waitMs: 8_000, refusal: MANY_LARGE };
+/** A large body that has not come by then is not waited for: it keeps others from being read. */
+const READING_WITHIN_MS = 20_000;
 const EMPTY = Buffer.alloc(0);
 const SENDING_LARGE = { atOnce: 2, waiting: 8, waitMs: 8_000, refusal: MANY_LARGE };
 
@@ -105,18 +107,21 @@ export class WriteProxy {
     else this.bodies.read(client.req, limit, (result) => this.take(client, result, hashOf));
   }
 
-  private async handleLarge(client: Client, limit: number): Promise<void> {
-    const result = await this.readingLarge.run(
-      () =>
-        new Promise<BodyRead>((resolve) =>
-          this.bodies.read(client.req, limit, resolve, announcedBytes(client.req)),
-        ),
-    );
-    await this.sendingLarge.run(async () => {
-      const hash = result.read === 'whole' ? await hashInSlices(result.body) : undefined;
-      const answered = once(client.res);
-      this.take(client, result, () => hash ?? EMPTY);
-      await answered;
+  /** A body that was read keeps its place among those that are read until it may be sent, so that no more are read than can go. */
+  private handleLarge(client: Client, limit: number): Promise<void> {
+    return this.readingLarge.run(async () => {
+      const result = await new Promise<BodyRead>((resolve) =>
+        this.bodies.read(client.req, limit, resolve, {
+          announced: announcedBytes(client.req),
+          withinMs: READING_WITHIN_MS,
+        }),
+      );
+      await this.sendingLarge.run(async () => {
+        const hash = result.read === 'whole' ? await hashInSlices(result.body) : undefined;
+        const answered = once(client.res);
+        this.take(client, result, () => hash ?? EMPTY);
+        await answered;
+      });
     });
   }
 
@@ -132,6 +137,11 @@ export class WriteProxy {
       sendProblem(client, new Problem('value-too-large', 'the body is larger than this request may have'));
     } else if (result.read === 'no-room') {
       sendProblem(client, new Problem('cluster-busy', 'too many writes are being sent to this gateway'));
+    } else if (result.read === 'late') {
+      sendProblem(
+        client,
+        new Problem('request-timeout', `the body did not come within ${READING_WITHIN_MS / 1_000} s`),
+      );
     }
   }
 
