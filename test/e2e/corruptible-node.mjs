@@ -4,7 +4,7 @@
  */
 import { configNodeApp } from '../../dist/apps/config-node/src/config-node.app.js';
 import { loadNodeSettings } from '../../dist/apps/config-node/src/config-node.config.js';
-import { ReplicaHost } from '../../dist/apps/config-node/src/engine/replica-host.js';
+import { ReplicaHost } from '../../dist/apps/config-node/src/replica/replica-host.js';
 import { checksumOf } from '../../dist/libs/replica/src/index.js';
 import { runService } from '../../dist/libs/service/src/index.js';
 

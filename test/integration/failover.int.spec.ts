@@ -12,7 +12,7 @@ import { FaultProxy, signing } from '#libs/testing';
 import { failoverApp } from '../../apps/failover/src/failover.app.js';
 import { loadFailoverSettings } from '../../apps/failover/src/failover.config.js';
 import { FailoverStore } from '../../apps/failover/src/failover.store.js';
-import { HeadLocked, HeadStore } from '../../apps/failover/src/head.store.js';
+import { HeadLocked, HeadStore } from '../../apps/failover/src/head/head.store.js';
 import { untilHeard, untilWatched, Voter } from './failover-voter.js';
 import { openMigratedLab, type StorageLab } from './storage/storage-lab.js';
 

@@ -9,14 +9,14 @@ const STAND_INS = resolve(import.meta.dirname, 'stand-ins');
 
 /** Modules that touch the machine, and what stands in for them. */
 const REPLACED = {
-  'apps/config-node/src/engine/incarnation.ts': 'incarnation.ts',
-  'apps/config-node/src/engine/fact-cursor.ts': 'fact-cursor.ts',
-  'apps/config-node/src/engine/discarded-history.ts': 'discarded-history.ts',
-  'apps/config-node/src/engine/snapshot-file.ts': 'snapshot-file.ts',
-  'apps/config-node/src/engine/peer-client.ts': 'peer-client.ts',
-  'apps/failover/src/http-calls.ts': 'http-calls.ts',
-  'apps/failover/src/dial.ts': 'dial.ts',
-  'apps/failover/src/tether.ts': 'tether.ts',
+  'apps/config-node/src/membership/incarnation.ts': 'incarnation.ts',
+  'apps/config-node/src/announce/fact-cursor.ts': 'fact-cursor.ts',
+  'apps/config-node/src/state-transfer/discarded-history.ts': 'discarded-history.ts',
+  'apps/config-node/src/replica/snapshot-file.ts': 'snapshot-file.ts',
+  'apps/config-node/src/peers/peer-client.ts': 'peer-client.ts',
+  'apps/failover/src/nodes/http-calls.ts': 'http-calls.ts',
+  'apps/failover/src/nodes/dial.ts': 'dial.ts',
+  'apps/failover/src/nodes/liveness-connection.ts': 'tether.ts',
   'apps/sync/src/node-calls.ts': 'node-calls.ts',
   'apps/gateway/src/nodes/upstreams.ts': 'upstreams.ts',
   'libs/observability/src/event-loop.ts': 'event-loop.ts',

@@ -22,7 +22,7 @@ export const PLANTS = [
     name: 'an unknown outcome is taken for a failure',
     edits: [
       {
-        file: 'apps/config-node/src/domain/committer.ts',
+        file: 'apps/config-node/src/domain/commit/committer.ts',
         find: "if (failure === 'unknown') {\n          this.bump(phase.batch);",
         put: "if (failure === 'unknown') {\n          this.notDone(phase.batch, 'unavailable', message, nowMs);",
       },
@@ -83,7 +83,7 @@ export const PLANTS = [
     firstSeed: 165,
     edits: [
       {
-        file: 'apps/config-node/src/domain/committer.ts',
+        file: 'apps/config-node/src/domain/commit/committer.ts',
         find: 'if (!holds) {\n      this.takeBack(batch);',
         put: 'if (!holds && batch.settled.length === 0) {\n      this.takeBack(batch);',
       },
@@ -104,7 +104,7 @@ export const PLANTS = [
     name: 'an idempotency key is not looked up',
     edits: [
       {
-        file: 'apps/config-node/src/domain/committer.ts',
+        file: 'apps/config-node/src/domain/commit/committer.ts',
         find: "if (mayBeRepeat && !this.recent.has(request.idempotencyKey ?? '')) this.lookUps.want(pending);",
         put: '',
       },
@@ -129,7 +129,7 @@ export const PLANTS = [
     name: 'a snapshot is loaded without its chain',
     edits: [
       {
-        file: 'apps/config-node/src/engine/snapshotter.ts',
+        file: 'apps/config-node/src/replica/snapshotter.ts',
         find: "this.host.load(header, state, 'compacted');",
         put: "this.host.load({ ...header, chain: '0'.repeat(64) }, state, 'compacted');",
       },
@@ -139,12 +139,12 @@ export const PLANTS = [
     name: 'a node is healthy before it is level',
     edits: [
       {
-        file: 'apps/config-node/src/engine/membership.ts',
+        file: 'apps/config-node/src/membership/membership.ts',
         find: "if (this.verification.verified === 'pending') return 'syncing';",
         put: '',
       },
       {
-        file: 'apps/config-node/src/engine/membership.ts',
+        file: 'apps/config-node/src/membership/membership.ts',
         find: "if (this.host.isStale()) return 'stale';",
         put: '',
       },
@@ -154,7 +154,7 @@ export const PLANTS = [
     name: 'a linearizable read believes a plain read of head',
     edits: [
       {
-        file: 'apps/config-node/src/http/linearizable-reads.ts',
+        file: 'apps/config-node/src/http/reads/linearizable-reads.ts',
         find: 'this.store.barrier()',
         put: 'this.store.readHead()',
       },
@@ -164,7 +164,7 @@ export const PLANTS = [
     name: 'a read does not wait for what its client has seen',
     edits: [
       {
-        file: 'apps/config-node/src/http/read-gate.ts',
+        file: 'apps/config-node/src/http/reads/read-gate.ts',
         find: 'await this.reach(Math.max(seen, demands.minVersion ?? 0), timeoutMs);',
         put: '',
       },

@@ -3,11 +3,11 @@ import { systemClock } from '#libs/kernel';
 import { Bus } from '#libs/messaging';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PublicGuard, type ServiceOptions } from '#libs/service';
+import { Alerts } from './announce/alerts.js';
 import type { NodeSettings } from './config-node.config.js';
 import { configNodeModule } from './config-node.module.js';
-import { Alerts } from './engine/alerts.js';
-import { Engine } from './engine/engine.js';
 import { type PublicApi, registerPublicApi } from './http/public-api.js';
+import { Engine } from './node.js';
 import { ConfigStore } from './store/config.store.js';
 
 /** Everything that one config node consists of, with the state of its last run, ready to be started. */

@@ -1,8 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { Engine } from './engine/engine.js';
-import { Leadership } from './engine/leadership.js';
-import { Publisher } from './engine/publisher.js';
-import { ReplicaHost } from './engine/replica-host.js';
+import { Publisher } from './commit/publisher.js';
+import { Leadership } from './leadership/leadership.js';
+import { Engine } from './node.js';
+import { ReplicaHost } from './replica/replica-host.js';
 import { ConfigStore } from './store/config.store.js';
 
 @Module({})

@@ -1,7 +1,7 @@
 import { loadSettings, type SettingsInput } from '#libs/config';
 import { DIGEST_FORMAT } from '#libs/replica';
+import type { RoundSettings } from './domain/comparison/round.js';
 import type { RepairLimits } from './domain/repair-plan.js';
-import type { RoundSettings } from './domain/round.js';
 
 const NAMES = [
   'instanceId',

@@ -4,19 +4,19 @@ import type { Bus, BusLogger } from '#libs/messaging';
 import { FactJournal, FactOutbox, FactStream } from '#libs/messaging';
 import type { Metrics } from '#libs/observability';
 import type { PrimaryPool } from '#libs/postgres';
-import { Checks } from './checks.js';
 import type { ConsistencySettings } from './consistency.config.js';
 import { ConsistencyController } from './consistency.controller.js';
 import { ConsistencyMetrics } from './consistency.metrics.js';
 import { ConsistencyService } from './consistency.service.js';
 import { ConsistencyStore } from './consistency.store.js';
 import { Members } from './domain/members.js';
-import { EntriesStore } from './entries.store.js';
 import { NodeCalls } from './node-calls.js';
-import { Repairer } from './repairer.js';
-import { RoundRunner } from './round-runner.js';
-import { TruthStore } from './truth.store.js';
-import { TruthCheck } from './truth-check.js';
+import { EntriesStore } from './reference/entries.store.js';
+import { TruthStore } from './reference/reference.store.js';
+import { TruthCheck } from './reference/reference-check.js';
+import { Checks } from './rounds/checks.js';
+import { Repairer } from './rounds/repairer.js';
+import { RoundRunner } from './rounds/round-runner.js';
 
 export interface ConsistencyParts {
   bus: Bus;

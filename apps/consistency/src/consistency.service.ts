@@ -12,15 +12,15 @@ import {
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger, FactJournal } from '#libs/messaging';
 import { StorageUnavailable } from '#libs/postgres';
-import { Checks } from './checks.js';
 import type { ConsistencySettings } from './consistency.config.js';
 import { ConsistencyMetrics } from './consistency.metrics.js';
 import { ConsistencyStore, type Happened } from './consistency.store.js';
 import type { Members } from './domain/members.js';
 import { entriesNews } from './domain/news.js';
 import type { NodeCalls } from './node-calls.js';
-import { type EntryFinding, TruthStore } from './truth.store.js';
-import type { TruthCheck } from './truth-check.js';
+import { type EntryFinding, TruthStore } from './reference/reference.store.js';
+import type { TruthCheck } from './reference/reference-check.js';
+import { Checks } from './rounds/checks.js';
 
 const FINDINGS_AT_ONCE = 100;
 const DISCARDED_SHOWN = 50;

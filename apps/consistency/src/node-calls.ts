@@ -15,10 +15,10 @@ import {
 } from '#libs/contracts';
 import { crashOnDefect } from '#libs/kernel';
 import { partOf } from '#libs/replica';
-import type { ListedKey } from './domain/classification.js';
-import type { Pin } from './domain/pin.js';
+import type { ListedKey } from './domain/comparison/classification.js';
+import type { Pin } from './domain/comparison/pin.js';
+import type { RootAnswer } from './domain/comparison/root-comparison.js';
 import type { Place } from './domain/place.js';
-import type { RootAnswer } from './domain/root-comparison.js';
 
 const JSON_BODY = { 'content-type': 'application/json' };
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;

@@ -9,7 +9,7 @@ import { restartDrivers } from './drivers/restart-drivers.js';
 import { failoverSettings, type LoadedFailoverSettings } from './failover.config.js';
 import { failoverModule } from './failover.module.js';
 import { FailoverService } from './failover.service.js';
-import { HttpCalls } from './http-calls.js';
+import { HttpCalls } from './nodes/http-calls.js';
 
 /** Everything that one failover process consists of, ready to be started. */
 export function failoverApp(settings: LoadedFailoverSettings): ServiceOptions {

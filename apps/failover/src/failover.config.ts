@@ -1,6 +1,6 @@
 import { loadSettings, SettingsError, type SettingsInput, type Timings, timingsOf } from '#libs/config';
-import type { DetectorSettings } from './domain/detector.types.js';
-import type { RecoverySettings } from './domain/recovery.types.js';
+import type { DetectorSettings } from './domain/detection/detector.types.js';
+import type { RecoverySettings } from './domain/recovery/recovery.types.js';
 
 const NAMES = [
   'instanceId',

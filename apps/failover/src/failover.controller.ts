@@ -15,15 +15,15 @@ import {
 } from '#libs/contracts';
 import { crashOnDefect } from '#libs/kernel';
 import { type AskedRequest, BusErrorFilter } from '#libs/messaging';
-import { DetectorService } from './detector.service.js';
+import { DetectorService } from './detection/detector.service.js';
+import { WitnessService } from './detection/witness.service.js';
+import { HandoverService } from './election/handover.service.js';
 import { FailoverStore } from './failover.store.js';
-import { HandoverService } from './handover.service.js';
-import { HeadWatch } from './head-watch.js';
-import { HoldsView } from './holds-view.js';
-import { NodeWatch } from './node-watch.js';
+import { HeadWatch } from './head/head-watch.js';
+import { NodeWatch } from './nodes/node-watch.js';
+import { HoldsView } from './nodes/restrictions-view.js';
 import { OperatorService } from './operator.service.js';
-import { RecoveryStore } from './recovery.store.js';
-import { WitnessService } from './witness.service.js';
+import { RecoveryStore } from './recovery/recovery.store.js';
 
 /** The bus's door. Every instance hears the facts and answers as a witness; the other questions go to one of them. */
 @Controller()

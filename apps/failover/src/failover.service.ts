@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
-import { DetectorService } from './detector.service.js';
-import { ElectionService } from './election.service.js';
+import { DetectorService } from './detection/detector.service.js';
+import { WitnessService } from './detection/witness.service.js';
+import { ElectionService } from './election/election.service.js';
 import type { FailoverSettings } from './failover.config.js';
 import { FailoverStore } from './failover.store.js';
-import { HeadWatch } from './head-watch.js';
-import { NodeWatch } from './node-watch.js';
-import { RecoveryService } from './recovery.service.js';
-import { RecoveryStore } from './recovery.store.js';
-import { WitnessService } from './witness.service.js';
+import { HeadWatch } from './head/head-watch.js';
+import { NodeWatch } from './nodes/node-watch.js';
+import { RecoveryService } from './recovery/recovery.service.js';
+import { RecoveryStore } from './recovery/recovery.store.js';
 
 const PRUNE_EVERY_MS = 600_000;
 const MIGRATE_EVERY_MS = 500;

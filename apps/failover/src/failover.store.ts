@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { NodeVerdict, QuestionReply, VerdictReason } from '#libs/contracts';
 import type { OutboxFact, OutboxRows } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
-import type { GivenVerdict } from './domain/detector.types.js';
+import type { GivenVerdict } from './domain/detection/detector.types.js';
 import { FAILOVER_MIGRATIONS } from './migrations/index.js';
 
 type Election = QuestionReply<'failover.elections'>['elections'][number];

@@ -2,13 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { type HoldReply, Problem, type RestartReply } from '#libs/contracts';
 import { crashOnDefect } from '#libs/kernel';
 import { type OperatorAnswer, type OperatorWish, planWish } from './domain/operator-plan.js';
-import type { RecoveryPlan, Standing } from './domain/recovery.types.js';
+import type { RecoveryPlan, Standing } from './domain/recovery/recovery.types.js';
+import { HandoverService } from './election/handover.service.js';
 import type { FailoverSettings } from './failover.config.js';
-import { HandoverService } from './handover.service.js';
-import { HeadWatch } from './head-watch.js';
-import { NodeWatch } from './node-watch.js';
-import { RecoveryService } from './recovery.service.js';
-import { holdOf } from './recovery-facts.js';
+import { HeadWatch } from './head/head-watch.js';
+import { NodeWatch } from './nodes/node-watch.js';
+import { RecoveryService } from './recovery/recovery.service.js';
+import { holdOf } from './recovery/recovery-events.js';
 
 type Planned = Extract<OperatorAnswer, { answer: 'planned' }>;
 

@@ -1,22 +1,22 @@
 import type { SendHandle } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Children } from './children.js';
 import type { ClusterState } from './cluster-state.js';
 import { type Missing, waitsFor } from './domain/cluster-readiness.js';
 import { environmentFile } from './domain/environment-file.js';
 import { planProcesses, type ServiceProcess, SUPERVISOR, stopOrder } from './domain/process-plan.js';
-import { fetchJson } from './gateway-probe.js';
-import type { HomeFolder } from './home-folder.js';
-import { serviceLauncher } from './launch-service.js';
-import type { RunFolder } from './run-folder.js';
+import type { HomeFolder } from './files/home-folder.js';
+import type { RunFolder } from './files/run-folder.js';
 import { type ServerAccess, startServers } from './servers.js';
-import type { Ended } from './supervised.js';
+import type { Children } from './supervision/children.js';
+import { fetchJson } from './supervision/gateway-probe.js';
+import { serviceLauncher } from './supervision/launch-service.js';
+import type { Ended } from './supervision/supervised.js';
 import {
   type ProcessView,
   type RestartHow,
   type SupervisedProcesses,
   SupervisorDoor,
-} from './supervisor-door.js';
+} from './supervision/supervisor-endpoint.js';
 import type { Terminal } from './terminal.js';
 
 const HEALTH_POLL_MS = 50;

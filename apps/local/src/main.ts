@@ -3,19 +3,19 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadSettings, SettingsError } from '#libs/config';
 import { ensurePrograms, ProgramMissing, ServerFailed } from '#libs/servers';
-import { Children } from './children.js';
 import { loadState } from './cluster-state.js';
 import { PLANNED_APPS } from './domain/process-plan.js';
 import { inheritedVariables, splitVariables } from './domain/settings-passed-on.js';
-import { openDoor } from './gateway-door.js';
-import { leaderIdOf } from './gateway-probe.js';
-import { prepareHome } from './home-folder.js';
-import { lockHome } from './home-lock.js';
+import { prepareHome } from './files/home-folder.js';
+import { lockHome } from './files/home-lock.js';
+import { LogFile } from './files/log-file.js';
+import { RunFolder } from './files/run-folder.js';
 import { LocalCluster } from './local-cluster.js';
-import { LogFile } from './log-file.js';
-import { RunFolder } from './run-folder.js';
 import { onFolder, StartRefused } from './start-refused.js';
-import { stopOnSignals } from './stop-on-signals.js';
+import { Children } from './supervision/children.js';
+import { leaderIdOf } from './supervision/gateway-probe.js';
+import { openDoor } from './supervision/gateway-socket.js';
+import { stopOnSignals } from './supervision/stop-on-signals.js';
 import { banner, duration, Terminal } from './terminal.js';
 
 /** dist/apps, whether this file is found from a checkout or from elsewhere. */

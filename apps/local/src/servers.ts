@@ -1,10 +1,10 @@
 import { startNats, startPostgres, startRedis } from '#libs/servers';
-import type { Children } from './children.js';
 import type { ClusterState } from './cluster-state.js';
 import { prepareDatabase } from './database.js';
 import type { ServerName } from './domain/process-plan.js';
-import type { HomeFolder } from './home-folder.js';
-import type { Launch, LaunchHooks } from './supervised.js';
+import type { HomeFolder } from './files/home-folder.js';
+import type { Children } from './supervision/children.js';
+import type { Launch, LaunchHooks } from './supervision/supervised.js';
 
 export interface ServerAccess {
   nats: { user: string; password: string };

@@ -1,4 +1,4 @@
-import type { LogFile } from './log-file.js';
+import type { LogFile } from './files/log-file.js';
 
 /** What the person in front of the cluster sees; the same goes into the log of the parent. */
 export class Terminal {

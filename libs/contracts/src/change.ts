@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { Counter } from './counters.js';
-import { valueFromJson, valueToJson } from './json-value.js';
+import { Counter } from './bus/counters.js';
+import { valueFromJson, valueToJson } from './http/json-value.js';
 
 /**
  * A change as processes hold it: one version, one or more operations, atomic.

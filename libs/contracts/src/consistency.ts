@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Counter } from './counters.js';
+import { Counter } from './bus/counters.js';
 import { NodeId } from './node.js';
 
 /**

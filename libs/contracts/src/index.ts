@@ -1,63 +1,5 @@
-export { accepts } from './accept.js';
-export { asyncApiDocument } from './asyncapi.js';
-export { type BusRole, busRoles } from './bus-roles.js';
-export {
-  ChainHex,
-  type Change,
-  changeFromWire,
-  changeToWire,
-  type DeleteOperation,
-  type Operation,
-  type PutOperation,
-  WireChange,
-  WireOperation,
-} from './change.js';
-export {
-  CHANGE_FRAME_LIMITS,
-  CHANGE_FRAMES_TYPE,
-  CHANGE_PAGE_BYTES,
-  type ChangeFrame,
-  changeFrameParts,
-  decodeChanges,
-  encodeChanges,
-  FrameDamaged,
-  FrameDecoder,
-  noticeFrame,
-} from './change-frames.js';
-export {
-  CONFIG_ENTRIES,
-  CONSISTENCY_REASONS,
-  CONSISTENCY_RESULTS,
-  ConsistencyChecked,
-  ConsistencyCheckReply,
-  ConsistencyCheckRequest,
-  ConsistencyReason,
-  ConsistencyRepaired,
-  ConsistencyReport,
-  ConsistencyResult,
-  ConsistencyRound,
-  DIFFERENCE_CLASSES,
-  Difference,
-  DifferenceClass,
-  DiscardedHistory,
-  FoundDifferences,
-  KeyState,
-  NodeConsistency,
-  REPAIR_OUTCOMES,
-  RepairOutcome,
-  RepairReply,
-  RepairRequest,
-  ResyncReply,
-  ResyncRequest,
-  TruthCompared,
-} from './consistency.js';
-export {
-  CONTENT_TYPES,
-  type ContentType,
-  contentTypeHeader,
-  parseCharset,
-  parseContentType,
-} from './content-type.js';
+export { asyncApiDocument } from './bus/asyncapi.js';
+export { type BusRole, busRoles } from './bus/bus-roles.js';
 export {
   COUNTER_MAX,
   Counter,
@@ -66,82 +8,7 @@ export {
   isPlausibleIncarnation,
   isPlausibleTerm,
   TERM_AHEAD_MAX,
-} from './counters.js';
-export { ERRORS, type ErrorCode, errorKind, isErrorCode } from './errors.js';
-export { HEADERS } from './headers.js';
-export {
-  CheckedState,
-  CheckTransition,
-  Consecutive,
-  HealthBody,
-  HealthChanged,
-  HealthListReply,
-  HealthReport,
-  HealthStanding,
-  PROBE_RESULTS,
-  Probed,
-  ProbeResult,
-  UNANSWERED,
-} from './health.js';
-export { isReservedNamespace, isStorableText, keyFault, namespaceFault } from './identifiers.js';
-export {
-  DIGEST_BUCKETS_BYTES,
-  DIGEST_PARTS_BYTES,
-  DigestKeysReply,
-  DigestReply,
-  FollowLine,
-  LogNotice,
-  NodePing,
-  PauseReply,
-  PauseRequest,
-  SyncReply,
-  SyncRequest,
-  VERIFICATIONS,
-  type Verified,
-} from './internal-api.js';
-export { JSON_VALUE_FACTOR, type JsonValue, valueFromJson, valueToJson } from './json-value.js';
-export { LIMITS } from './limits.js';
-export { missingBody } from './missing-body.js';
-export {
-  Incarnation,
-  Metadata,
-  NODE_ROLES,
-  NODE_STATUSES,
-  NodeAddress,
-  NodeId,
-  NodeInfo,
-  type NodeRole,
-  type NodeStatus,
-  STATUS_REASONS,
-  type StatusReason,
-} from './node.js';
-export { openApiDocument } from './openapi/document.js';
-export { QUERIES } from './openapi/parameters.js';
-export { parseQuery } from './openapi/parse-query.js';
-export { ROUTES, type Route, routerPath } from './openapi/routes.js';
-export { PROBLEM_CONTENT_TYPE, Problem, type ProblemBody } from './problem.js';
-export {
-  ChangeSetRequest,
-  type ChangeSetResult,
-  type DeleteResult,
-  type PutResult,
-  RollbackRequest,
-} from './public-api.js';
-export {
-  DrainRequest,
-  HoldReply,
-  HoldsReply,
-  NodeHold,
-  OperatorRequest,
-  RECOVERY_STATES,
-  RecoveriesReply,
-  RecoveriesRequest,
-  type RecoveryState,
-  RecoveryStep,
-  ReleaseRequest,
-  RestartReply,
-  RestartRequest,
-} from './recovery.js';
+} from './bus/counters.js';
 export {
   AlertRaised,
   ConfigChanged,
@@ -187,7 +54,140 @@ export {
   type VerdictReason,
   WitnessReply,
   WitnessRequest,
-} from './subjects.js';
+} from './bus/subjects.js';
+export {
+  ChainHex,
+  type Change,
+  changeFromWire,
+  changeToWire,
+  type DeleteOperation,
+  type Operation,
+  type PutOperation,
+  WireChange,
+  WireOperation,
+} from './change.js';
+export {
+  CONFIG_ENTRIES,
+  CONSISTENCY_REASONS,
+  CONSISTENCY_RESULTS,
+  ConsistencyChecked,
+  ConsistencyCheckReply,
+  ConsistencyCheckRequest,
+  ConsistencyReason,
+  ConsistencyRepaired,
+  ConsistencyReport,
+  ConsistencyResult,
+  ConsistencyRound,
+  DIFFERENCE_CLASSES,
+  Difference,
+  DifferenceClass,
+  DiscardedHistory,
+  FoundDifferences,
+  KeyState,
+  NodeConsistency,
+  REPAIR_OUTCOMES,
+  RepairOutcome,
+  RepairReply,
+  RepairRequest,
+  ResyncReply,
+  ResyncRequest,
+  TruthCompared,
+} from './consistency.js';
+export {
+  CheckedState,
+  CheckTransition,
+  Consecutive,
+  HealthBody,
+  HealthChanged,
+  HealthListReply,
+  HealthReport,
+  HealthStanding,
+  PROBE_RESULTS,
+  Probed,
+  ProbeResult,
+  UNANSWERED,
+} from './health.js';
+export { accepts } from './http/accept.js';
+export {
+  CHANGE_FRAME_LIMITS,
+  CHANGE_FRAMES_TYPE,
+  CHANGE_PAGE_BYTES,
+  type ChangeFrame,
+  changeFrameParts,
+  decodeChanges,
+  encodeChanges,
+  FrameDamaged,
+  FrameDecoder,
+  noticeFrame,
+} from './http/change-frames.js';
+export {
+  CONTENT_TYPES,
+  type ContentType,
+  contentTypeHeader,
+  parseCharset,
+  parseContentType,
+} from './http/content-type.js';
+export { ERRORS, type ErrorCode, errorKind, isErrorCode } from './http/errors.js';
+export { HEADERS } from './http/headers.js';
+export {
+  DIGEST_BUCKETS_BYTES,
+  DIGEST_PARTS_BYTES,
+  DigestKeysReply,
+  DigestReply,
+  FollowLine,
+  LogNotice,
+  NodePing,
+  PauseReply,
+  PauseRequest,
+  SyncReply,
+  SyncRequest,
+  VERIFICATIONS,
+  type Verified,
+} from './http/internal-api.js';
+export { JSON_VALUE_FACTOR, type JsonValue, valueFromJson, valueToJson } from './http/json-value.js';
+export { missingBody } from './http/missing-body.js';
+export { PROBLEM_CONTENT_TYPE, Problem, type ProblemBody } from './http/problem.js';
+export {
+  ChangeSetRequest,
+  type ChangeSetResult,
+  type DeleteResult,
+  type PutResult,
+  RollbackRequest,
+} from './http/public-api.js';
+export { isReservedNamespace, isStorableText, keyFault, namespaceFault } from './identifiers.js';
+export { LIMITS } from './limits.js';
+export {
+  Incarnation,
+  Metadata,
+  NODE_ROLES,
+  NODE_STATUSES,
+  NodeAddress,
+  NodeId,
+  NodeInfo,
+  type NodeRole,
+  type NodeStatus,
+  STATUS_REASONS,
+  type StatusReason,
+} from './node.js';
+export { openApiDocument } from './openapi/document.js';
+export { QUERIES } from './openapi/parameters.js';
+export { parseQuery } from './openapi/parse-query.js';
+export { ROUTES, type Route, routerPath } from './openapi/routes.js';
+export {
+  DrainRequest,
+  HoldReply,
+  HoldsReply,
+  NodeHold,
+  OperatorRequest,
+  RECOVERY_STATES,
+  RecoveriesReply,
+  RecoveriesRequest,
+  type RecoveryState,
+  RecoveryStep,
+  ReleaseRequest,
+  RestartReply,
+  RestartRequest,
+} from './recovery.js';
 export {
   CatchUpReply,
   CatchUpRequest,

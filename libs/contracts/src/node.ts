@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Counter } from './counters.js';
+import { Counter } from './bus/counters.js';
 
 export const NODE_ROLES = ['leader', 'follower', 'candidate', 'observer'] as const;
 export type NodeRole = (typeof NODE_ROLES)[number];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Counter } from './counters.js';
+import { Counter } from './bus/counters.js';
 import { Incarnation, NodeId } from './node.js';
 
 /** How a failed node is brought back, and what keeps one out of the rotation: facts, questions and answers. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { Counter } from './bus/counters.js';
 import { ChainHex } from './change.js';
-import { Counter } from './counters.js';
 import { NodeId } from './node.js';
 
 /** How nodes that are behind are brought up to date: what the sync service tells others, and asks of nodes. */

@@ -1,12 +1,12 @@
 export { type BackoffPolicy, backoffCeilingMs, fullJitterMs } from './backoff.js';
 export { type Clock, systemClock } from './clock.js';
-export { crash, crashOnDefect } from './crash.js';
 export { type Deferred, deferred, sleep, TimeoutError, withTimeout } from './deferred.js';
 export { deriveKey, type KeyPurpose } from './derived-key.js';
-export { classifyFailure, type FailureClass, isDefect } from './failure-class.js';
-export { FailureLog, type FailureLogger } from './failure-log.js';
+export { crash, crashOnDefect } from './failures/crash.js';
+export { classifyFailure, type FailureClass, isDefect } from './failures/failure-class.js';
+export { FailureLog, type FailureLogger } from './failures/failure-log.js';
+export { InvariantViolation, invariant, unreachable } from './failures/invariant.js';
 export { secretMatcher, sha256 } from './hashing.js';
-export { InvariantViolation, invariant, unreachable } from './invariant.js';
 export { rendezvousOwner } from './rendezvous.js';
 export { type Repeating, type RepeatOptions, repeat } from './repeat.js';
 export { type Rng, seededRng, systemRng } from './rng.js';

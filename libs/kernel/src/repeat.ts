@@ -1,4 +1,4 @@
-import { crashOnDefect } from './crash.js';
+import { crashOnDefect } from './failures/crash.js';
 
 export interface Repeating {
   /** Stops and waits for a run that is under way. */

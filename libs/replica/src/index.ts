@@ -1,6 +1,6 @@
-export { BUCKET_PARTS, PartDigests, partOf } from './bucket-parts.js';
 export { type ChainedContent, chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
 export type { WindowBounds } from './change-window.js';
+export { BUCKET_PARTS, PartDigests, partOf } from './digest/bucket-parts.js';
 export {
   bucketOf,
   CUT_BYTES,
@@ -8,16 +8,17 @@ export {
   DIGEST_FORMAT,
   type DigestedEntry,
   StateDigest,
-} from './digest.js';
-export type { DigestPoint, UnknownDigest } from './digest-history.js';
-export type { Entry, Position } from './entry.js';
+} from './digest/digest.js';
+export type { DigestPoint, UnknownDigest } from './digest/digest-history.js';
 export {
   type HistoryMark,
   HistoryReplaced,
   type WalkedKey,
   type WalkSource,
   walkPinned,
-} from './pinned-walk.js';
+} from './digest/pinned-walk.js';
+export { Scrub, type ScrubFinding, type ScrubStep } from './digest/scrub.js';
+export type { Entry, Position } from './entry.js';
 export type { FoundEntry, KeyTruth, NotRepaired, RepairedKey } from './repair.js';
 export {
   type ApplyResult,
@@ -28,7 +29,6 @@ export {
   Replica,
   StateBuilder,
 } from './replica.js';
-export { Scrub, type ScrubFinding, type ScrubStep } from './scrub.js';
 export {
   encodeSnapshot,
   type PinnedState,

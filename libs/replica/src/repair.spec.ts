@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Change, Operation } from '#libs/contracts';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
-import { bucketOf, DIGEST_BUCKETS } from './digest.js';
+import { bucketOf, DIGEST_BUCKETS } from './digest/digest.js';
+import type { KeySpace } from './digest/key-space.js';
+import { Scrub, type ScrubFinding } from './digest/scrub.js';
 import type { Entry } from './entry.js';
-import type { KeySpace } from './key-space.js';
 import type { KeyTruth } from './repair.js';
 import { Replica } from './replica.js';
-import { Scrub, type ScrubFinding } from './scrub.js';
 
 const KEYS = ['a', 'b', 'c', 'd'] as const;
 const AT = '2026-01-01T00:00:00.000Z';

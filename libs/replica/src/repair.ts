@@ -1,9 +1,9 @@
 import { checksumOf } from './chain.js';
-import { bucketOf } from './digest.js';
-import type { UnknownDigest } from './digest-history.js';
+import { bucketOf } from './digest/digest.js';
+import type { UnknownDigest } from './digest/digest-history.js';
+import type { KeySpace } from './digest/key-space.js';
+import { entryWithOwnMemory } from './digest/own-memory.js';
 import type { Entry } from './entry.js';
-import type { KeySpace } from './key-space.js';
-import { entryWithOwnMemory } from './own-memory.js';
 
 /** What a key is at a version, by somebody who knows: the entry, or that there is none. */
 export interface KeyTruth {

@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Change, Operation } from '#libs/contracts';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
-import { bucketOf, CUT_BYTES, DIGEST_BUCKETS, DigestSum, EMPTY_DIGEST, StateDigest } from './digest.js';
+import {
+  bucketOf,
+  CUT_BYTES,
+  DIGEST_BUCKETS,
+  DigestSum,
+  EMPTY_DIGEST,
+  StateDigest,
+} from './digest/digest.js';
 import type { Entry } from './entry.js';
 import { Replica, StateBuilder } from './replica.js';
 import { encodeSnapshot, pinState, SnapshotDecoder } from './snapshot.js';

@@ -2,10 +2,10 @@ import { type Change, LIMITS, type Operation } from '#libs/contracts';
 import { compareUtf8, invariant } from '#libs/kernel';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from './chain.js';
 import { ChangeWindow, type WindowBounds } from './change-window.js';
-import { DigestHistory, type DigestPoint, type UnknownDigest } from './digest-history.js';
+import { DigestHistory, type DigestPoint, type UnknownDigest } from './digest/digest-history.js';
+import { KeySpace } from './digest/key-space.js';
+import { changeWithOwnMemory, entryWithOwnMemory } from './digest/own-memory.js';
 import type { Entry, Position } from './entry.js';
-import { KeySpace } from './key-space.js';
-import { changeWithOwnMemory, entryWithOwnMemory } from './own-memory.js';
 import { type KeyTruth, type NotRepaired, type RepairedKey, repairKeys } from './repair.js';
 
 /**

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { DIGEST_FORMAT } from './digest.js';
+import { DIGEST_FORMAT } from './digest/digest.js';
 import type { Entry, Position } from './entry.js';
 import { type ListPage, type Replica, StateBuilder } from './replica.js';
 

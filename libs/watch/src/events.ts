@@ -1,6 +1,6 @@
 import { type Change, changeToWire, type Operation, valueToJson, type WireOperation } from '#libs/contracts';
-import type { PresentEntry } from './change-source.js';
 import type { WatchSend } from './domain/watch-cursor.js';
+import type { PresentEntry } from './history/change-source.js';
 
 /** A change as watchers and `GET /v1/changes` show it: without what is internal to the log. */
 export interface ChangeJson {

@@ -1,3 +1,6 @@
+export { SLOW_POLICY, type SlowPolicy, type WatchStart } from './domain/watch-cursor.js';
+export { concerns, type Watched, type WatchFilter, watchFilter } from './domain/watch-filter.js';
+export { type ChangeJson, changeJson } from './events.js';
 export type {
   ChangeSource,
   LogPage,
@@ -6,11 +9,8 @@ export type {
   PresentPage,
   PresentQuery,
   SourceReset,
-} from './change-source.js';
-export { SLOW_POLICY, type SlowPolicy, type WatchStart } from './domain/watch-cursor.js';
-export { concerns, type Watched, type WatchFilter, watchFilter } from './domain/watch-filter.js';
-export { type ChangeJson, changeJson } from './events.js';
-export type { LongPollAnswer } from './long-polls.js';
-export { SharedQuestion } from './shared-question.js';
+} from './history/change-source.js';
+export { SharedQuestion } from './history/shared-question.js';
+export type { LongPollAnswer } from './http/long-polls.js';
+export { registerWatchRoutes, type WatchRoutesOptions } from './http/watch-routes.js';
 export { WatchHub, type WatchHubOptions } from './watch-hub.js';
-export { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.js';

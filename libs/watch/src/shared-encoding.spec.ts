@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Change, LIMITS } from '#libs/contracts';
-import type { ChangeSource } from './change-source.js';
 import { watchFilter } from './domain/watch-filter.js';
-import { answerPieces } from './long-polls.js';
+import type { ChangeSource } from './history/change-source.js';
+import { answerPieces } from './http/long-polls.js';
 import { WatchHub } from './watch-hub.js';
 
 const LARGE = 100_000;

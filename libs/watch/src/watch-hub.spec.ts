@@ -2,6 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Change, Operation } from '#libs/contracts';
 import { Problem } from '#libs/contracts';
 import { systemClock } from '#libs/kernel';
+import { SLOW_POLICY } from './domain/watch-cursor.js';
+import { watchFilter } from './domain/watch-filter.js';
 import type {
   ChangeSource,
   LogPage,
@@ -9,12 +11,10 @@ import type {
   PresentPage,
   PresentQuery,
   SourceReset,
-} from './change-source.js';
-import { SLOW_POLICY } from './domain/watch-cursor.js';
-import { watchFilter } from './domain/watch-filter.js';
-import { answerPieces, type LongPollAnswer } from './long-polls.js';
+} from './history/change-source.js';
+import { answerPieces, type LongPollAnswer } from './http/long-polls.js';
+import type { WatchSink } from './http/watch-sink.js';
 import { WatchHub, type WatchHubOptions } from './watch-hub.js';
-import type { WatchSink } from './watch-sink.js';
 
 function put(key: string, text: string): Operation {
   return {

@@ -1,7 +1,5 @@
 import { type Change, Problem } from '#libs/contracts';
 import { type Clock, systemClock } from '#libs/kernel';
-import { CatchUp } from './catch-up.js';
-import type { ChangeSource, SourceReset } from './change-source.js';
 import {
   type EndReason,
   type ResetReason,
@@ -15,13 +13,15 @@ import { concerns } from './domain/watch-filter.js';
 import { noticeFrame, RETRY_FRAME } from './events.js';
 import { FilterIndex } from './filter-index.js';
 import { FrameCache } from './frame-cache.js';
-import { listPresent } from './listing.js';
-import { type LongPollAnswer, LongPolls, type PollStart } from './long-polls.js';
-import { OlderPages } from './older-pages.js';
-import { PresentPages } from './present-pages.js';
-import { SharedQuestion } from './shared-question.js';
+import { CatchUp } from './history/catch-up.js';
+import type { ChangeSource, SourceReset } from './history/change-source.js';
+import { OlderPages } from './history/older-pages.js';
+import { PresentPages } from './history/present-pages.js';
+import { SharedQuestion } from './history/shared-question.js';
+import { listPresent } from './http/listing.js';
+import { type LongPollAnswer, LongPolls, type PollStart } from './http/long-polls.js';
+import type { WatchSink } from './http/watch-sink.js';
 import { Turns } from './turns.js';
-import type { WatchSink } from './watch-sink.js';
 import { Watcher } from './watcher.js';
 
 export interface WatchHubOptions {

@@ -1,6 +1,6 @@
 import type { WatchCursor } from './domain/watch-cursor.js';
 import type { WatchFilter } from './domain/watch-filter.js';
-import type { WatchSink } from './watch-sink.js';
+import type { WatchSink } from './http/watch-sink.js';
 
 /** One open stream: a cursor and the client's end. What moves it is the hub. */
 export class Watcher {

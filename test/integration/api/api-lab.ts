@@ -11,9 +11,9 @@ import type { PostgresHost } from '#libs/postgres';
 import { PublicGuard, startService } from '#libs/service';
 import { ApiClient, freePort, until } from '#libs/testing';
 import { configNodeModule } from '../../../apps/config-node/src/config-node.module.js';
-import type { CompactorOptions } from '../../../apps/config-node/src/engine/compactor.js';
-import { Engine } from '../../../apps/config-node/src/engine/engine.js';
 import { type PublicApi, registerPublicApi } from '../../../apps/config-node/src/http/public-api.js';
+import { Engine } from '../../../apps/config-node/src/node.js';
+import type { CompactorOptions } from '../../../apps/config-node/src/retention/compactor.js';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
 import { type LeaderLab, openMigratedLab } from '../storage/storage-lab.js';
 

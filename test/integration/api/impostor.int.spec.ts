@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HEADERS, NodePing } from '#libs/contracts';
 import { until } from '#libs/testing';
-import { PeerClient } from '../../../apps/config-node/src/engine/peer-client.js';
+import { PeerClient } from '../../../apps/config-node/src/peers/peer-client.js';
 import { NodeCalls as ConsistencyCalls } from '../../../apps/consistency/src/node-calls.js';
 import { HttpDriver } from '../../../apps/failover/src/drivers/http-driver.js';
-import { HttpCalls } from '../../../apps/failover/src/http-calls.js';
-import { Tether } from '../../../apps/failover/src/tether.js';
+import { HttpCalls } from '../../../apps/failover/src/nodes/http-calls.js';
+import { Tether } from '../../../apps/failover/src/nodes/liveness-connection.js';
 import { NodeCalls as SyncCalls } from '../../../apps/sync/src/node-calls.js';
 import { ask, startGateway } from '../gateway/running-gateway.js';
 import { type ApiLab, type ApiNode, CLUSTER_KEY, openApiLab } from './api-lab.js';

@@ -12,8 +12,8 @@ import { checksumOf, type Replica } from '#libs/replica';
 import { type NatsServer, startNats } from '#libs/servers';
 import { PublicGuard, type RunningService, startService } from '#libs/service';
 import { configNodeModule } from '../../../apps/config-node/src/config-node.module.js';
-import type { WriteOperation, WriteRequest } from '../../../apps/config-node/src/domain/write.js';
-import { Engine, type EngineOptions } from '../../../apps/config-node/src/engine/engine.js';
+import type { WriteOperation, WriteRequest } from '../../../apps/config-node/src/domain/commit/write.js';
+import { Engine, type EngineOptions } from '../../../apps/config-node/src/node.js';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
 import { type LeaderLab, openMigratedLab } from '../storage/storage-lab.js';
 

@@ -78,7 +78,7 @@ describe('finding 1: change sets of the largest form', () => {
     closers.push(() => calls.close());
     const { version, chain } = leader.replica;
     expect(await calls.push(follower.address, changes, 10_000)).toEqual({ version, chain });
-    const { PeerClient } = await import('../../../apps/config-node/src/engine/peer-client.js');
+    const { PeerClient } = await import('../../../apps/config-node/src/peers/peer-client.js');
     expect(await new PeerClient(CLUSTER_KEY).log(leader.address, 0, 10)).toEqual(changes);
     const fresh = await lab.node('node-3');
     await until(() => fresh.replica.chain === chain, 'a new node has loaded it');

@@ -231,7 +231,7 @@ describe('the internal doors', () => {
     const leader = await lab.node('node-1');
     await lab.elect(leader);
     await publish(leader, 50);
-    const { PeerClient } = await import('../../../apps/config-node/src/engine/peer-client.js');
+    const { PeerClient } = await import('../../../apps/config-node/src/peers/peer-client.js');
     const { header, state } = await new PeerClient(CLUSTER_KEY).snapshot(leader.address);
     expect([header.version, header.chain, state.entries]).toEqual([50, leader.replica.chain, 50]);
   });

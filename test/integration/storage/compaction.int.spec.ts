@@ -4,7 +4,7 @@ import { migrate, StatementRefused } from '#libs/postgres';
 import { removable } from '../../../apps/config-node/src/domain/retention.js';
 import type { OldOperation } from '../../../apps/config-node/src/store/compaction.js';
 import type { BatchChange } from '../../../apps/config-node/src/store/store.types.js';
-import { TruthStore } from '../../../apps/consistency/src/truth.store.js';
+import { TruthStore } from '../../../apps/consistency/src/reference/reference.store.js';
 import { FailoverStore } from '../../../apps/failover/src/failover.store.js';
 import { FAILOVER_MIGRATIONS } from '../../../apps/failover/src/migrations/index.js';
 import { REGISTRY_MIGRATIONS } from '../../../apps/registry/src/migrations/index.js';

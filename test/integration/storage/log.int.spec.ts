@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CHANGES_OF_NAMESPACES } from '../../../apps/config-node/src/store/log-page.sql.js';
+import { CHANGES_OF_NAMESPACES } from '../../../apps/config-node/src/store/sql/log-page.sql.js';
 import type { Fence, StoredEntry } from '../../../apps/config-node/src/store/store.types.js';
 import { after, batchOf, kept, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
 

@@ -3,7 +3,7 @@ import type { Operation } from '#libs/contracts';
 import { type Rng, seededRng, systemClock } from '#libs/kernel';
 import { bucketOf, HistoryReplaced, StateDigest } from '#libs/replica';
 import type { Fence } from '../../../apps/config-node/src/store/store.types.js';
-import { EntriesStore } from '../../../apps/consistency/src/entries.store.js';
+import { EntriesStore } from '../../../apps/consistency/src/reference/entries.store.js';
 import { after, batchOf, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
 
 const KEYS = 2_500;

@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { DEFAULT_LOAD_PERCENT } from '#libs/balancer';
 import { Problem } from '#libs/contracts';
-import { SLOW_START_MS, strategyOf } from '../../../apps/gateway/src/domain/balancing.js';
-import type { Candidate } from '../../../apps/gateway/src/domain/candidate.js';
-import { OwnWrites } from '../../../apps/gateway/src/domain/own-writes.js';
-import { Rotation } from '../../../apps/gateway/src/domain/rotation.js';
-import { WriteParking } from '../../../apps/gateway/src/domain/write-parking.js';
+import { SLOW_START_MS, strategyOf } from '../../../apps/gateway/src/domain/nodes/balancing.js';
+import type { Candidate } from '../../../apps/gateway/src/domain/nodes/candidate.js';
+import { Rotation } from '../../../apps/gateway/src/domain/nodes/rotation.js';
+import { OwnWrites } from '../../../apps/gateway/src/domain/reads/own-writes.js';
+import { WriteParking } from '../../../apps/gateway/src/domain/writes/write-parking.js';
 import { BusNews } from '../../../apps/gateway/src/nodes/bus-news.js';
 import { NodeDirectory } from '../../../apps/gateway/src/nodes/node-directory.js';
 import { Prober } from '../../../apps/gateway/src/nodes/prober.js';

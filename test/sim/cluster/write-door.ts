@@ -1,8 +1,12 @@
 import { HEADERS, Problem } from '#libs/contracts';
 import { sha256 } from '#libs/kernel';
 import { checksumOf } from '#libs/replica';
-import type { Condition, WriteOperation, WriteRequest } from '../../../apps/config-node/src/domain/write.js';
-import type { Engine } from '../../../apps/config-node/src/engine/engine.js';
+import type {
+  Condition,
+  WriteOperation,
+  WriteRequest,
+} from '../../../apps/config-node/src/domain/commit/write.js';
+import type { Engine } from '../../../apps/config-node/src/node.js';
 import { hostOf } from '../stand-ins/http.js';
 import { type Answer, type Asked, CallFailed, type Network } from '../world/network.js';
 import type { SimProcess } from '../world/process.js';

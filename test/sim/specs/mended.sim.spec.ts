@@ -75,7 +75,7 @@ const MENDED: Mended[] = [
       ...['n3', 'n4', 'f1', 'f2', 'f3'].map((who) => crash(who, 20_065, 2_500)),
     ),
     undone: {
-      file: 'apps/gateway/src/domain/leader-view.ts',
+      file: 'apps/gateway/src/domain/nodes/leader-view.ts',
       find: 'if (!contradicts || notBeforeMs <= this.knownAtMs) return false;',
       put: 'if (!contradicts || notBeforeMs <= Number.POSITIVE_INFINITY) return false;',
     },

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { accepts, contentTypeHeader, HEADERS, Problem } from '#libs/contracts';
 import type { Entry } from '#libs/replica';
-import type { ReplicaHost } from '../engine/replica-host.js';
+import type { ReplicaHost } from '../replica/replica-host.js';
 import { entityTag } from './request/entity-tag.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import { Problem } from '#libs/contracts';
 import { Admission } from '#libs/service';
-import type { ReplicaHost } from '../engine/replica-host.js';
+import type { ReplicaHost } from '../replica/replica-host.js';
 import { sendJsonText } from './answers.js';
 import { encodeInSlices } from './sliced-json.js';
 

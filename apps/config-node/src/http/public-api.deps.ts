@@ -1,13 +1,13 @@
 import type { Clock } from '#libs/kernel';
 import type { Logger, Metrics } from '#libs/observability';
 import type { PublicGuard } from '#libs/service';
-import type { Leadership } from '../engine/leadership.js';
-import type { Publisher } from '../engine/publisher.js';
-import type { ReplicaHost } from '../engine/replica-host.js';
+import type { Publisher } from '../commit/publisher.js';
+import type { Leadership } from '../leadership/leadership.js';
+import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { HeavyAnswers } from './heavy-answers.js';
-import type { PastValues } from './past-values.js';
-import type { ReadGate } from './read-gate.js';
+import type { PastValues } from './reads/past-values.js';
+import type { ReadGate } from './reads/read-gate.js';
 import type { StorageReads } from './storage-reads.js';
 
 /** What the public interface of a node stands on. */

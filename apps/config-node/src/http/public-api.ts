@@ -4,18 +4,18 @@ import { crashOnDefect } from '#libs/kernel';
 import { registerWatchRoutes, WatchHub } from '#libs/watch';
 import { readHeaders } from './answers.js';
 import { HeavyAnswers } from './heavy-answers.js';
-import { HotRead } from './hot-read.js';
-import { registerLogRoutes } from './log-routes.js';
-import { NodeChanges } from './node-changes.js';
-import { PastValues } from './past-values.js';
 import type { PublicApiDeps } from './public-api.deps.js';
-import { ReadGate } from './read-gate.js';
-import { RequestBodies } from './request-bodies.js';
+import { HotRead } from './reads/hot-read.js';
+import { registerLogRoutes } from './reads/log-routes.js';
+import { NodeChanges } from './reads/node-changes.js';
+import { PastValues } from './reads/past-values.js';
+import { ReadGate } from './reads/read-gate.js';
+import { registerValueRoutes } from './reads/value-routes.js';
 import { StorageReads } from './storage-reads.js';
-import { registerValueRoutes } from './value-routes.js';
 import { ValueWorkers } from './values/value-workers.js';
-import { WriteForwarder } from './write-forwarder.js';
-import { registerWriteRoutes } from './write-routes.js';
+import { RequestBodies } from './writes/request-bodies.js';
+import { WriteForwarder } from './writes/write-forwarder.js';
+import { registerWriteRoutes } from './writes/write-routes.js';
 
 export interface PublicApi {
   readonly hub: WatchHub;

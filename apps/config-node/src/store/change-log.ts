@@ -1,6 +1,5 @@
 import type { Change } from '#libs/contracts';
 import type { PrimaryPool } from '#libs/postgres';
-import { ALL_CHANGES, CHANGES_OF_NAMESPACES } from './log-page.sql.js';
 import {
   CHANGE_COLUMNS,
   type ChangeRow,
@@ -10,6 +9,7 @@ import {
   OPERATION_COLUMNS,
   type OperationRow,
 } from './log-rows.js';
+import { ALL_CHANGES, CHANGES_OF_NAMESPACES } from './sql/log-page.sql.js';
 import type { HistoryItem, StoredEntry } from './store.types.js';
 
 /** A page of the log ends at this many bytes unless the caller says otherwise. */

@@ -1,5 +1,6 @@
 import type { PrimaryPool } from '#libs/postgres';
 import { type KeyOperation, type NodePosition, stateUntil } from '../domain/retention.js';
+import { type Leader, lockHead } from './leader-lock.js';
 import {
   NEXT_NAMESPACE,
   OLDER_THAN,
@@ -7,8 +8,7 @@ import {
   REMOVE_CHANGES,
   REMOVE_OPERATIONS,
   SLICE,
-} from './compaction.sql.js';
-import { type Leader, lockHead } from './leader-lock.js';
+} from './sql/compaction.sql.js';
 
 /** An operation that retention may remove. */
 export interface OldOperation extends KeyOperation {

@@ -1,7 +1,6 @@
 import { invariant } from '#libs/kernel';
 import { migrate, type PostgresSettings, PrimaryPool, type Queryable } from '#libs/postgres';
 import { ChangeLog } from './change-log.js';
-import { COMMIT, CONFIRM_FENCE } from './commit.sql.js';
 import { commitParameters, fenceParameters } from './commit-parameters.js';
 import { Compaction } from './compaction.js';
 import { DiscardedHistories } from './discarded-histories.js';
@@ -15,6 +14,7 @@ import {
   operationHeader,
 } from './log-rows.js';
 import { CONFIG_MIGRATIONS } from './migrations/index.js';
+import { COMMIT, CONFIRM_FENCE } from './sql/commit.sql.js';
 import { type EntryPages, statePages } from './state-pages.js';
 import type { BatchChange, Fence, HeadRow, RequestKind, StoredRequest } from './store.types.js';
 

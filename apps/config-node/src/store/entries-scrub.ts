@@ -1,7 +1,7 @@
 import type { PrimaryPool } from '#libs/postgres';
 import type { EntryVerdict, KeyContent } from '../domain/entry-repair.js';
-import { LOOK_AT, SCRUB_SLICE, SET_RIGHT } from './entries-scrub.sql.js';
 import { type Leader, lockHead } from './leader-lock.js';
+import { LOOK_AT, SCRUB_SLICE, SET_RIGHT } from './sql/entries-scrub.sql.js';
 
 export interface KeyAddress {
   namespace: string;

@@ -2,7 +2,7 @@ import { invariant } from '#libs/kernel';
 import type { PrimaryPool } from '#libs/postgres';
 import { type HistoryMark, type WalkedKey, type WalkSource, walkPinned } from '#libs/replica';
 import { checksumText } from './log-rows.js';
-import { CHAINS, ENTRIES_PAGE, ENTRIES_TOUCHED } from './state-pages.sql.js';
+import { CHAINS, ENTRIES_PAGE, ENTRIES_TOUCHED } from './sql/state-pages.sql.js';
 import type { StoredEntry } from './store.types.js';
 
 /** The entries of one state, each once, page after page. */
@@ -25,7 +25,7 @@ type Nothing = { version: null };
 type PageRow = { head_version: number; head_chain: string } & (EntryColumns | Nothing);
 type TouchedRow = WalkedKey & { touched_at: number } & (EntryColumns | Nothing);
 
-/** The state at `head`, read while it moves on; the last page proves it (libs/replica/src/pinned-walk.ts). */
+/** The state at `head`, read while it moves on; the last page proves it (libs/replica/src/digest/pinned-walk.ts). */
 export function statePages(pool: PrimaryPool, head: HistoryMark): AsyncGenerator<StoredEntry[], void> {
   return walkPinned(head, new StateSource(pool));
 }

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { ConsistencyResult, Difference, KeyState } from '#libs/contracts';
-import { classify } from './classification.js';
-import { nameOf } from './pin.js';
+import { classify } from './comparison/classification.js';
+import { nameOf } from './comparison/pin.js';
+import type { NodeOutcome } from './comparison/round.js';
+import { truthOf, witnessed } from './reference/reference.js';
 import { inPieces, planRepair } from './repair-plan.js';
-import type { NodeOutcome } from './round.js';
 import { shareOf } from './share.js';
 import { Standings } from './standing.js';
-import { truthOf, witnessed } from './truth.js';
 
 const state = (version: number): KeyState => ({
   version,

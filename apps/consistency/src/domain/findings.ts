@@ -1,5 +1,5 @@
 import type { Difference } from '#libs/contracts';
-import { nameOf } from './pin.js';
+import { nameOf } from './comparison/pin.js';
 
 /** What was found out about a node, or a group of equal ones. */
 export class Findings {

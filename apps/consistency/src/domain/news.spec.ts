@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ConsistencyRepaired, FACT_FAMILIES, FACTS } from '#libs/contracts';
+import type { NodeOutcome } from './comparison/round.js';
 import { entriesNews, type News, newsOf, repairNews } from './news.js';
-import type { NodeOutcome } from './round.js';
 
 const AT = '2026-01-01T00:00:00.000Z';
 const teller = { observer: 'c-1', at: AT, wallMs: 1_767_225_600_000 };

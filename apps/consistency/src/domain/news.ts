@@ -1,8 +1,8 @@
 import type { ConsistencyChecked, ConsistencyRepaired, Difference } from '#libs/contracts';
 import { CONFIG_ENTRIES } from '#libs/contracts';
-import type { Pin } from './pin.js';
+import type { Pin } from './comparison/pin.js';
+import type { NodeOutcome } from './comparison/round.js';
 import type { RepairPlan } from './repair-plan.js';
-import type { NodeOutcome } from './round.js';
 import type { StandingNews } from './standing.js';
 
 /** As it is published, from its row. */

@@ -1,5 +1,5 @@
 import { bucketOf, partOf } from '#libs/replica';
-import type { KeyName } from './pin.js';
+import type { KeyName } from './comparison/pin.js';
 
 /** Part null = the whole bucket. */
 export interface Place {

@@ -1,7 +1,7 @@
 import type { Difference } from '#libs/contracts';
 import { DIGEST_BUCKETS } from '#libs/replica';
-import { nameOf } from './pin.js';
-import type { NodeOutcome } from './round.js';
+import { nameOf } from './comparison/pin.js';
+import type { NodeOutcome } from './comparison/round.js';
 
 export interface RepairLimits {
   /** More wrong keys than this, or this share of all keys, are no single faults: the state is replaced. */

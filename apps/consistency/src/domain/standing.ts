@@ -1,5 +1,5 @@
 import type { ConsistencyReason, ConsistencyResult } from '#libs/contracts';
-import type { NodeOutcome } from './round.js';
+import type { NodeOutcome } from './comparison/round.js';
 
 /** What the checks say of one node, since when. */
 export interface Standing {

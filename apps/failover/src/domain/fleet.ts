@@ -1,4 +1,4 @@
-import type { HoldRow, RecoveryRow, SeenNode, Standing, VerdictRow } from './recovery.types.js';
+import type { HoldRow, RecoveryRow, SeenNode, Standing, VerdictRow } from './recovery/recovery.types.js';
 
 /** What the fleet as a whole allows to be done to one of its nodes. */
 export type RestartLeave =

@@ -1,7 +1,13 @@
 import type { ErrorCode } from '#libs/contracts';
-import { NO_FLAPS } from './flap-score.js';
-import type { HoldRow, RecoveryPlan, RecoverySettings, SeenNode, Standing } from './recovery.types.js';
-import { noHold, PlanDraft } from './recovery-plan.js';
+import { NO_FLAPS } from './detection/flap-score.js';
+import type {
+  HoldRow,
+  RecoveryPlan,
+  RecoverySettings,
+  SeenNode,
+  Standing,
+} from './recovery/recovery.types.js';
+import { noHold, PlanDraft } from './recovery/recovery-plan.js';
 
 /** What an operator wants done to one node. */
 export interface OperatorWish {

@@ -7,7 +7,7 @@ import {
   type QuestionReply,
 } from '#libs/contracts';
 import { Bus, BusError } from '#libs/messaging';
-import { type NodeHealth, type NodeView, nodeHealth, nodeView } from '../domain/cluster-view.js';
+import { type NodeHealth, type NodeView, nodeHealth, nodeView } from '../domain/nodes/cluster-view.js';
 import { NodeDirectory } from '../nodes/node-directory.js';
 import { OperatorService } from './operator.service.js';
 import { unavailable } from './unavailable.js';

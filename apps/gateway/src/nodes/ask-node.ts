@@ -10,9 +10,9 @@ import {
   WireChange,
 } from '#libs/contracts';
 import { type Clock, crashOnDefect } from '#libs/kernel';
-import type { Candidate } from '../domain/candidate.js';
+import type { Candidate } from '../domain/nodes/candidate.js';
+import type { Rotation } from '../domain/nodes/rotation.js';
 import { refusesProof } from '../domain/refused-proof.js';
-import type { Rotation } from '../domain/rotation.js';
 import type { Upstreams } from './upstreams.js';
 
 const ANSWER_WITHIN_MS = 5_000;

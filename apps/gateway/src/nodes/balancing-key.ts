@@ -3,9 +3,9 @@ import { GatewayBalancing, HEADERS, parseSystemValue, SYSTEM_NAMESPACE } from '#
 import { FailureLog, type Repeating, systemClock, systemRng } from '#libs/kernel';
 import type { Bus } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
-import { type Balancing, balancingBy, isSame, strategyOf } from '../domain/balancing.js';
-import type { Hedging } from '../domain/hedging.js';
-import type { Rotation } from '../domain/rotation.js';
+import { type Balancing, balancingBy, isSame, strategyOf } from '../domain/nodes/balancing.js';
+import type { Rotation } from '../domain/nodes/rotation.js';
+import type { Hedging } from '../domain/reads/hedging.js';
 import type { AskNode } from './ask-node.js';
 
 const KEY = 'gateway/balancing';

@@ -1,9 +1,9 @@
 import { type FactPayload, isPlausibleTerm, type NodeInfo, type NodePing } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
-import type { Candidate } from '../domain/candidate.js';
-import { type LeaderNews, LeaderView } from '../domain/leader-view.js';
-import { type NodeAt, NodeTable } from '../domain/node-table.js';
-import type { Target } from '../domain/write-parking.types.js';
+import type { Candidate } from '../domain/nodes/candidate.js';
+import { type LeaderNews, LeaderView } from '../domain/nodes/leader-view.js';
+import { type NodeAt, NodeTable } from '../domain/nodes/node-table.js';
+import type { Target } from '../domain/writes/write-parking.types.js';
 
 export interface DirectoryEvents {
   /** The leader as it is known now; also told when the known one was heard leading again. */

@@ -1,6 +1,6 @@
 import { type Clock, type Repeating, repeat } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
-import type { Rotation } from '../domain/rotation.js';
+import type { Rotation } from '../domain/nodes/rotation.js';
 
 const TICK_MS = 100;
 

@@ -1,7 +1,7 @@
 import type { Metrics } from '#libs/observability';
-import type { Candidate } from '../domain/candidate.js';
-import type { NodeTable } from '../domain/node-table.js';
-import { STANDINGS } from '../domain/standing.js';
+import type { Candidate } from '../domain/nodes/candidate.js';
+import { STANDINGS } from '../domain/nodes/node-rank.js';
+import type { NodeTable } from '../domain/nodes/node-table.js';
 import type { Upstreams } from './upstreams.js';
 
 /** What goes to which node. Counted at the nodes' own records, and read from there when it is scraped. */

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
-import type { Candidate } from '../domain/candidate.js';
-import type { Rotation } from '../domain/rotation.js';
+import type { Candidate } from '../domain/nodes/candidate.js';
+import type { Rotation } from '../domain/nodes/rotation.js';
 
 export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
 

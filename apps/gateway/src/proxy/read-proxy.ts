@@ -1,8 +1,8 @@
 import { HEADERS, LIMITS, Problem } from '#libs/contracts';
-import type { Candidate } from '../domain/candidate.js';
 import { hashKeyOf } from '../domain/hash-key.js';
-import { demandOf, type ReadDemand } from '../domain/read-demand.js';
-import { wishesOf } from '../domain/read-wishes.js';
+import type { Candidate } from '../domain/nodes/candidate.js';
+import { demandOf, type ReadDemand } from '../domain/reads/read-demand.js';
+import { wishesOf } from '../domain/reads/read-wishes.js';
 import { type Client, sendProblem } from './client.js';
 import { ProxiedRead, type ReadContext } from './proxied-read.js';
 

@@ -12,11 +12,11 @@ import {
 } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { ChangeSource, LogPage, LogQuery, PresentPage, PresentQuery, SourceReset } from '#libs/watch';
-import type { Candidate } from '../domain/candidate.js';
-import { FollowedLog } from '../domain/followed-log.js';
-import type { FollowedNode } from '../domain/followed-node.js';
-import type { Rotation } from '../domain/rotation.js';
-import { UnreadableLog } from '../domain/unreadable-log.js';
+import { FollowedLog } from '../domain/log/followed-log.js';
+import type { FollowedNode } from '../domain/log/followed-node.js';
+import { UnreadableLog } from '../domain/log/unreadable-log.js';
+import type { Candidate } from '../domain/nodes/candidate.js';
+import type { Rotation } from '../domain/nodes/rotation.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Prober } from '../nodes/prober.js';
 import type { Upstreams } from '../nodes/upstreams.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ERRORS } from '../errors.js';
+import { ERRORS } from '../http/errors.js';
 import { openApiDocument } from './document.js';
 import { ROUTES, routerPath } from './routes.js';
 

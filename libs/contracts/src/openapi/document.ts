@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { CONTENT_TYPES } from '../content-type.js';
-import { ERRORS, type ErrorCode, errorKind } from '../errors.js';
+import { CONTENT_TYPES } from '../http/content-type.js';
+import { ERRORS, type ErrorCode, errorKind } from '../http/errors.js';
+import { PROBLEM_CONTENT_TYPE } from '../http/problem.js';
 import { LIMITS } from '../limits.js';
-import { PROBLEM_CONTENT_TYPE } from '../problem.js';
 import { ProblemAnswer } from './responses.js';
 import { type Answer, type RequestHeader, ROUTES, type Route } from './routes.js';
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
-import { Problem } from '../problem.js';
+import { Problem } from '../http/problem.js';
 
 /** What follows the `?`, by name; a name that occurs twice is refused unless it is in `lists`. */
 function readQuery(query: string, lists: readonly string[]): Record<string, string | string[]> {

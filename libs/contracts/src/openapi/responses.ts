@@ -1,12 +1,12 @@
 import { z } from 'zod';
+import { ElectionsReply, HandoverReply, NodeTransition } from '../bus/subjects.js';
 import { WireOperation } from '../change.js';
 import { ConsistencyCheckReply, ConsistencyReport } from '../consistency.js';
-import { CONTENT_TYPES } from '../content-type.js';
 import { HealthReport } from '../health.js';
+import { CONTENT_TYPES } from '../http/content-type.js';
+import type { ChangeSetResult, DeleteResult, PutResult } from '../http/public-api.js';
 import { NODE_ROLES, NODE_STATUSES, NodeId, STATUS_REASONS } from '../node.js';
-import type { ChangeSetResult, DeleteResult, PutResult } from '../public-api.js';
 import { HoldReply, NodeHold, RecoveriesReply, RecoveryStep, RestartReply } from '../recovery.js';
-import { ElectionsReply, HandoverReply, NodeTransition } from '../subjects.js';
 import { SyncReport } from '../sync.js';
 
 /** Answers of the public interface. They only ever grow: a client ignores members that it does not know. */

@@ -1,10 +1,10 @@
 import type { z } from 'zod';
+import { HandoverRequest } from '../bus/subjects.js';
 import { ConsistencyCheckRequest } from '../consistency.js';
-import type { ErrorCode } from '../errors.js';
+import type { ErrorCode } from '../http/errors.js';
+import { ChangeSetRequest, RollbackRequest } from '../http/public-api.js';
 import { LIMITS } from '../limits.js';
-import { ChangeSetRequest, RollbackRequest } from '../public-api.js';
 import { OperatorRequest } from '../recovery.js';
-import { HandoverRequest } from '../subjects.js';
 import { SYSTEM_KEYS } from '../system-keys.js';
 import { QUERIES } from './parameters.js';
 import {

@@ -9,7 +9,7 @@ import {
 } from '#libs/contracts';
 import { Slices } from '#libs/kernel';
 import { checksumOf } from '#libs/replica';
-import type { Condition, WriteOperation } from '../../domain/write.js';
+import type { Condition, WriteOperation } from '../../domain/commit/write.js';
 import { demandWritable } from './address.js';
 import { inUtf8 } from './charset.js';
 import { jsonBody } from './json-body.js';

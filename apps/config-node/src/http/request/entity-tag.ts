@@ -1,5 +1,5 @@
 import { Problem } from '#libs/contracts';
-import type { Condition } from '../../domain/write.js';
+import type { Condition } from '../../domain/commit/write.js';
 
 /** `*`, or the versions that the tags name; a tag that is no version of ours names nothing. */
 export type TagList = '*' | readonly Tag[];

@@ -3,8 +3,8 @@ import { FAILSAFE_SCHEMA, loadAll } from 'js-yaml';
 import { loadAll as loadAll4, FAILSAFE_SCHEMA as SCHEMA4 } from 'js-yaml-4';
 import { describe, expect, it } from 'vitest';
 import { checkValue } from './check-value.ts';
-import { checkProperties } from './properties-check.ts';
-import { indentYaml } from './yaml-indentation.ts';
+import { checkProperties } from './formats/properties-check.ts';
+import { indentYaml } from './formats/yaml-indentation.ts';
 
 /** What the formats are made of, put together at random: near enough to values to come far into the parsers. */
 const COMMON = [

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkValue } from './check-value.ts';
-import { checkJson } from './json-check.ts';
+import { checkJson } from './formats/json-check.ts';
 
 const check = (contentType: string, text: string | Buffer) =>
   checkValue(contentType, Buffer.from(text as string));

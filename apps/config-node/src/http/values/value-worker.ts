@@ -1,8 +1,8 @@
 import { setPriority } from 'node:os';
 import { checkValue } from './check-value.ts';
 import { CpuLimit } from './cpu-limit.ts';
+import type { ValueFault } from './formats/value-fault.ts';
 import { type DiffSide, unifiedDiff } from './unified-diff.ts';
-import type { ValueFault } from './value-fault.ts';
 
 /** What a worker is given, one at a time. Imports end in `.ts`: Node runs this file from sources as from the build. */
 export type ValueTask =

@@ -1,0 +1,188 @@
+import { isUtf8 } from 'node:buffer';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type Change, LIMITS, namespaceFault, Problem, parseQuery, QUERIES } from '#libs/contracts';
+import { changeJson } from '#libs/watch';
+import type { HistoryItem } from '../../store/store.types.js';
+import { demandJsonAccepted, readHeaders, sendJson } from '../answers.js';
+import type { PublicApiDeps, ReadParts } from '../public-api.deps.js';
+import { type KeyAddress, keyAddress } from '../request/address.js';
+import { decodeCursor, encodeCursor } from '../request/list-cursor.js';
+import { objectWithList } from '../sliced-json.js';
+import type { DiffSide } from '../values/unified-diff.ts';
+import type { ValueWorkers } from '../values/value-workers.js';
+import { versionCompacted } from './past-values.js';
+
+/** The change log for people: changes, the history of a key, and the difference of two of its versions. */
+export function registerLogRoutes(
+  fastify: FastifyInstance,
+  { host, store }: PublicApiDeps,
+  { gate, past, heavy, storage }: ReadParts,
+  workers: ValueWorkers,
+): void {
+  fastify.get('/v1/changes', async (request, reply) => {
+    const query = parseQuery(QUERIES.changes, request.url);
+    demandJsonAccepted(request);
+    const fault = query.namespace === undefined ? undefined : namespaceFault(query.namespace);
+    if (fault !== undefined) throw new Problem('invalid-key', fault);
+    await gate.pass(query, request.headers);
+    const changes = await changesAfter(query);
+    const head = Math.max(host.replica.version, changes.at(-1)?.version ?? 0);
+    return heavy.send(reply, sizeOf(changes), () => objectWithList({ head }, 'changes', inPieces(changes)));
+  });
+
+  async function changesAfter(query: { after: number; limit: number; namespace?: string | undefined }) {
+    if (query.namespace === undefined) {
+      const recent = host.replica.changesAfter(query.after, query.limit, LIMITS.listPageBytes);
+      if (recent !== 'compacted') return recent;
+    }
+    const { after, limit, namespace } = query;
+    const changes = await storage.log(() =>
+      namespace === undefined
+        ? store.log.changesAfter(after, limit, LIMITS.listPageBytes)
+        : store.log.changesIn(namespace, { after, limit, maxBytes: LIMITS.listPageBytes }),
+    );
+    if (changes !== 'compacted') return changes;
+    const floor = await storage.log(() =>
+      namespace === undefined ? store.log.floor() : store.log.floorOf(namespace),
+    );
+    throw versionCompacted(floor);
+  }
+
+  const history = async (request: FastifyRequest) => {
+    const query = parseQuery(QUERIES.history, request.url);
+    const address = keyAddress(request.url, query.key);
+    const before = query.cursor === undefined ? undefined : cursorVersion(query.cursor, address);
+    await gate.pass(query, request.headers);
+    const items = await storage.log(() =>
+      store.log.history(address.namespace, address.key, { limit: query.limit + 1, before }),
+    );
+    if (items.length === 0 && before === undefined) throw neverExisted(address);
+    const page = items.slice(0, query.limit);
+    const last = page.at(-1);
+    return {
+      ...address,
+      items: page.map(({ created: _, ...item }) => item),
+      ...(items.length > page.length && last !== undefined
+        ? { cursor: versionCursor(last.version, address) }
+        : {}),
+    };
+  };
+
+  for (const url of ['/v1/namespaces/:ns/history/*', '/v1/namespaces/:ns/history']) {
+    fastify.get(url, async (request, reply) => {
+      demandJsonAccepted(request);
+      return sendJson(reply, host, await history(request));
+    });
+  }
+
+  const diff = async (request: FastifyRequest) => {
+    const query = parseQuery(QUERIES.diff, request.url);
+    const address = keyAddress(request.url, query.key);
+    await gate.pass(query, request.headers);
+    for (const version of [query.from, query.to]) {
+      if (version !== undefined) await gate.reachExisting(version, query);
+    }
+    const [to, previous] = await versionsUpTo(address, query.to);
+    if (to === undefined)
+      throw query.to === undefined ? neverExisted(address) : await notThere(address, query.to);
+    if (query.from === undefined && previous === undefined && !to.created) {
+      const floor = await storage.log(() => store.log.floorOf(address.namespace));
+      if (floor > 1) throw versionCompacted(floor, { ...address });
+    }
+    const from = query.from === undefined ? previous : (await versionsUpTo(address, query.from))[0];
+    if (from === undefined && query.from) throw await notThere(address, query.from);
+    const sides = await Promise.all([side(address, from), side(address, to)]);
+    const [before, after] = sides;
+    if (before.binary || after.binary) return `Binary values ${before.name} and ${after.name} differ\n`;
+    return workers.diff(before, after);
+  };
+
+  for (const url of ['/v1/namespaces/:ns/diff/*', '/v1/namespaces/:ns/diff']) {
+    fastify.get(url, async (request, reply) => {
+      const patch = await diff(request);
+      return reply
+        .headers({
+          ...readHeaders(host),
+          'cache-control': 'no-cache',
+          'content-type': 'text/plain; charset=utf-8',
+        })
+        .send(patch);
+    });
+  }
+
+  /** The version of the key that stood at `version`, and the one before it. */
+  function versionsUpTo({ namespace, key }: KeyAddress, version: number | undefined) {
+    const before = version === undefined ? undefined : version + 1;
+    return storage.log(() => store.log.history(namespace, key, { limit: 2, before }));
+  }
+
+  async function notThere(address: KeyAddress, version: number): Promise<Problem> {
+    const floor = await storage.log(() => store.log.floorOf(address.namespace));
+    return version + 1 < floor ? versionCompacted(floor, { ...address }) : noSuchVersion(address, version);
+  }
+
+  async function side(
+    address: KeyAddress,
+    item: HistoryItem | undefined,
+  ): Promise<DiffSide & { binary: boolean }> {
+    const entry = item?.op === 'put' ? await past.at(address, item.version) : undefined;
+    if (entry === undefined) return { name: '/dev/null', text: '', binary: false };
+    const name = `${address.namespace}/${address.key}@${entry.version}`;
+    const binary = !isUtf8(entry.value);
+    return { name, text: binary ? '' : entry.value.toString('utf8'), binary };
+  }
+}
+
+function sizeOf(changes: readonly Change[]): { bytes: number; items: number } {
+  let bytes = 0;
+  let items = 0;
+  for (const { operations } of changes) {
+    items += 1 + operations.length;
+    for (const operation of operations) if (operation.op === 'put') bytes += operation.value.length;
+  }
+  return { bytes, items };
+}
+
+/** Every change in JSON, of which one alone may have 4 MiB of values: operation by operation. */
+function* inPieces(changes: readonly Change[]): Generator<Iterable<string>> {
+  for (const change of changes) {
+    const { operations: _, ...said } = changeJson({ ...change, operations: [] });
+    const fields = { ...said, ...(change.lost ? { lost: change.lost } : {}) };
+    yield objectWithList(fields, 'operations', operationsOf(change));
+  }
+}
+
+function* operationsOf(change: Change): Generator<string> {
+  for (const operation of change.operations) {
+    for (const json of changeJson({ ...change, operations: [operation] }).operations) {
+      yield JSON.stringify(json);
+    }
+  }
+}
+
+/** A history's cursor is that of a listing whose last key is the key and whose version is the last one shown. */
+function versionCursor(version: number, { namespace, key }: KeyAddress): string {
+  return encodeCursor({ namespace, prefix: key, version, after: '' });
+}
+
+function cursorVersion(cursor: string, { namespace, key }: KeyAddress): number {
+  return decodeCursor(cursor, namespace, key).version;
+}
+
+function neverExisted({ namespace, key }: KeyAddress): Problem {
+  return new Problem('key-not-found', `there is no history of a key '${key}' in '${namespace}'`, {
+    namespace,
+    key,
+  });
+}
+
+function noSuchVersion({ namespace, key }: KeyAddress, version: number): Problem {
+  return new Problem(
+    'version-not-found',
+    `the key '${key}' of '${namespace}' did not exist at version ${version}`,
+    {
+      namespace,
+      key,
+    },
+  );
+}

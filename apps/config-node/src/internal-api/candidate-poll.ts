@@ -1,0 +1,69 @@
+import type { PollReply } from '#libs/contracts';
+import { type Clock, crashOnDefect, TimeoutError, withTimeout } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import type { HeadListener } from '../leadership/head-watch.js';
+import type { Leadership } from '../leadership/leadership.js';
+import type { Membership } from '../membership/membership.js';
+import type { ReplicaHost } from '../replica/replica-host.js';
+import type { ConfigStore } from '../store/config.store.js';
+import type { HeadRow } from '../store/store.types.js';
+
+const WRITE_CHECK_MS = 800;
+
+/** Answers a failover instance that looks for a leader: may this node lead, and how far is its history? */
+export class PollDoor {
+  constructor(
+    private readonly host: ReplicaHost,
+    private readonly leadership: Leadership,
+    private readonly membership: Membership,
+    private readonly store: ConfigStore,
+    private readonly headRead: HeadListener,
+    private readonly options: { mayLead: boolean; priority: number },
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  async answer(_request: { askedBy: string; term: number; suspect: string | null }): Promise<PollReply> {
+    const reason = this.whyNever() ?? (await this.checkWrite());
+    if (reason === null) this.leadership.polled();
+    const { nodeId, replica, term } = this.host;
+    return {
+      nodeId,
+      incarnation: this.membership.incarnation,
+      address: this.membership.address,
+      eligible: reason === null,
+      reason,
+      term,
+      version: replica.version,
+      chain: replica.chain,
+      highestVersion: this.host.highestVersion,
+      priority: this.options.priority,
+      healthy: reason === null && !this.host.isStale(),
+    };
+  }
+
+  private whyNever(): string | null {
+    if (!this.options.mayLead) return 'observer';
+    const { condition } = this.membership;
+    if (condition === 'stopping') return 'draining';
+    if (condition === 'wrong-database') return 'wrong-database';
+    // One whose state is not verified yet may lead: a whole cluster may be starting. One that is damaged must not.
+    return this.host.replica.clusterId === null || this.membership.isDamaged ? 'syncing' : null;
+  }
+
+  /** A write of its own to the database, now: a node that can't write must not lead. */
+  private async checkWrite(): Promise<string | null> {
+    const versionAtAsking = this.host.replica.version;
+    const askedAtMs = this.clock.monotonicMs();
+    let head: HeadRow;
+    try {
+      head = await withTimeout(this.store.barrier(), WRITE_CHECK_MS, 'a write check');
+    } catch (error) {
+      crashOnDefect(error);
+      if (!(error instanceof TimeoutError)) this.logger.debug({ error }, 'the write check failed');
+      return 'storage-unavailable';
+    }
+    await this.headRead(head, versionAtAsking, askedAtMs);
+    return this.whyNever();
+  }
+}

@@ -1,0 +1,299 @@
+import { type Change, type Head, LIMITS, Problem, type SyncReply } from '#libs/contracts';
+import { type Clock, FailureLog, sleep } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import type { ApplyResult } from '#libs/replica';
+import { type HeadVerdict, judgeHead } from '../domain/head-verdict.js';
+import type { PeerClient } from '../peers/peer-client.js';
+import type { Peers } from '../peers/peers.js';
+import type { ReplicaHost } from '../replica/replica-host.js';
+import type { Divergence } from '../state-transfer/divergence.js';
+import { StateLoading } from '../state-transfer/state-loading.js';
+import type { ConfigStore } from '../store/config.store.js';
+import type { HeadRow } from '../store/store.types.js';
+import type { LogSources, Pulled } from './log-sources.js';
+
+export type HeadPoint = Pick<Head, 'version' | 'chain'>;
+
+export interface ReplicationDuties {
+  /** While this node leads, nobody but its own committer changes the replica. */
+  isLeading(): boolean;
+}
+
+const BEHIND_PULL_MS = 1_000;
+const RETRY_MS = 200;
+/** A standby may answer before it has what the primary's head tells of, but not for so long. */
+const CATCH_UP_STUCK_MS = 2_000;
+const MAX_BUFFERED_MESSAGES = 64;
+
+/** Keeps a follower's replica at the head: by what is broadcast, else by pulling, else by loading the whole state. */
+export class Replication {
+  private target: HeadPoint | undefined;
+  private behindSinceMs: number | undefined;
+  private pulling: Promise<void> | undefined;
+  private loadInstead = false;
+  private readonly loading: StateLoading;
+  /** A change did not continue this history: either may be the wrong one. */
+  private contradicted = false;
+  private stopped = false;
+  private readonly failures: FailureLog;
+  /** Broadcasts from beyond a gap that is being closed. */
+  private buffered: Change[][] = [];
+
+  constructor(
+    private readonly host: ReplicaHost,
+    private readonly store: ConfigStore,
+    private readonly sources: LogSources,
+    peers: Peers,
+    client: PeerClient,
+    private readonly divergence: Divergence,
+    private readonly duties: ReplicationDuties,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {
+    this.failures = new FailureLog(logger, clock);
+    const loadingDuties = { isLeading: () => duties.isLeading(), replaced: () => this.forgetHistory() };
+    this.loading = new StateLoading(host, store, peers, client, divergence, loadingDuties, clock, logger);
+  }
+
+  /** Versions that this node is behind the highest head it heard of. */
+  get lag(): number {
+    return Math.max(0, (this.target?.version ?? 0) - this.host.replica.version);
+  }
+
+  /** Changes and where the leader then stood, which was right as of a moment, if that can be told. */
+  broadcast(changes: readonly Change[], head: HeadPoint, asOfMs: number | undefined): void {
+    if (this.duties.isLeading() || this.divergence.isWrongDatabase) return;
+    this.aim(head);
+    const result = this.apply(changes);
+    if (result === 'gap') {
+      if (this.buffered.length < MAX_BUFFERED_MESSAGES) this.buffered.push([...changes]);
+      this.pull();
+    } else if (this.lag > 0 && changes.length === 0) {
+      this.pull(); // too large for the bus
+    }
+    if (asOfMs !== undefined) this.host.learnHead(head, asOfMs);
+  }
+
+  /** Somebody told where the leader stands. */
+  headHeard(head: HeadPoint, asOfMs: number | undefined): void {
+    if (this.duties.isLeading() || this.divergence.isWrongDatabase) return;
+    this.aim(head);
+    if (asOfMs !== undefined) this.host.learnHead(head, asOfMs);
+    this.pullIfLong();
+  }
+
+  /** Head as the database has it, asked for when this node was at `versionAtAsking`. */
+  async headRead(head: HeadRow, versionAtAsking: number, askedAtMs: number): Promise<HeadVerdict> {
+    const verdict = await this.judgeSurely(head, versionAtAsking);
+    if (verdict === 'wrong-database') {
+      await this.divergence.wrongDatabase(head);
+      return verdict;
+    }
+    this.divergence.rightDatabase();
+    if (this.host.replica.clusterId === null) this.host.replica.adopt(head.clusterId);
+    if (verdict === 'diverged' && !this.duties.isLeading()) await this.resynchronise('diverged');
+    else this.host.learnHead(head, askedAtMs);
+    if (!this.duties.isLeading()) {
+      // What was heard may be further on than head only by what the database lost since: head decides.
+      this.target = { version: head.version, chain: head.chain };
+      this.pullIfLong();
+    }
+    return verdict;
+  }
+
+  /** The state is being replaced. */
+  get isLoading(): boolean {
+    return this.loading.isUnderWay;
+  }
+
+  /** Somebody found that the log does not have this node's history: the next read of head says whether that is so. */
+  doubt(): void {
+    this.contradicted = true;
+    this.divergence.suspect();
+  }
+
+  /** Changes pushed by the sync service. */
+  receive(changes: readonly Change[]): SyncReply {
+    this.refuseWrongDatabase();
+    if (!this.duties.isLeading()) this.apply(changes);
+    const { version, chain } = this.host.replica;
+    return { version, chain };
+  }
+
+  /** Straight from the log to where head stands; false when the log does not lead there. */
+  async catchUp(head: HeadRow): Promise<boolean> {
+    try {
+      return await this.followLog(head);
+    } finally {
+      this.sources.forgetAhead();
+    }
+  }
+
+  /** Replaces everything by the state at head; joins when that is going on. */
+  resynchronise(reason: 'compacted' | 'diverged'): Promise<void> {
+    return this.loading.fromDatabase(reason);
+  }
+
+  /** The sync service found that a whole state is the quickest way: from one of these nodes, else the database. */
+  async loadAnew(from: readonly string[]): Promise<void> {
+    this.refuseWrongDatabase();
+    // What only this node holds would be gone unsaved: head decides first.
+    if (this.contradicted) throw new Problem('cluster-busy', 'the history of this node is in doubt');
+    await this.loading.fromNodes(from);
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.loading.stop();
+    await this.pulling;
+  }
+
+  /** Begins to pull unless that is going on. */
+  pull(): void {
+    if (this.pulling !== undefined || this.stopped) return;
+    this.pulling = this.pullAll()
+      .then(() => this.failures.succeeded('pulling changes'))
+      .catch((error: unknown) => this.failures.failed('pulling changes', error))
+      .finally(() => {
+        this.pulling = undefined;
+        this.sources.forgetAhead();
+      });
+  }
+
+  private async followLog(head: HeadRow): Promise<boolean> {
+    let movedAtMs = this.clock.monotonicMs();
+    while (this.host.replica.version < head.version && !this.stopped) {
+      const before = this.host.replica.version;
+      const changes = await this.sources.fromLog(before);
+      if (changes === 'compacted') await this.resynchronise('compacted');
+      else if (this.apply(changes) === 'diverged') return false;
+      if (this.host.replica.version > before) movedAtMs = this.clock.monotonicMs();
+      else if (this.clock.monotonicMs() - movedAtMs > CATCH_UP_STUCK_MS) return false;
+      else await sleep(RETRY_MS / 10);
+    }
+    return this.host.replica.chainAt(head.version) === head.chain || this.host.replica.version > head.version;
+  }
+
+  private refuseWrongDatabase(): void {
+    if (this.divergence.isWrongDatabase)
+      throw new Problem('storage-unavailable', 'this node met a wrong database');
+  }
+
+  private forgetHistory(): void {
+    this.contradicted = false;
+    this.buffered = [];
+  }
+
+  private pullIfLong(): void {
+    if (this.lag === 0) {
+      this.behindSinceMs = undefined;
+      return;
+    }
+    const nowMs = this.clock.monotonicMs();
+    this.behindSinceMs ??= nowMs;
+    if (this.host.isAwaited || nowMs - this.behindSinceMs >= BEHIND_PULL_MS) this.pull();
+  }
+
+  private aim(head: HeadPoint): void {
+    if (head.version > (this.target?.version ?? 0))
+      this.target = { version: head.version, chain: head.chain };
+  }
+
+  private judge(head: HeadRow, versionAtAsking: number): HeadVerdict {
+    const { replica } = this.host;
+    return judgeHead(
+      {
+        clusterId: replica.clusterId,
+        versionAtAsking,
+        version: replica.version,
+        chainAt: (version) => replica.chainAt(version),
+      },
+      head,
+      this.divergence.maxLostTail,
+    );
+  }
+
+  /**
+   * What a plain read of head says is acted on only where nothing is given up for it: a primary that was replaced
+   * still answers reads. Before anything is discarded head is learnt by a statement that commits.
+   */
+  private async judgeSurely(head: HeadRow, versionAtAsking: number): Promise<HeadVerdict> {
+    const verdict = this.judge(head, versionAtAsking);
+    if (this.duties.isLeading()) return verdict;
+    if (verdict === 'diverged' || verdict === 'wrong-database') {
+      const before = this.host.replica.version;
+      return this.judge(await this.store.barrier(), before);
+    }
+    if (verdict === 'behind' && this.contradicted) return (await this.isInLog()) ? 'behind' : 'diverged';
+    return verdict;
+  }
+
+  /** Whether the log has the last change that this node has. Head may have passed a tail that the database lost. */
+  private async isInLog(): Promise<boolean> {
+    const { version, chain } = this.host.replica;
+    if (version === 0) return true;
+    const page = await this.store.ownLog.changesAfter(version - 1, 1, 1);
+    if (this.host.replica.version !== version) return true; // moved on: judged again at the next head
+    // Nothing tells any more which history is the wrong one: the state at head is right in any case.
+    if (page === 'compacted') this.loadInstead = true;
+    const [logged] = page === 'compacted' ? [] : page;
+    this.contradicted = logged !== undefined && (logged.version !== version || logged.chain !== chain);
+    return !this.contradicted;
+  }
+
+  private async pullAll(): Promise<void> {
+    while (this.lag > 0 && !this.stopped && !this.duties.isLeading() && !this.divergence.isWrongDatabase) {
+      const before = this.host.replica.version;
+      if (this.loadInstead || this.lag > LIMITS.windowVersions) {
+        await this.loading.whole();
+        this.loadInstead = false;
+      } else await this.pullOrCopy(before);
+      this.applyBuffered();
+      if (this.host.replica.version === before) {
+        await sleep(RETRY_MS);
+        if (this.host.replica.version === before) return; // the next head heard tries again
+      }
+    }
+    this.buffered = [];
+  }
+
+  /** A node without any state, and no log within reach, starts from another node's state. */
+  private async pullOrCopy(after: number): Promise<void> {
+    const moved = await this.sources.pull(after, this.lag, (pulled) => this.take(pulled));
+    if (!moved && this.host.replica.clusterId === null) await this.loading.fromPeers();
+  }
+
+  /** True when the node has moved on. */
+  private take(pulled: Pulled): boolean {
+    if ('compacted' in pulled) {
+      this.loadInstead = true;
+      return true;
+    }
+    const before = this.host.replica.version;
+    this.apply(pulled.changes);
+    return this.host.replica.version > before;
+  }
+
+  /** Changes of another history are not taken; whether this node's own is the wrong one, the database says. */
+  private apply(changes: readonly Change[]): ApplyResult {
+    // A leader's replica is changed by its own commits alone: one of them may be on its way here through the log.
+    if (this.duties.isLeading()) return 'duplicate';
+    const result = this.host.apply(changes);
+    if (result === 'applied') this.contradicted = false;
+    if (result === 'diverged' || result === 'corrupt') {
+      this.contradicted ||= result === 'diverged';
+      this.logger.warn({ result, at: this.host.replica.version }, 'a change does not continue this history');
+      this.divergence.suspect();
+    }
+    if (this.lag === 0) this.behindSinceMs = undefined;
+    return result;
+  }
+
+  private applyBuffered(): void {
+    const messages = this.buffered;
+    this.buffered = [];
+    for (const changes of messages) {
+      if (this.apply(changes) === 'gap') this.buffered.push(changes);
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import { Problem } from '#libs/contracts';
+import { type Clock, crashOnDefect } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import { StateBuilder } from '#libs/replica';
+import type { PeerClient } from '../peers/peer-client.js';
+import type { Peers } from '../peers/peers.js';
+import type { ReplicaHost } from '../replica/replica-host.js';
+import type { ConfigStore } from '../store/config.store.js';
+import type { Divergence } from './divergence.js';
+
+export interface LoadingDuties {
+  /** While this node leads, nobody but its own committer changes the replica. */
+  isLeading(): boolean;
+  /** The replica holds another state now: what was known of its history is void. */
+  replaced(): void;
+}
+
+/** Replaces a follower's whole state: by that in the database, or that of another node. One load at a time. */
+export class StateLoading {
+  private underWay: Promise<void> | undefined;
+  private stopped = false;
+
+  constructor(
+    private readonly host: ReplicaHost,
+    private readonly store: ConfigStore,
+    private readonly peers: Peers,
+    private readonly client: PeerClient,
+    private readonly divergence: Divergence,
+    private readonly duties: LoadingDuties,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  get isUnderWay(): boolean {
+    return this.underWay !== undefined;
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** By the state at head; joins when that is going on. */
+  fromDatabase(reason: 'compacted' | 'diverged'): Promise<void> {
+    return this.alone(() => this.loadState(reason));
+  }
+
+  /** From the database, which is asked first, or another node. */
+  whole(): Promise<void> {
+    return this.alone(async () => {
+      try {
+        await this.loadState('compacted');
+      } catch (error) {
+        crashOnDefect(error);
+        this.logger.debug({ error }, 'the state cannot be had from the database');
+        await this.copy(this.peers.others());
+      }
+    });
+  }
+
+  /** From whichever node gives it; changes nothing when none does. */
+  fromPeers(): Promise<void> {
+    return this.alone(async () => {
+      await this.copy(this.peers.others());
+    });
+  }
+
+  /**
+   * The other way round: the database has other things to do. Rejects with `cluster-busy` while a load is under way, with
+   * `storage-unavailable` when there is no state to be had.
+   */
+  async fromNodes(ids: readonly string[]): Promise<void> {
+    if (this.isUnderWay) throw new Problem('cluster-busy', 'this node is loading a whole state');
+    if (this.duties.isLeading()) return;
+    const others = this.peers.others();
+    const asked = ids.flatMap((id) => others.filter((other) => other.id === id));
+    await this.alone(async () => {
+      if (await this.copy(asked)) return;
+      try {
+        await this.loadState('compacted');
+      } catch (cause) {
+        crashOnDefect(cause);
+        throw new Problem('storage-unavailable', 'no node and no database gave a state', {}, { cause });
+      }
+    });
+  }
+
+  /** True when the state was replaced. An answer that is cut short or altered changes nothing. */
+  private async copy(others: readonly { id: string; address: string }[]): Promise<boolean> {
+    const { replica } = this.host;
+    for (const { id, address } of others) {
+      try {
+        const { header, state } = await this.client.snapshot(address);
+        const isSameCluster = replica.clusterId === null || header.clusterId === replica.clusterId;
+        if (!isSameCluster || header.version <= replica.version || this.duties.isLeading()) continue;
+        this.host.load(header, state, 'compacted');
+        this.logger.info({ from: id, version: header.version }, 'loaded the state of another node');
+        return true;
+      } catch (error) {
+        crashOnDefect(error);
+        this.logger.debug({ error, from: id }, 'no snapshot from this node');
+      }
+    }
+    return false;
+  }
+
+  private alone(load: () => Promise<void>): Promise<void> {
+    this.underWay ??= load().finally(() => {
+      this.underWay = undefined;
+    });
+    return this.underWay;
+  }
+
+  private async loadState(reason: 'compacted' | 'diverged'): Promise<void> {
+    if (reason === 'diverged') await this.divergence.keepWhatIsLost();
+    const askedAtMs = this.clock.monotonicMs();
+    const { head, state } = await this.store.loadState(async (head, pages) => {
+      const state = new StateBuilder();
+      for await (const page of pages) for (const entry of page) state.add(entry);
+      return { head, state };
+    });
+    if (this.duties.isLeading() || this.stopped) return;
+    // Meanwhile the log may have brought this node further than the state that was read.
+    if (reason === 'compacted' && head.version <= this.host.replica.version) return;
+    const { clusterId, version, chain, term } = head;
+    this.duties.replaced();
+    this.host.load({ clusterId, version, chain, term }, state, reason);
+    this.host.learnHead(head, askedAtMs);
+    this.logger.info({ version, entries: state.entries, reason }, 'loaded the whole state');
+  }
+}

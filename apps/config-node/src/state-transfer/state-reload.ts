@@ -1,0 +1,112 @@
+import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
+import type { Logger } from '#libs/observability';
+import { type Position, StateBuilder } from '#libs/replica';
+import type { Publisher } from '../commit/publisher.js';
+import type { PeerClient } from '../peers/peer-client.js';
+import type { ReplicaHost } from '../replica/replica-host.js';
+import type { Snapshotter } from '../replica/snapshotter.js';
+import type { ConfigStore } from '../store/config.store.js';
+
+/**
+ * `replaced`: by the state in the database, or by that of another node when there is no database. `was-right`: the
+ * database has the same. `unavailable`: neither could be had.
+ */
+export type ReloadResult = 'replaced' | 'was-right' | 'unavailable';
+
+interface Loaded {
+  position: Position;
+  state: StateBuilder;
+  from: 'database' | 'peer';
+}
+
+/** What the database's head tells of may still be on its way here. */
+const REACH_HEAD_MS = 1_000;
+const IDLE_WITHIN_MS = 2_000;
+const IDLE_LOOK_EVERY_MS = 10;
+
+/** Replaces a state that is in doubt, unless the database has the same one. */
+export class StateReload {
+  constructor(
+    private readonly host: ReplicaHost,
+    private readonly store: Pick<ConfigStore, 'loadState'>,
+    private readonly client: PeerClient,
+    private readonly publisher: Publisher,
+    private readonly snapshotter: Snapshotter,
+    /** Has head read soon. */
+    private readonly readHead: () => void,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /**
+   * @param peer address of a node that has another state
+   * @param whateverItsDigest the bytes may be altered: that this node's digest is the database's proves nothing
+   */
+  async run(peer: string | null, { whateverItsDigest = false } = {}): Promise<ReloadResult> {
+    const { host, publisher, snapshotter } = this;
+    // A leader goes on until it is sure: its writes do not depend on what may be wrong here.
+    if (!publisher.isLeading) host.distrust('damaged');
+    const loaded = (await this.fromDatabase()) ?? (await this.fromPeer(peer));
+    if (loaded === undefined) return 'unavailable';
+    if (!whateverItsDigest && loaded.from === 'database' && (await this.hasTheSame(loaded))) {
+      host.trust();
+      return 'was-right';
+    }
+    host.distrust('damaged');
+    if (!(await this.endsTerm())) return 'unavailable';
+    await snapshotter.discard('unequal');
+    const { position, state, from } = loaded;
+    host.load(position, state, 'diverged');
+    snapshotter.resume();
+    this.readHead();
+    this.logger.error({ version: position.version, entries: state.entries, from }, 'the state was replaced');
+    return 'replaced';
+  }
+
+  private async fromDatabase(): Promise<Loaded | undefined> {
+    try {
+      return await this.store.loadState(async ({ clusterId, version, chain, term }, pages) => {
+        const state = new StateBuilder();
+        for await (const page of pages) for (const entry of page) state.add(entry);
+        return { position: { clusterId, version, chain, term }, state, from: 'database' };
+      });
+    } catch (error) {
+      crashOnDefect(error);
+      this.logger.warn({ error }, 'the state cannot be had from the database');
+      return undefined;
+    }
+  }
+
+  private async fromPeer(address: string | null): Promise<Loaded | undefined> {
+    if (address === null) return undefined;
+    const { clusterId, version } = this.host.replica;
+    try {
+      const { header, state } = await this.client.snapshot(address);
+      const isFit = header.clusterId === clusterId && header.version >= version;
+      return isFit ? { position: header, state, from: 'peer' } : undefined;
+    } catch (error) {
+      crashOnDefect(error);
+      this.logger.warn({ error, address }, 'the state cannot be had from the other node');
+      return undefined;
+    }
+  }
+
+  /** At head's version this node had, or has, the very state that was loaded. */
+  private async hasTheSame({ position, state }: Loaded): Promise<boolean> {
+    await this.host.waitForVersion(position.version, REACH_HEAD_MS);
+    const own = this.host.replica.digestAt(position.version);
+    return typeof own === 'object' && own.chain === position.chain && own.hash === state.digest;
+  }
+
+  /** Nobody but the committer changes a leader's replica, and what it has under way must be over. */
+  private async endsTerm(): Promise<boolean> {
+    const { publisher } = this;
+    if (publisher.isLeading) publisher.stepDown('state-damaged');
+    const untilMs = this.clock.monotonicMs() + IDLE_WITHIN_MS;
+    while (!publisher.isIdle) {
+      if (this.clock.monotonicMs() > untilMs) return false;
+      await sleep(IDLE_LOOK_EVERY_MS);
+    }
+    return true;
+  }
+}

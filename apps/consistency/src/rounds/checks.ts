@@ -1,0 +1,229 @@
+import { Injectable } from '@nestjs/common';
+import type { ConsistencyCheckReply, ConsistencyRepaired, Difference } from '#libs/contracts';
+import { type Clock, rendezvousOwner } from '#libs/kernel';
+import { type BusLogger, FactJournal } from '#libs/messaging';
+import type { ConsistencySettings } from '../consistency.config.js';
+import { ConsistencyMetrics } from '../consistency.metrics.js';
+import { ConsistencyStore, type Happened, type NodeRow } from '../consistency.store.js';
+import type { Pin } from '../domain/comparison/pin.js';
+import type { NodeOutcome } from '../domain/comparison/round.js';
+import { NO_SUSPICION } from '../domain/comparison/suspicion.js';
+import type { Members } from '../domain/members.js';
+import { newsOf, repairNews, type Teller } from '../domain/news.js';
+import { stillSuspected } from '../domain/reference/reference-comparison.js';
+import { shareOf } from '../domain/share.js';
+import { Standings } from '../domain/standing.js';
+import { TruthStore } from '../reference/reference.store.js';
+import { TruthCheck } from '../reference/reference-check.js';
+import { Repairer } from './repairer.js';
+import { RoundRunner } from './round-runner.js';
+
+const MAX_STORED = 100;
+
+/** One check after the other, regular ones and those that are asked for: pin, compare, tell, repair. */
+@Injectable()
+export class Checks {
+  private readonly standings: Standings;
+  private turn: Promise<unknown> = Promise.resolve();
+  private instances: string[] = [];
+  /** Nodes that agree with each other may all be wrong: looked into until they are found right. */
+  private suspicion = NO_SUSPICION;
+
+  constructor(
+    private readonly members: Members,
+    private readonly store: ConsistencyStore,
+    private readonly truth: TruthStore,
+    private readonly truthCheck: TruthCheck,
+    private readonly runner: RoundRunner,
+    private readonly repairer: Repairer,
+    private readonly journal: FactJournal<Happened>,
+    private readonly metrics: ConsistencyMetrics,
+    private readonly settings: ConsistencySettings,
+    private readonly clock: Clock,
+    private readonly logger: BusLogger,
+  ) {
+    this.standings = new Standings(settings.unknownAlertMs);
+  }
+
+  get counts() {
+    return this.standings.counts();
+  }
+
+  /** What earlier rounds found, so that a restart is no news. */
+  async recall(): Promise<void> {
+    const nowMs = this.clock.monotonicMs();
+    for (const { nodeId, result, reason, since } of await this.store.nodes()) {
+      const forMs = Math.max(0, this.clock.wallMs() - Date.parse(since));
+      this.standings.recall(nodeId, { result, reason, sinceMs: nowMs - forMs, warned: false });
+    }
+  }
+
+  async forget(nodeId: string): Promise<void> {
+    this.standings.forget(nodeId);
+    await this.store.forgetNode(nodeId);
+  }
+
+  /** A regular round: this instance's share of the nodes. True when something was repaired: look again soon. */
+  regular(): Promise<boolean> {
+    return this.inTurn(async () => {
+      const { instanceId, instanceLifeMs, repairs } = this.settings;
+      const others = await this.store.instances.renew(instanceId, instanceLifeMs);
+      this.instances = [instanceId, ...others];
+      const head = await this.truth.head();
+      const { own, asked } = shareOf(instanceId, this.members.ids(), this.instances, head.leaderId);
+      if (own.length === 0) return false;
+      return isSetRight(await this.round(head, own, asked, repairs));
+    });
+  }
+
+  /** All nodes, now, whoever's they are; with the state in the database too, unless that would cost too much. */
+  async asked(repair: boolean): Promise<ConsistencyCheckReply> {
+    if (this.truthCheck.pace.isDue(this.clock.monotonicMs(), 'asked')) await this.compareWithTruth();
+    return this.inTurn(() => this.roundOfAll(repair));
+  }
+
+  /**
+   * One instance compares all nodes with the state in the database, and has looked into what differs. True when
+   * something was repaired: look again soon.
+   */
+  async regularTruth(): Promise<boolean> {
+    const { instanceId, repairs } = this.settings;
+    if (!this.truthCheck.pace.isDue(this.clock.monotonicMs(), 'regular')) return false;
+    if (rendezvousOwner('the truth', this.instances) !== instanceId) return false;
+    await this.compareWithTruth();
+    if (this.suspicion.buckets.size === 0) return false;
+    const reply = await this.inTurn(() => this.roundOfAll(repairs));
+    if (!isSetRight(reply)) return false;
+    await this.compareWithTruth();
+    return true;
+  }
+
+  private async compareWithTruth(): Promise<void> {
+    this.suspicion = await this.truthCheck.run(this.addressesOf(this.members.ids()));
+  }
+
+  private async roundOfAll(repair: boolean): Promise<ConsistencyCheckReply> {
+    const all = this.members.ids();
+    return this.round(await this.truth.head(), all, all, repair);
+  }
+
+  private addressesOf(nodeIds: readonly string[]): Map<string, string | undefined> {
+    return new Map(nodeIds.map((nodeId) => [nodeId, this.members.addressOf(nodeId)]));
+  }
+
+  /** A node that has nobody else to be compared with: what the state in the database said of it lately. */
+  private async spokenFor(outcomes: NodeOutcome[]): Promise<NodeOutcome[]> {
+    if (!outcomes.some(({ reason }) => reason === 'alone')) return outcomes;
+    const compared = await this.store.truth(this.truthCheck.pace.speaksForMs);
+    return outcomes.map((outcome) =>
+      outcome.reason === 'alone' && compared?.match.includes(outcome.nodeId)
+        ? { ...outcome, result: 'match', reason: null }
+        : outcome,
+    );
+  }
+
+  /** Answers are of the nodes that are `own` here; those that are only asked are somebody else's to judge. */
+  private async round(
+    { version, chain }: Pin,
+    own: readonly string[],
+    asked: readonly string[],
+    repair: boolean,
+  ): Promise<ConsistencyCheckReply> {
+    const pin = { version, chain };
+    const begunMs = this.clock.monotonicMs();
+    const { suspicion } = this;
+    const all = await this.runner.run(pin, this.addressesOf(asked), suspicion);
+    // What was raised meanwhile this round has not looked into.
+    if (this.suspicion === suspicion) this.suspicion = stillSuspected(suspicion, all);
+    const outcomes = (await this.spokenFor(all)).filter(({ nodeId }) => own.includes(nodeId));
+    const tookMs = this.clock.monotonicMs() - begunMs;
+    this.measure(outcomes, tookMs);
+    await this.tell(pin, outcomes);
+    const repairs = repair ? await this.repairAll(pin, outcomes) : [];
+    return {
+      ...{ ...pin, tookMs, repairs },
+      consistent: outcomes.length > 0 && outcomes.every(({ result }) => result === 'match'),
+      nodes: outcomes.map(({ nodeId, result, reason }) => ({ nodeId, result, reason })),
+      found: outcomes
+        .filter(({ differences, more }) => differences.length + more > 0)
+        .map(({ nodeId, ...found }) => ({ nodeId, ...stored(found) })),
+    };
+  }
+
+  private async tell(pin: Pin, outcomes: readonly NodeOutcome[]): Promise<void> {
+    const teller = this.teller();
+    const nowMs = this.clock.monotonicMs();
+    const facts = this.standings.take(outcomes, nowMs).flatMap((news) => {
+      if (news.type === 'changed') this.log(news.outcome, pin);
+      return newsOf(news, pin, teller);
+    });
+    if (facts.length > 0) this.journal.add({ repairs: [], facts });
+    const rows = outcomes.map((outcome): NodeRow => {
+      const sinceMs = this.standings.get(outcome.nodeId)?.sinceMs ?? nowMs;
+      const { nodeId, result, reason } = outcome;
+      return {
+        ...{ nodeId, result, reason, ...stored(outcome), version: pin.version },
+        since: new Date(teller.wallMs - (nowMs - sinceMs)).toISOString(),
+        ...{ checkedAt: teller.at, observer: teller.observer },
+      };
+    });
+    await this.store.saveNodes(rows);
+    const counts = { match: 0, mismatch: 0, unknown: 0 };
+    for (const { result } of outcomes) counts[result]++;
+    const { observer, at: lastAt } = teller;
+    await this.store.saveRound({ observer, lastAt, version: pin.version, ...counts });
+  }
+
+  private async repairAll(pin: Pin, outcomes: readonly NodeOutcome[]): Promise<ConsistencyRepaired[]> {
+    const done: ConsistencyRepaired[] = [];
+    for (const outcome of outcomes) {
+      const address = this.members.addressOf(outcome.nodeId);
+      if (outcome.result !== 'mismatch' || address === undefined) continue;
+      const { plan, repairs } = await this.repairer.repair(pin, outcome, address);
+      const facts = repairNews(outcome.nodeId, plan, repairs, this.teller());
+      const rows = repairs.map((repaired, index) => {
+        this.metrics.repairs.inc({ place: 'node', outcome: repaired.outcome });
+        return { id: facts[index]?.id ?? '', findingId: null, repaired };
+      });
+      this.logger.warn({ nodeId: outcome.nodeId, plan, repairs }, 'what was done about a node');
+      if (facts.length > 0) this.journal.add({ repairs: rows, facts });
+      done.push(...repairs);
+    }
+    return done;
+  }
+
+  private measure(outcomes: readonly NodeOutcome[], tookMs: number): void {
+    this.metrics.roundSeconds.observe(tookMs / 1_000);
+    const worst = (['mismatch', 'unknown'] as const).find((result) =>
+      outcomes.some((outcome) => outcome.result === result),
+    );
+    this.metrics.rounds.inc({ outcome: worst ?? 'match' });
+    for (const { differences } of outcomes)
+      for (const difference of differences) this.metrics.differences.inc({ class: difference.class });
+  }
+
+  private log({ nodeId, result, reason, differences, more }: NodeOutcome, { version }: Pin): void {
+    const found = { nodeId, result, reason, version, more, differences: differences.slice(0, 10) };
+    this.logger[result === 'mismatch' ? 'error' : 'info'](found, 'the state of a node was compared');
+  }
+
+  private teller(): Teller {
+    const wallMs = this.clock.wallMs();
+    return { observer: this.settings.instanceId, wallMs, at: new Date(wallMs).toISOString() };
+  }
+
+  private inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const mine = this.turn.then(task);
+    this.turn = mine.catch(() => undefined); // whoever asked for it is told
+    return mine;
+  }
+}
+
+function isSetRight({ repairs }: ConsistencyCheckReply): boolean {
+  return repairs.some(({ outcome }) => outcome === 'repaired' || outcome === 'reloaded');
+}
+
+function stored({ differences, more }: { differences: readonly Difference[]; more: number }) {
+  const kept = differences.slice(0, MAX_STORED);
+  return { differences: kept, more: more + differences.length - kept.length };
+}

@@ -1,0 +1,86 @@
+import { Injectable } from '@nestjs/common';
+import { unreachable } from '#libs/kernel';
+import type { ConsistencySettings } from '../consistency.config.js';
+import type { Pin } from '../domain/comparison/pin.js';
+import type { RootAnswer } from '../domain/comparison/root-comparison.js';
+import { type NodeOutcome, Round, type Step } from '../domain/comparison/round.js';
+import { NO_SUSPICION, type Suspicion } from '../domain/comparison/suspicion.js';
+import type { NodeCalls } from '../node-calls.js';
+import { TruthStore } from '../reference/reference.store.js';
+
+export type Addresses = ReadonlyMap<string, string | undefined>;
+
+/** Carries out one round: asks what it wants to know, and hands it the answers. */
+@Injectable()
+export class RoundRunner {
+  constructor(
+    private readonly truth: TruthStore,
+    private readonly calls: NodeCalls,
+    private readonly settings: ConsistencySettings,
+  ) {}
+
+  async run(pin: Pin, nodes: Addresses, suspicion: Suspicion = NO_SUSPICION): Promise<NodeOutcome[]> {
+    const round = new Round(pin, [...nodes.keys()], this.settings.round, suspicion);
+    for (let step = round.step; step.ask !== 'nothing'; step = round.step) {
+      await this.take(round, step, nodes);
+    }
+    return round.outcomes();
+  }
+
+  private async take(round: Round, step: Step, nodes: Addresses): Promise<void> {
+    const { pin } = round;
+    const { waitMs, answerMs, keysMs } = this.settings;
+    switch (step.ask) {
+      case 'roots':
+        round.takeRoots(
+          await askAll(step.of, nodes, NO_ADDRESS, (address) =>
+            this.calls.root(address, pin, waitMs, answerMs),
+          ),
+        );
+        return;
+      case 'buckets':
+        round.takeBuckets(
+          await askAll(step.of, nodes, undefined, (address) => this.calls.buckets(address, pin, answerMs)),
+        );
+        return;
+      case 'parts': {
+        const { bucket } = step;
+        round.takeParts(
+          await askAll(step.of, nodes, undefined, (address) =>
+            this.calls.parts(address, pin, bucket, keysMs),
+          ),
+        );
+        return;
+      }
+      case 'keys': {
+        const { place } = step;
+        round.takeKeys(
+          await askAll(step.of, nodes, undefined, (address) => this.calls.keys(address, pin, place, keysMs)),
+        );
+        return;
+      }
+      case 'truth':
+        round.takeTruth(await this.truth.truths(pin, step.of));
+        return;
+      case 'nothing':
+        return;
+      default:
+        unreachable(step);
+    }
+  }
+}
+
+export const NO_ADDRESS: RootAnswer = { known: false, reason: 'no-address' };
+
+export async function askAll<T>(
+  nodeIds: readonly string[],
+  nodes: Addresses,
+  without: T,
+  ask: (address: string) => Promise<T>,
+): Promise<Map<string, T>> {
+  const asked = nodeIds.map(async (nodeId): Promise<[string, T]> => {
+    const address = nodes.get(nodeId);
+    return [nodeId, address === undefined ? without : await ask(address)];
+  });
+  return new Map(await Promise.all(asked));
+}

@@ -1,0 +1,228 @@
+import { Injectable } from '@nestjs/common';
+import type { LeaderLost, NodeVerdict } from '#libs/contracts';
+import { type Clock, crashOnDefect, type Repeating, repeat } from '#libs/kernel';
+import { Bus, type BusLogger, FactOutbox, FactStream } from '#libs/messaging';
+import type { DetectorInput, DetectorOutput, GivenVerdict } from '../domain/detection/detector.types.js';
+import type { FailureDetector } from '../domain/detection/failure-detector.js';
+import { ElectionService, type Grounds } from '../election/election.service.js';
+import type { FailoverSettings } from '../failover.config.js';
+import { FailoverMetrics } from '../failover.metrics.js';
+import { FailoverStore } from '../failover.store.js';
+import { HeadWatch } from '../head/head-watch.js';
+import { NodeWatch } from '../nodes/node-watch.js';
+import { WitnessService } from './witness.service.js';
+
+type Suspicion = Extract<DetectorOutput, { type: 'suspect' }>;
+
+/** As heard on the bus, or read from its row. */
+type HeardVerdict = GivenVerdict & Partial<Pick<NodeVerdict, 'judgedBy' | 'evidence'>>;
+
+/** Reasons for which a leader is replaced; of another node they are only news. */
+const DEPOSING: readonly string[] = ['process-down', 'unresponsive', 'cannot-lead'];
+
+/** The shell around the detector: seeks confirmation for its suspicions, announces verdicts, starts elections. */
+@Injectable()
+export class DetectorService {
+  private readonly tasks = new Set<Promise<void>>();
+  private loop: Repeating | undefined;
+
+  constructor(
+    private readonly detector: FailureDetector,
+    private readonly witnesses: WitnessService,
+    private readonly elections: ElectionService,
+    private readonly head: HeadWatch,
+    private readonly nodes: NodeWatch,
+    private readonly store: FailoverStore,
+    private readonly stream: FactStream,
+    private readonly outbox: FactOutbox,
+    private readonly bus: Bus,
+    private readonly metrics: FailoverMetrics,
+    private readonly settings: FailoverSettings,
+    private readonly clock: Clock,
+    private readonly logger: BusLogger,
+  ) {}
+
+  start(): void {
+    const nowMs = () => this.clock.monotonicMs();
+    const tick = () => {
+      this.give({ type: 'bus', connected: this.bus.responsive, nowMs: nowMs() });
+      this.give({ type: 'tick', nowMs: nowMs() });
+    };
+    this.loop = repeat(tick, {
+      everyMs: this.settings.detector.tickEveryMs,
+      onError: (error) => this.complain('a tick', error),
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.loop?.stop();
+    await Promise.all(this.tasks);
+  }
+
+  give(input: DetectorInput): void {
+    for (const output of this.detector.step(input)) this.carryOut(output);
+  }
+
+  /** A verdict that another witness gave. */
+  heard(verdict: HeardVerdict): void {
+    const nowMs = this.clock.monotonicMs();
+    this.give({ type: 'verdict', verdict, nowMs });
+    const { reason, judgedBy, evidence = {} } = verdict;
+    if (reason === null || !DEPOSING.includes(reason) || !this.leads(verdict)) return;
+    // Whoever judged elects too; two are faster than one that dies on the way.
+    const detectMs = typeof evidence.detectMs === 'number' ? evidence.detectMs : 0;
+    const grounds = { ...evidence, ...(judgedBy === undefined ? {} : { judgedBy }) };
+    this.depose(verdict, { reason, evidence: grounds, sinceMs: nowMs - detectMs, judgedMs: nowMs });
+  }
+
+  /** A leader that stops says so, and need not be found out. Other reasons it mends itself, or its fence grows old. */
+  leaderLost({ nodeId, term, reason }: LeaderLost): void {
+    const { current } = this.head;
+    if (reason !== 'stopping' || current?.leaderId !== nodeId || current.term !== term) return;
+    const nowMs = this.clock.monotonicMs();
+    const { incarnation } = current;
+    this.depose(
+      { nodeId, incarnation },
+      { reason: 'handover', evidence: { stopping: true }, sinceMs: nowMs, judgedMs: nowMs },
+    );
+  }
+
+  private carryOut(output: DetectorOutput): void {
+    switch (output.type) {
+      case 'alarm':
+        if (this.leads(output)) this.elections.prepare(output);
+        return;
+      case 'suspect':
+        this.track(this.judge(output));
+        return;
+      case 'leader-restarted':
+        this.leaderRestarted(output);
+        return;
+      case 'clear':
+        this.track(this.clear(output));
+        return;
+    }
+  }
+
+  private async judge(suspicion: Suspicion): Promise<void> {
+    const { nodeId, incarnation, reason, massSilence } = suspicion;
+    if (massSilence && !(await this.witnesses.selfTest()))
+      return this.notConfirmed(suspicion, 'self-test-failed');
+    const quorum = await this.witnesses.confirm({ nodeId, incarnation, reason });
+    if (quorum.outcome !== 'confirmed' && quorum.outcome !== 'alone') {
+      return this.notConfirmed(suspicion, quorum.outcome);
+    }
+    if (reason === 'cannot-lead' && !(await this.isToBlame(suspicion))) {
+      return this.notConfirmed(suspicion, 'storage-stalled');
+    }
+    if (this.detector.incarnationOf(nodeId) !== incarnation) return;
+    const judgedMs = this.clock.monotonicMs();
+    const failed = reason === 'process-down' || reason === 'unresponsive';
+    const verdict: NodeVerdict = {
+      nodeId,
+      incarnation,
+      verdict: failed ? 'failed' : 'degraded',
+      reason,
+      judgedBy: this.settings.instanceId,
+      confirmedBy: quorum.by,
+      evidence: {
+        ...suspicion.evidence,
+        detectMs: Math.round(judgedMs - suspicion.sinceMs),
+        ...(this.nodes.hasAnnouncedStop(nodeId, incarnation) ? { announcedStop: true } : {}),
+      },
+      at: this.now(),
+    };
+    this.give({ type: 'verdict', verdict, nowMs: judgedMs });
+    this.metrics.suspicions.inc({ reason, outcome: quorum.outcome });
+    this.logger.warn({ ...verdict }, 'verdict');
+    if (DEPOSING.includes(reason) && this.leads(verdict)) {
+      this.depose(verdict, { reason, evidence: verdict.evidence, sinceMs: suspicion.sinceMs, judgedMs });
+    }
+    if (incarnation > 0) await this.announce(verdict);
+  }
+
+  /** A leader cannot confirm its fence while the database stalls, and nobody else could. */
+  private async isToBlame({ nodeId, incarnation, reason }: Suspicion): Promise<boolean> {
+    if (!(await this.witnesses.canWriteNow())) return false;
+    return this.detector.agrees(nodeId, incarnation, reason, this.clock.monotonicMs());
+  }
+
+  private notConfirmed({ nodeId, reason }: Suspicion, outcome: string): void {
+    this.metrics.suspicions.inc({ reason, outcome });
+    this.logger.info({ nodeId, reason, outcome }, 'a suspicion was not confirmed');
+    const alone = outcome === 'alone-too-often';
+    this.give({ type: 'not-confirmed', nodeId, reason, alone, nowMs: this.clock.monotonicMs() });
+  }
+
+  /** It proves itself that the old incarnation is gone: nobody needs to be asked. */
+  private leaderRestarted(restart: Extract<DetectorOutput, { type: 'leader-restarted' }>): void {
+    const { nodeId, incarnation, newIncarnation } = restart;
+    const nowMs = this.clock.monotonicMs();
+    this.logger.warn(
+      { nodeId, incarnation, newIncarnation },
+      'the leader has restarted: it never resumes its term',
+    );
+    const evidence = { newIncarnation };
+    this.depose(
+      { nodeId, incarnation },
+      { reason: 'process-down', evidence, sinceMs: nowMs, judgedMs: nowMs },
+    );
+  }
+
+  private async clear({ nodeId, incarnation }: { nodeId: string; incarnation: number }): Promise<void> {
+    this.logger.info({ nodeId, incarnation }, 'verdict withdrawn');
+    await this.announce({
+      nodeId,
+      incarnation,
+      verdict: 'clear',
+      reason: null,
+      judgedBy: this.settings.instanceId,
+      confirmedBy: [],
+      evidence: {},
+      at: this.now(),
+    });
+  }
+
+  private depose(suspect: { nodeId: string; incarnation: number }, grounds: Grounds): void {
+    const { nodeId, incarnation } = suspect;
+    this.track(this.elections.replace({ nodeId, incarnation }, grounds));
+  }
+
+  /** Row first, then message; without the database the message alone. */
+  private async announce(verdict: NodeVerdict): Promise<void> {
+    this.metrics.verdicts.inc({ verdict: verdict.verdict, reason: verdict.reason ?? 'none' });
+    try {
+      const fact = await this.store.saveVerdict(verdict);
+      if (fact) await this.outbox.announce(fact);
+    } catch (error) {
+      this.complain('recording a verdict', error);
+      const subject = verdict.verdict === 'clear' ? 'node.recovered' : 'node.failed';
+      const id = `${subject}/${verdict.nodeId}/${verdict.incarnation}/${verdict.judgedBy}/${verdict.at}`;
+      await this.stream.announce(subject, verdict, id);
+    }
+  }
+
+  private leads({ nodeId, incarnation }: { nodeId: string; incarnation: number }): boolean {
+    const { current } = this.head;
+    return current?.leaderId === nodeId && current.incarnation === incarnation;
+  }
+
+  private track(task: Promise<void>): void {
+    const tracked: Promise<void> = task
+      .catch((error: unknown) => this.complain('a verdict', error))
+      .finally(() => this.tasks.delete(tracked));
+    this.tasks.add(tracked);
+  }
+
+  private now(): string {
+    return new Date(this.clock.wallMs()).toISOString();
+  }
+
+  private complain(what: string, error: unknown): void {
+    crashOnDefect(error);
+    this.logger.warn(
+      { what, reason: error instanceof Error ? error.message : String(error) },
+      'did not succeed',
+    );
+  }
+}

@@ -1,0 +1,111 @@
+import { FACT_FAMILIES, FACTS, type FactPayload, type FactSubject } from '#libs/contracts';
+import { FailureLog, type Repeating, systemClock } from '#libs/kernel';
+import type { FactFamily, FamilyPayload } from '../bus.js';
+import type { BusLogger } from '../connection.js';
+import type { Announced, FactStream } from './event-stream.js';
+
+export interface OutboxFact {
+  /** Event id: kind and version or row id. */
+  id: string;
+  subject: string;
+  payload: unknown;
+}
+
+/** Rows of facts that have yet to be published; kept by the service that owns them. */
+export interface OutboxRows {
+  /** Oldest first. */
+  unpublished(limit: number): Promise<OutboxFact[]>;
+  markPublished(ids: readonly string[]): Promise<void>;
+}
+
+const BATCH = 100;
+
+/**
+ * Facts that must not be missed are rows before they are messages. Their owner announces them when it writes them;
+ * whatever was then not confirmed is published from its row, by any instance, also after a restart.
+ */
+export class FactOutbox {
+  private readonly loop: Repeating;
+
+  constructor(
+    private readonly stream: FactStream,
+    private readonly rows: OutboxRows,
+    private readonly logger: BusLogger,
+    options: { everyMs: number },
+  ) {
+    const failures = new FailureLog(logger, systemClock);
+    this.loop = failures.repeat('publishing recorded facts', () => this.drain(), {
+      everyMs: options.everyMs,
+      firstAfterMs: options.everyMs,
+    });
+  }
+
+  /** Announces a fact whose row was just written, and marks the row when that was confirmed. */
+  async announce(fact: OutboxFact): Promise<void> {
+    if (!(await this.tell(fact))) return;
+    await this.rows.markPublished([fact.id]);
+  }
+
+  /** Announces a fact whose row cannot be written now. The row, once there, has it published again: same id. */
+  async announceUnrecorded(fact: OutboxFact): Promise<void> {
+    await this.tell(fact);
+  }
+
+  stop(): Promise<void> {
+    return this.loop.stop();
+  }
+
+  private async drain(): Promise<void> {
+    const facts = await this.rows.unpublished(BATCH);
+    const done: string[] = [];
+    for (const fact of facts) {
+      if (!(await this.tell(fact))) break;
+      done.push(fact.id);
+    }
+    if (done.length > 0) await this.rows.markPublished(done);
+  }
+
+  /** True when nothing is left to be done for it. */
+  private async tell({ id, subject, payload }: OutboxFact): Promise<boolean> {
+    const announced = isFact(subject)
+      ? await this.tellFact(subject, payload, id)
+      : await this.tellMember(subject, payload, id);
+    if (announced === undefined) {
+      this.logger.error({ id, subject }, 'a stored fact is not what the contract says; it is not published');
+      return true;
+    }
+    return announced === 'stored' || announced === 'sent' || announced === 'too-large';
+  }
+
+  private async tellFact<S extends FactSubject>(
+    subject: S,
+    payload: unknown,
+    id: string,
+  ): Promise<Announced | undefined> {
+    const parsed = FACTS[subject].schema.safeParse(payload);
+    return parsed.success ? this.stream.announce(subject, parsed.data as FactPayload<S>, id) : undefined;
+  }
+
+  /** `alert.raised.critical`: the last token tells which member of the family it is. */
+  private async tellMember(subject: string, payload: unknown, id: string): Promise<Announced | undefined> {
+    const dot = subject.lastIndexOf('.');
+    const family = subject.slice(0, dot);
+    if (!isFamily(family)) return undefined;
+    const parsed = FACT_FAMILIES[family].schema.safeParse(payload);
+    if (!parsed.success) return undefined;
+    return this.stream.announceFamily(
+      family,
+      subject.slice(dot + 1),
+      parsed.data as FamilyPayload<typeof family>,
+      id,
+    );
+  }
+}
+
+function isFact(subject: string): subject is FactSubject {
+  return Object.hasOwn(FACTS, subject);
+}
+
+function isFamily(family: string): family is FactFamily {
+  return Object.hasOwn(FACT_FAMILIES, family);
+}
