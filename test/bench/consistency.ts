@@ -7,7 +7,7 @@ import { registerDigest } from '../../apps/config-node/src/internal-api/digest.r
 import { ReplicaHost } from '../../apps/config-node/src/replica/replica-host.js';
 import type { ConsistencySettings } from '../../apps/consistency/src/consistency.config.js';
 import type { Pin } from '../../apps/consistency/src/domain/comparison/pin.js';
-import { NodeCalls } from '../../apps/consistency/src/node-calls.js';
+import { DigestClient } from '../../apps/consistency/src/node-calls.js';
 import { EntriesStore } from '../../apps/consistency/src/reference/entries.store.js';
 import { TruthStore } from '../../apps/consistency/src/reference/reference.store.js';
 import { digestOf } from '../../apps/consistency/src/reference/reference-check.js';
@@ -43,7 +43,7 @@ export async function benchConsistency({ quick }: BenchOptions): Promise<void> {
 async function measure(keys: number, rounds: number): Promise<Row[]> {
   say(`${keys} keys`);
   const storage = await openMigratedLab(SYNCED);
-  const calls = new NodeCalls('the key of the bench');
+  const calls = new DigestClient('the key of the bench');
   const { nodes, bytesPerKey } = await startNodes(keys);
   try {
     await fillLog(storage, keys);
@@ -134,7 +134,7 @@ async function startNodes(keys: number): Promise<{ nodes: BenchNode[]; bytesPerK
 
 async function roundsOf(
   runner: RoundRunner,
-  calls: NodeCalls,
+  calls: DigestClient,
   pin: Pin,
   addresses: ReadonlyMap<string, string>,
   rounds: number,

@@ -7,7 +7,7 @@ import { registerCatchUp } from '../../apps/config-node/src/internal-api/catch-u
 import { takeBodies } from '../../apps/config-node/src/internal-api/request-input.js';
 import { registerSnapshot } from '../../apps/config-node/src/internal-api/snapshot.routes.js';
 import { PeerClient } from '../../apps/config-node/src/peers/peer-client.js';
-import { Peers } from '../../apps/config-node/src/peers/peers.js';
+import { PeerTable } from '../../apps/config-node/src/peers/peers.js';
 import { ReplicaHost } from '../../apps/config-node/src/replica/replica-host.js';
 import { LogSources } from '../../apps/config-node/src/replication/log-sources.js';
 import { PushedChanges } from '../../apps/config-node/src/replication/pushed-changes.js';
@@ -25,7 +25,7 @@ const silent = pino({ level: 'silent' });
 const sources = new LogSources(
   { connected: false } as Bus,
   store,
-  new Peers('bench', [], 0, systemClock),
+  new PeerTable('bench', [], 0, systemClock),
   client,
   silent,
 );

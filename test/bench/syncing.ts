@@ -6,7 +6,7 @@ import type { Bus, BusLogger } from '#libs/messaging';
 import { Metrics } from '#libs/observability';
 import type { PostgresSettings, PrimaryPool } from '#libs/postgres';
 import { cpuSeconds } from '#libs/testing';
-import { NodeCalls } from '../../apps/sync/src/node-calls.js';
+import { SyncNodeClient } from '../../apps/sync/src/node-calls.js';
 import { type SyncSettings, syncSettings } from '../../apps/sync/src/sync.config.js';
 import { SyncMetrics } from '../../apps/sync/src/sync.metrics.js';
 import { SyncService } from '../../apps/sync/src/sync.service.js';
@@ -94,7 +94,7 @@ export class BenchSync {
     this.service = new SyncService(
       bus as unknown as Bus,
       new SyncStore(pool),
-      new NodeCalls(KEY),
+      new SyncNodeClient(KEY),
       metrics,
       settings,
       systemClock,

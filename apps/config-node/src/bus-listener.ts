@@ -4,7 +4,7 @@ import type { PollDoor } from './internal-api/candidate-poll.js';
 import type { HeadFreshnessWatch } from './leadership/head-freshness-watch.js';
 import type { Leadership } from './leadership/leadership.js';
 import type { SameIdGuard } from './membership/same-id-guard.js';
-import type { Peers } from './peers/peers.js';
+import type { PeerTable } from './peers/peers.js';
 import type { ReplicaHost } from './replica/replica-host.js';
 import type { Replication } from './replication/replication.js';
 
@@ -19,7 +19,7 @@ const HEARTBEATS_PER_S = 200;
 export interface BusListenerParts {
   bus: Bus;
   host: ReplicaHost;
-  peers: Peers;
+  peers: PeerTable;
   leadership: Leadership;
   replication: Replication;
   poll: PollDoor;

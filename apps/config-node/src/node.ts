@@ -17,16 +17,16 @@ import { Integrity } from './integrity/integrity.js';
 import { PollDoor } from './internal-api/candidate-poll.js';
 import { registerInternalDoors } from './internal-api/internal.routes.js';
 import { HeadFreshnessWatch } from './leadership/head-freshness-watch.js';
-import { HeadWatch, type HeadWatchOptions } from './leadership/head-watch.js';
+import { HeadMonitor, type HeadWatchOptions } from './leadership/head-watch.js';
 import { HighestVersion } from './leadership/highest-version.js';
 import { Leadership } from './leadership/leadership.js';
-import { Membership } from './membership/membership.js';
+import { ClusterMembership } from './membership/membership.js';
 import { addNodeReadiness } from './membership/node-readiness.js';
 import { SameIdGuard } from './membership/same-id-guard.js';
 import { migrateWhenPossible } from './migration.js';
 import { EngineMetrics } from './node.metrics.js';
 import { PeerClient } from './peers/peer-client.js';
-import { Peers } from './peers/peers.js';
+import { PeerTable } from './peers/peers.js';
 import { ReplicaHost } from './replica/replica-host.js';
 import { SnapshotFile } from './replica/snapshot-file.js';
 import { Snapshotter } from './replica/snapshotter.js';
@@ -73,7 +73,7 @@ export class Engine {
   readonly publisher: Publisher;
   readonly leadership: Leadership;
   readonly replication: Replication;
-  readonly membership: Membership;
+  readonly membership: ClusterMembership;
   readonly divergence: Divergence;
   readonly integrity: Integrity;
   private readonly snapshotter: Snapshotter;
@@ -81,7 +81,7 @@ export class Engine {
   private readonly broadcaster: Broadcaster;
   private readonly facts: FactCursor;
   private readonly upkeep: Upkeep;
-  private readonly headWatch: HeadWatch;
+  private readonly headWatch: HeadMonitor;
   private readonly poll: PollDoor;
   private readonly sameId: SameIdGuard;
   private readonly listener: BusListener;
@@ -99,7 +99,7 @@ export class Engine {
     const headRead = (head: HeadRow, at: number, ms: number) => this.headRead(head, at, ms);
     const readHead = () => this.headWatch.poke();
     const host = new ReplicaHost(nodeId, clock);
-    const peers = new Peers(nodeId, options.seeds, options.maxLostTail, clock);
+    const peers = new PeerTable(nodeId, options.seeds, options.maxLostTail, clock);
     const client = new PeerClient(options.clusterKey);
     const alerts = new Alerts(nodeId, bus, clock);
     this.host = host;
@@ -107,7 +107,7 @@ export class Engine {
     const confirmedAgoMs = () => this.leadership.fenceConfirmedAgoMs;
     this.broadcaster = new Broadcaster(host, bus, timings.headEveryMs, confirmedAgoMs, logger);
     this.facts = new FactCursor(host, store, bus, new FactStream(bus, logger), metrics, logger);
-    this.headWatch = new HeadWatch(
+    this.headWatch = new HeadMonitor(
       headPolling(options),
       host,
       store,
@@ -179,7 +179,7 @@ export class Engine {
       reload: (peer: string | null) => reload.run(peer),
     };
     this.integrity = new Integrity(host, peers, client, duties, alerts, metrics, clock, logger);
-    this.membership = new Membership(
+    this.membership = new ClusterMembership(
       { ...options, heartbeatEveryMs: timings.heartbeatEveryMs },
       host,
       this.leadership,

@@ -8,7 +8,7 @@ import { PublicGuard, type ServiceOptions } from '#libs/service';
 import { consistencySettings, type loadConsistencySettings } from './consistency.config.js';
 import { consistencyModule } from './consistency.module.js';
 import { ConsistencyService } from './consistency.service.js';
-import { NodeCalls } from './node-calls.js';
+import { DigestClient } from './node-calls.js';
 
 /** Everything that one consistency process consists of, ready to be started. */
 export function consistencyApp(settings: ReturnType<typeof loadConsistencySettings>): ServiceOptions {
@@ -61,7 +61,7 @@ export function consistencyApp(settings: ReturnType<typeof loadConsistencySettin
     listen: { port: settings.port, host: settings.bind },
     started: (app) => {
       const service = app.get(ConsistencyService);
-      const calls = app.get(NodeCalls);
+      const calls = app.get(DigestClient);
       const outbox = app.get(FactOutbox);
       service.start(settings.nodes);
       nodes = () => service.nodes;

@@ -9,8 +9,8 @@ import { ConsistencyController } from './consistency.controller.js';
 import { ConsistencyMetrics } from './consistency.metrics.js';
 import { ConsistencyService } from './consistency.service.js';
 import { ConsistencyStore } from './consistency.store.js';
-import { Members } from './domain/members.js';
-import { NodeCalls } from './node-calls.js';
+import { KnownNodes } from './domain/members.js';
+import { DigestClient } from './node-calls.js';
 import { EntriesStore } from './reference/entries.store.js';
 import { TruthStore } from './reference/reference.store.js';
 import { TruthCheck } from './reference/reference-check.js';
@@ -40,8 +40,8 @@ export function consistencyModule(parts: ConsistencyParts): DynamicModule {
     everyMs: settings.outboxEveryMs,
   });
   const journal = new FactJournal(store, outbox, logger);
-  const members = new Members();
-  const calls = new NodeCalls(settings.clusterKey);
+  const members = new KnownNodes();
+  const calls = new DigestClient(settings.clusterKey);
   const truthCheck = new TruthCheck(new EntriesStore(pool, clock), store, calls, metrics, settings, clock);
   const runner = new RoundRunner(truth, calls, settings);
   const repairer = new Repairer(store, truth, calls, settings, clock, logger);
@@ -81,7 +81,7 @@ export function consistencyModule(parts: ConsistencyParts): DynamicModule {
     controllers: [ConsistencyController],
     providers: [
       { provide: FactOutbox, useValue: outbox },
-      { provide: NodeCalls, useValue: calls },
+      { provide: DigestClient, useValue: calls },
       { provide: ConsistencyService, useValue: service },
     ],
   };

@@ -15,9 +15,9 @@ import { StorageUnavailable } from '#libs/postgres';
 import type { ConsistencySettings } from './consistency.config.js';
 import { ConsistencyMetrics } from './consistency.metrics.js';
 import { ConsistencyStore, type Happened } from './consistency.store.js';
-import type { Members } from './domain/members.js';
+import type { KnownNodes } from './domain/members.js';
 import { entriesNews } from './domain/news.js';
-import type { NodeCalls } from './node-calls.js';
+import type { DigestClient } from './node-calls.js';
 import { type EntryFinding, TruthStore } from './reference/reference.store.js';
 import type { TruthCheck } from './reference/reference-check.js';
 import { Checks } from './rounds/checks.js';
@@ -39,13 +39,13 @@ export class ConsistencyService {
 
   constructor(
     private readonly bus: Bus,
-    private readonly members: Members,
+    private readonly members: KnownNodes,
     private readonly store: ConsistencyStore,
     private readonly truth: TruthStore,
     truthCheck: TruthCheck,
     private readonly checks: Checks,
     private readonly journal: FactJournal<Happened>,
-    calls: NodeCalls,
+    calls: DigestClient,
     private readonly metrics: ConsistencyMetrics,
     private readonly settings: ConsistencySettings,
     private readonly clock: Clock,

@@ -25,7 +25,7 @@ export interface Happened {
   facts: readonly OutboxFact[];
 }
 
-export type NodeRow = NodeConsistency & { differences: readonly Difference[]; more: number };
+export type NodeConsistencyRow = NodeConsistency & { differences: readonly Difference[]; more: number };
 
 const ROUNDS_KEPT = 500;
 const REPAIRS_KEPT_DAYS = 90;
@@ -65,7 +65,7 @@ export class ConsistencyStore implements OutboxRows, JournalRows<Happened> {
     return 'saved';
   }
 
-  async saveNodes(rows: readonly NodeRow[]): Promise<void> {
+  async saveNodes(rows: readonly NodeConsistencyRow[]): Promise<void> {
     await this.pool.query({
       name: 'consistency.save-nodes',
       text: `insert into consistency.nodes
@@ -101,8 +101,8 @@ export class ConsistencyStore implements OutboxRows, JournalRows<Happened> {
     });
   }
 
-  async nodes(): Promise<NodeRow[]> {
-    const { rows } = await this.pool.query<NodeRow & { since: Date; checkedAt: Date }>({
+  async nodes(): Promise<NodeConsistencyRow[]> {
+    const { rows } = await this.pool.query<NodeConsistencyRow & { since: Date; checkedAt: Date }>({
       name: 'consistency.nodes',
       text: `select node_id as "nodeId", result, reason, since, checked_at as "checkedAt", version, observer,
           differences, more from consistency.nodes order by node_id`,
@@ -224,6 +224,6 @@ export class ConsistencyStore implements OutboxRows, JournalRows<Happened> {
   }
 }
 
-function openOf({ nodeId, result, differences, more }: NodeRow): FoundDifferences[] {
+function openOf({ nodeId, result, differences, more }: NodeConsistencyRow): FoundDifferences[] {
   return result === 'mismatch' ? [{ nodeId, differences: [...differences], more }] : [];
 }

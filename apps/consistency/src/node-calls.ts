@@ -23,13 +23,13 @@ import type { Place } from './domain/place.js';
 const JSON_BODY = { 'content-type': 'application/json' };
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-interface Asked {
+interface CallOptions {
   timeoutMs: number;
   body?: string;
 }
 
 /** What the consistency service asks of nodes over HTTP. Digests: never rejects; an answer that is none is a reason. */
-export class NodeCalls {
+export class DigestClient {
   private readonly agent = new Agent({
     connections: 4,
     pipelining: 1,
@@ -118,12 +118,12 @@ export class NodeCalls {
     return this.agent.destroy();
   }
 
-  private async json<T>(url: string, schema: ZodType<T>, asked: Asked): Promise<T> {
+  private async json<T>(url: string, schema: ZodType<T>, asked: CallOptions): Promise<T> {
     const { body } = await this.call(url, asked);
     return schema.parse(JSON.parse(body.toString()));
   }
 
-  private async call(url: string, { timeoutMs, body }: Asked) {
+  private async call(url: string, { timeoutMs, body }: CallOptions) {
     const method = body === undefined ? 'GET' : 'POST';
     const response = await request(url, {
       method,

@@ -19,7 +19,7 @@ import { DetectorService } from './detection/detector.service.js';
 import { WitnessService } from './detection/witness.service.js';
 import { HandoverService } from './election/handover.service.js';
 import { FailoverStore } from './failover.store.js';
-import { HeadWatch } from './head/head-watch.js';
+import { LeaderHeadMonitor } from './head/head-watch.js';
 import { NodeWatch } from './nodes/node-watch.js';
 import { HoldsView } from './nodes/restrictions-view.js';
 import { OperatorService } from './operator.service.js';
@@ -33,7 +33,7 @@ export class FailoverController {
     private readonly nodes: NodeWatch,
     private readonly detector: DetectorService,
     private readonly witnesses: WitnessService,
-    private readonly head: HeadWatch,
+    private readonly head: LeaderHeadMonitor,
     private readonly handovers: HandoverService,
     private readonly store: FailoverStore,
     private readonly recoveries: RecoveryStore,

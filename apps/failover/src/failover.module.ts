@@ -16,7 +16,7 @@ import { FailoverMetrics } from './failover.metrics.js';
 import { FailoverService } from './failover.service.js';
 import { FailoverStore } from './failover.store.js';
 import { HeadStore } from './head/head.store.js';
-import { HeadWatch } from './head/head-watch.js';
+import { LeaderHeadMonitor } from './head/head-watch.js';
 import { HealthPasses } from './nodes/health-passes.js';
 import { HttpCalls } from './nodes/http-calls.js';
 import { NodeWatch } from './nodes/node-watch.js';
@@ -59,7 +59,7 @@ export function failoverModule({
   const core = new FailureDetector(settings.detector);
   const { headPollEveryMs, headPollWithoutBusMs } = settings.timings;
   const pollEveryMs = () => (bus.connected ? headPollEveryMs : headPollWithoutBusMs);
-  const head = new HeadWatch(headStore, bus, logger, clock, pollEveryMs);
+  const head = new LeaderHeadMonitor(headStore, bus, logger, clock, pollEveryMs);
   const nodes = new NodeWatch(calls, clock, settings);
   const holds = new HoldsView(clock);
   const polls = new CandidatePoll(bus, calls, nodes, holds, settings, logger);
@@ -128,7 +128,7 @@ export function failoverModule({
       { provide: FailoverStore, useValue: store },
       { provide: FactOutbox, useValue: outbox },
       { provide: HttpCalls, useValue: calls },
-      { provide: HeadWatch, useValue: head },
+      { provide: LeaderHeadMonitor, useValue: head },
       { provide: NodeWatch, useValue: nodes },
       { provide: WitnessService, useValue: witnesses },
       { provide: DetectorService, useValue: detector },

@@ -6,7 +6,7 @@ import { WitnessService } from './detection/witness.service.js';
 import { ElectionService } from './election/election.service.js';
 import type { FailoverSettings } from './failover.config.js';
 import { FailoverStore } from './failover.store.js';
-import { HeadWatch } from './head/head-watch.js';
+import { LeaderHeadMonitor } from './head/head-watch.js';
 import { NodeWatch } from './nodes/node-watch.js';
 import { RecoveryService } from './recovery/recovery.service.js';
 import { RecoveryStore } from './recovery/recovery.store.js';
@@ -28,7 +28,7 @@ export class FailoverService {
     private readonly detector: DetectorService,
     private readonly witnesses: WitnessService,
     private readonly elections: ElectionService,
-    private readonly head: HeadWatch,
+    private readonly head: LeaderHeadMonitor,
     private readonly recovery: RecoveryService,
     private readonly recoveryStore: RecoveryStore,
     private readonly settings: FailoverSettings,

@@ -13,7 +13,7 @@ const FACTS_KEPT_DAYS = 7;
 const JUST_TOLD_MS = 250;
 const LATELY = `clock_timestamp() - interval '1 second'`;
 
-type Testimony = { instanceId: string; view: 'connected' | 'lost' | 'unknown' | 'paused'; agrees: boolean };
+type WitnessView = { instanceId: string; view: 'connected' | 'lost' | 'unknown' | 'paused'; agrees: boolean };
 interface ViewSubject {
   nodeId: string;
   incarnation: number;
@@ -53,7 +53,7 @@ export class FailoverStore implements OutboxRows {
   }
 
   /** Writes down what this witness sees of a node, as a question or as an answer to one. */
-  async saveView(subject: ViewSubject, testimony: Testimony, asks: boolean): Promise<void> {
+  async saveView(subject: ViewSubject, testimony: WitnessView, asks: boolean): Promise<void> {
     await this.pool.query({
       name: 'failover.save-view',
       text: `insert into failover.views (instance_id, node_id, incarnation, reason, view, agrees, asks, at)
@@ -73,8 +73,8 @@ export class FailoverStore implements OutboxRows {
   }
 
   /** What the others have lately written about the same suspicion. */
-  async views(instanceId: string, subject: ViewSubject): Promise<Testimony[]> {
-    const { rows } = await this.pool.query<Testimony>({
+  async views(instanceId: string, subject: ViewSubject): Promise<WitnessView[]> {
+    const { rows } = await this.pool.query<WitnessView>({
       name: 'failover.views',
       text: `select instance_id as "instanceId", view, agrees from failover.views
         where node_id = $2 and incarnation = $3 and reason = $4 and instance_id <> $1 and at > ${LATELY}`,

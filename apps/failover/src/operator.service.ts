@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { type HoldReply, Problem, type RestartReply } from '#libs/contracts';
 import { crashOnDefect } from '#libs/kernel';
 import { type OperatorAnswer, type OperatorWish, planWish } from './domain/operator-plan.js';
-import type { RecoveryPlan, Standing } from './domain/recovery/recovery.types.js';
+import type { RecoveryPlan, RecoveryInput } from './domain/recovery/recovery.types.js';
 import { HandoverService } from './election/handover.service.js';
 import type { FailoverSettings } from './failover.config.js';
-import { HeadWatch } from './head/head-watch.js';
+import { LeaderHeadMonitor } from './head/head-watch.js';
 import { NodeWatch } from './nodes/node-watch.js';
 import { RecoveryService } from './recovery/recovery.service.js';
 import { holdOf } from './recovery/recovery-events.js';
@@ -18,7 +18,7 @@ export class OperatorService {
   constructor(
     private readonly recovery: RecoveryService,
     private readonly handovers: HandoverService,
-    private readonly head: HeadWatch,
+    private readonly head: LeaderHeadMonitor,
     private readonly nodes: NodeWatch,
     private readonly settings: FailoverSettings,
   ) {}
@@ -63,7 +63,7 @@ export class OperatorService {
       throw new Problem('node-not-found', `there is no node '${wish.nodeId}'`);
     }
     let planned: Planned | undefined;
-    const decide = (standing: Standing): RecoveryPlan => {
+    const decide = (standing: RecoveryInput): RecoveryPlan => {
       planned = this.wanted(planWish(wish, standing, this.settings.recovery));
       return planned.plan;
     };

@@ -2,11 +2,11 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { Bus } from '#libs/messaging';
 import { ClusterController } from './cluster/cluster.controller.js';
 import { ClusterService } from './cluster/cluster.service.js';
-import { ConsistencyController } from './cluster/consistency.controller.js';
+import { ConsistencyApiController } from './cluster/consistency.controller.js';
 import { ConsistencyQuestions } from './cluster/consistency-questions.js';
 import { OperatorController } from './cluster/operator.controller.js';
-import { OperatorService } from './cluster/operator.service.js';
-import { SyncController } from './cluster/sync.controller.js';
+import { OperatorCommands } from './cluster/operator.service.js';
+import { SyncApiController } from './cluster/sync.controller.js';
 import { NodeDirectory } from './nodes/node-directory.js';
 
 @Module({})
@@ -16,12 +16,12 @@ export class GatewayModule {}
 export function gatewayModule(parts: { bus: Bus; directory: NodeDirectory }): DynamicModule {
   return {
     module: GatewayModule,
-    controllers: [ClusterController, OperatorController, ConsistencyController, SyncController],
+    controllers: [ClusterController, OperatorController, ConsistencyApiController, SyncApiController],
     providers: [
       { provide: Bus, useValue: parts.bus },
       { provide: NodeDirectory, useValue: parts.directory },
       ConsistencyQuestions,
-      OperatorService,
+      OperatorCommands,
       ClusterService,
     ],
   };

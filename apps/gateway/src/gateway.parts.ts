@@ -5,13 +5,13 @@ import { crashOnDefect, systemClock, systemRng } from '#libs/kernel';
 import { Bus, FactStream } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
 import { PublicGuard } from '#libs/service';
-import { FollowedNode } from './domain/log/followed-node.js';
+import { FollowedNodeChoice } from './domain/log/followed-node.js';
 import { type Balancing, SLOW_START_MS, strategyOf } from './domain/nodes/balancing.js';
 import { Rotation } from './domain/nodes/rotation.js';
 import { FirstReads } from './domain/reads/first-reads.js';
 import { Hedging } from './domain/reads/hedging.js';
 import { OwnWrites } from './domain/reads/own-writes.js';
-import { Turns } from './domain/reads/turns.js';
+import { StreamSlots } from './domain/reads/turns.js';
 import { WriteParking } from './domain/writes/write-parking.js';
 import { EventFeed } from './events/event-feed.js';
 import type { GatewaySettings } from './gateway.config.js';
@@ -19,7 +19,7 @@ import { AskNode } from './nodes/ask-node.js';
 import { BalancingKey } from './nodes/balancing-key.js';
 import { BusNews } from './nodes/bus-news.js';
 import { NodeDirectory } from './nodes/node-directory.js';
-import { Prober } from './nodes/prober.js';
+import { NodeProber } from './nodes/prober.js';
 import { RotationClock } from './nodes/rotation-clock.js';
 import { registerUpstreamMetrics } from './nodes/upstream.metrics.js';
 import { Upstreams } from './nodes/upstreams.js';
@@ -88,7 +88,7 @@ export function assembleGateway(
     firstReads: new FirstReads(),
     metrics: proxyMetrics,
     proofs,
-    largeAnswers: new Turns<ProxiedRead>(LARGE_ANSWERS_AT_ONCE, (read) => read.passOn()),
+    largeAnswers: new StreamSlots<ProxiedRead>(LARGE_ANSWERS_AT_ONCE, (read) => read.passOn()),
     monotonicMs,
   });
   const writes = new WriteProxy({
@@ -102,13 +102,13 @@ export function assembleGateway(
     monotonicMs,
     logger,
   });
-  const prober = new Prober({ directory, upstreams, clock, logger, urgent: () => writes.parked > 0 });
+  const prober = new NodeProber({ directory, upstreams, clock, logger, urgent: () => writes.parked > 0 });
   const follower = new LogFollower({
     directory,
     prober,
     upstreams,
     rotation,
-    choice: new FollowedNode(instanceId, systemRng.next()),
+    choice: new FollowedNodeChoice(instanceId, systemRng.next()),
     nodeLog: new NodeLog(nodes),
     signer,
     clock,

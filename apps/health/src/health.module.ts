@@ -11,7 +11,7 @@ import { HealthReports } from './health.reports.js';
 import { HealthService } from './health.service.js';
 import { HealthStore } from './health.store.js';
 import { NodeProbes } from './node-probes.js';
-import { Peers } from './peers.js';
+import { HealthInstances } from './peers.js';
 
 export interface HealthParts {
   bus: Bus;
@@ -35,7 +35,7 @@ export function healthModule(parts: HealthParts): DynamicModule {
   const outbox = new FactOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
   const journal = new FactJournal(store, outbox, logger);
   const probes = new NodeProbes(metrics, settings, clock, rng);
-  const peers = new Peers(bus, store, settings, clock);
+  const peers = new HealthInstances(bus, store, settings, clock);
   const service = new HealthService(bus, store, probes, peers, journal, metrics, settings, clock, logger);
   const reports = new HealthReports(bus, store, probes, service, settings, logger);
   return {

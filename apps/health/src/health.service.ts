@@ -9,23 +9,23 @@ import type {
 } from '#libs/contracts';
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger, FactJournal } from '#libs/messaging';
-import { HeardEvidence } from './domain/heard-evidence.js';
+import { PeerEvidence } from './domain/heard-evidence.js';
 import { shareOf } from './domain/live-instances.js';
 import { type CheckMove, changeOf } from './domain/node-check.js';
-import { Targets } from './domain/targets.js';
+import { CheckTargets } from './domain/targets.js';
 import type { HealthSettings } from './health.config.js';
 import { HealthMetrics } from './health.metrics.js';
 import { HealthStore, type MoveEntry } from './health.store.js';
 import { NodeProbes } from './node-probes.js';
-import { Peers } from './peers.js';
+import { HealthInstances } from './peers.js';
 
 const MAX_SEQS = 1_000;
 
 /** The shell: knows the nodes and who shares the work, has its share probed, and tells what the probes have found. */
 @Injectable()
 export class HealthService {
-  private readonly evidence: HeardEvidence;
-  private readonly targets = new Targets();
+  private readonly evidence: PeerEvidence;
+  private readonly targets = new CheckTargets();
   private readonly failures: FailureLog;
   private readonly loops: Repeating[] = [];
   private readonly seqs = new Map<string, number>();
@@ -38,7 +38,7 @@ export class HealthService {
     private readonly bus: Bus,
     private readonly store: HealthStore,
     private readonly probes: NodeProbes,
-    private readonly peers: Peers,
+    private readonly peers: HealthInstances,
     private readonly journal: FactJournal<MoveEntry>,
     private readonly metrics: HealthMetrics,
     private readonly settings: HealthSettings,
@@ -46,7 +46,7 @@ export class HealthService {
     private readonly logger: BusLogger,
   ) {
     this.failures = new FailureLog(logger, clock, (what) => metrics.troubles.inc({ what }));
-    this.evidence = new HeardEvidence(settings.evidenceLifeMs);
+    this.evidence = new PeerEvidence(settings.evidenceLifeMs);
     probes.whenMoved((move) => this.moved(move));
     metrics.watch(() => ({ states: probes.states(), instances: this.instances.length }));
   }
@@ -124,7 +124,7 @@ export class HealthService {
     return { nodes: this.evidence.standing(this.clock.monotonicMs()) };
   }
 
-  private learn(heard: Parameters<Targets['learn']>[0]): void {
+  private learn(heard: Parameters<CheckTargets['learn']>[0]): void {
     const known = this.targets.get(heard.nodeId);
     const change = this.targets.learn(heard);
     const now = this.targets.get(heard.nodeId);

@@ -11,7 +11,7 @@ export interface MoveEntry {
   facts: OutboxFact[];
 }
 
-export type NodeRow = Omit<HealthReport, 'transitions'> & { seq: number };
+export type NodeHealthRow = Omit<HealthReport, 'transitions'> & { seq: number };
 
 const TRANSITIONS_KEPT = 200;
 const TRANSITIONS_KEPT_DAYS = 90;
@@ -56,7 +56,7 @@ export class HealthStore implements OutboxRows, JournalRows<MoveEntry> {
   }
 
   /** Many nodes at once; of one that two instances have probed, what was seen of the later change. */
-  async saveNodes(nodes: readonly NodeRow[], at: string): Promise<void> {
+  async saveNodes(nodes: readonly NodeHealthRow[], at: string): Promise<void> {
     await this.pool.query({
       name: 'health.save-nodes',
       text: `insert into health.nodes as n
@@ -80,8 +80,8 @@ export class HealthStore implements OutboxRows, JournalRows<MoveEntry> {
     return rows;
   }
 
-  async node(nodeId: string): Promise<NodeRow | undefined> {
-    const { rows } = await this.pool.query<NodeRow>({
+  async node(nodeId: string): Promise<NodeHealthRow | undefined> {
+    const { rows } = await this.pool.query<NodeHealthRow>({
       name: 'health.node',
       text: `select node_id as "nodeId", incarnation, seq, state, reason, consecutive, observer, recent
         from health.nodes where node_id = $1`,

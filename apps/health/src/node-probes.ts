@@ -3,14 +3,14 @@ import type { CheckedState } from '#libs/contracts';
 import type { Clock, Rng } from '#libs/kernel';
 import { type CheckMove, NodeCheck } from './domain/node-check.js';
 import { nextProbe } from './domain/probe-pace.js';
-import type { Target } from './domain/targets.js';
+import type { CheckTarget } from './domain/targets.js';
 import type { HealthSettings } from './health.config.js';
 import { HealthMetrics } from './health.metrics.js';
-import { Prober } from './prober.js';
+import { HealthProber } from './prober.js';
 
 interface Probing {
   check: NodeCheck;
-  prober: Prober | undefined;
+  prober: HealthProber | undefined;
 }
 
 /** The probers of the nodes that are this instance's share, and what they have found. */
@@ -33,7 +33,7 @@ export class NodeProbes {
   }
 
   /** Exactly these are probed from now on; those of the share that are new first within `withinMs`. */
-  assign(share: readonly Target[], seqOf: (nodeId: string) => number, withinMs: number): void {
+  assign(share: readonly CheckTarget[], seqOf: (nodeId: string) => number, withinMs: number): void {
     const ids = new Set(share.map(({ nodeId }) => nodeId));
     for (const nodeId of this.probing.keys()) if (!ids.has(nodeId)) this.drop(nodeId);
     for (const target of share) {
@@ -82,7 +82,7 @@ export class NodeProbes {
     const { pace, ownPauseMs, instanceId: observer } = this.settings;
     const { fastEveryMs, fastTimeoutMs } = pace;
     const { check } = probing;
-    probing.prober = new Prober(nodeId, address, {
+    probing.prober = new HealthProber(nodeId, address, {
       settings: { observer, fastEveryMs, fastTimeoutMs, ownPauseMs },
       clock: this.clock,
       rng: this.rng,
@@ -109,7 +109,7 @@ export class NodeProbes {
     if (probing?.prober) this.dispose(probing.prober);
   }
 
-  private dispose(prober: Prober): void {
+  private dispose(prober: HealthProber): void {
     const stopping = prober.stop().finally(() => this.stopping.delete(stopping));
     this.stopping.add(stopping);
   }

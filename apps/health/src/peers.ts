@@ -8,7 +8,7 @@ import { HealthStore } from './health.store.js';
 
 /** The other instances: tells them that this one lives, and learns who of them does. */
 @Injectable()
-export class Peers {
+export class HealthInstances {
   private readonly instances: LiveInstances;
   private lastLookMs: number | undefined;
   private renewedAtMs = Number.NEGATIVE_INFINITY;

@@ -27,7 +27,7 @@ const CONNECT_TIMEOUT_MS = 1_000;
  * Asks `GET /health` of one node again and again over one kept-alive connection, never twice at once. When the
  * connection breaks it asks sooner: a crash is noticed then, not at the next turn.
  */
-export class Prober {
+export class HealthProber {
   private readonly pool: Pool;
   private readonly path: string;
   private timer: NodeJS.Timeout | undefined;

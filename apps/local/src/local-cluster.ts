@@ -10,7 +10,7 @@ import { type ServerAccess, startServers } from './servers.js';
 import type { Children } from './supervision/children.js';
 import { fetchJson } from './supervision/gateway-probe.js';
 import { serviceLauncher } from './supervision/launch-service.js';
-import type { Ended } from './supervision/supervised.js';
+import type { ProcessEnd } from './supervision/supervised.js';
 import {
   type ProcessView,
   type RestartHow,
@@ -92,7 +92,7 @@ export class LocalCluster implements SupervisedProcesses {
     }));
   }
 
-  async restart(name: string, how: RestartHow): Promise<Ended | 'unknown'> {
+  async restart(name: string, how: RestartHow): Promise<ProcessEnd | 'unknown'> {
     const child = this.services.some((it) => it.name === name) && this.options.children.get(name);
     if (!child) return 'unknown';
     return how === 'by-force' ? child.kill() : child.replace(REPLACE_GRACE_MS);

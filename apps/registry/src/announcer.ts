@@ -3,9 +3,9 @@ import type { NodeStatusChanged } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import { type BusLogger, FactJournal, type OutboxFact } from '#libs/messaging';
 import type { MemberRecord, Transition } from './domain/member.js';
-import { Membership } from './domain/membership.js';
+import { MemberTable } from './domain/membership.js';
 import { RegistryMetrics } from './registry.metrics.js';
-import type { Entry } from './registry.store.js';
+import type { MemberEntry } from './registry.store.js';
 
 /** Keeps and tells what happens to members: a row, a fact, a log line and a count for every transition. */
 @Injectable()
@@ -14,8 +14,8 @@ export class Announcer {
   readonly touched = new Set<string>();
 
   constructor(
-    private readonly members: Membership,
-    private readonly journal: FactJournal<Entry>,
+    private readonly members: MemberTable,
+    private readonly journal: FactJournal<MemberEntry>,
     private readonly metrics: RegistryMetrics,
     private readonly clock: Clock,
     private readonly logger: BusLogger,

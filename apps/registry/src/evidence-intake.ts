@@ -3,7 +3,7 @@ import type { HealthChanged, HealthStanding, NodeHold, NodeVerdict } from '#libs
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
 import { Announcer } from './announcer.js';
-import { Membership } from './domain/membership.js';
+import { MemberTable } from './domain/membership.js';
 import { RegistryMetrics } from './registry.metrics.js';
 import { RegistryStore } from './registry.store.js';
 
@@ -22,7 +22,7 @@ export class EvidenceIntake {
 
   constructor(
     private readonly bus: Bus,
-    private readonly members: Membership,
+    private readonly members: MemberTable,
     private readonly store: RegistryStore,
     private readonly announcer: Announcer,
     metrics: RegistryMetrics,

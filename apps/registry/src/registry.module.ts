@@ -5,7 +5,7 @@ import type { Metrics } from '#libs/observability';
 import type { PrimaryPool } from '#libs/postgres';
 import type { RedisCache } from '#libs/redis';
 import { Announcer } from './announcer.js';
-import { Membership } from './domain/membership.js';
+import { MemberTable } from './domain/membership.js';
 import { EvidenceIntake } from './evidence-intake.js';
 import { RegistryCache } from './registry.cache.js';
 import type { RegistrySettings } from './registry.config.js';
@@ -39,7 +39,7 @@ export function registryModule(parts: RegistryParts): DynamicModule {
   const stream = new FactStream(bus, logger);
   const outbox = new FactOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
   const journal = new FactJournal(store, outbox, logger);
-  const members = new Membership(settings);
+  const members = new MemberTable(settings);
   const announcer = new Announcer(members, journal, metrics, clock, logger);
   const intake = new EvidenceIntake(bus, members, store, announcer, metrics, settings, clock, logger);
   const service = new RegistryService(

@@ -14,12 +14,12 @@ import { Announcer } from './announcer.js';
 import { HearingGuard } from './domain/hearing-guard.js';
 import type { MemberRecord } from './domain/member.js';
 import { memberBeat, memberMayBe } from './domain/member-rights.js';
-import { Membership } from './domain/membership.js';
+import { MemberTable } from './domain/membership.js';
 import { EvidenceIntake } from './evidence-intake.js';
 import { RegistryCache } from './registry.cache.js';
 import type { RegistrySettings } from './registry.config.js';
 import { RegistryMetrics } from './registry.metrics.js';
-import { type Entry, RegistryStore, type StoredMember } from './registry.store.js';
+import { type MemberEntry, RegistryStore, type StoredMember } from './registry.store.js';
 
 const TRANSITIONS_SHOWN = 20;
 
@@ -37,10 +37,10 @@ export class RegistryService {
 
   constructor(
     private readonly bus: Bus,
-    private readonly members: Membership,
+    private readonly members: MemberTable,
     private readonly store: RegistryStore,
     private readonly cache: RegistryCache,
-    private readonly journal: FactJournal<Entry>,
+    private readonly journal: FactJournal<MemberEntry>,
     private readonly announcer: Announcer,
     private readonly intake: EvidenceIntake,
     private readonly metrics: RegistryMetrics,

@@ -3,25 +3,25 @@ import { z } from 'zod';
 import { type GetNodeReply, HealthChanged, NodeHold, VERDICT_REASONS } from '#libs/contracts';
 import type { OutboxFact, OutboxRows } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
-import type { MemberRecord, Standing, Transition } from './domain/member.js';
+import type { MemberRecord, StoredEvidence, Transition } from './domain/member.js';
 import { REGISTRY_MIGRATIONS } from './migrations/index.js';
 
 /** What one change of a member leaves behind, written as one statement. */
-export interface Entry {
+export interface MemberEntry {
   record: MemberRecord;
   /** Absent when a member left. */
   transition: Transition | undefined;
   /** RFC 3339. */
   at: string;
   evidence: Record<string, unknown> | null;
-  standing: Standing;
+  standing: StoredEvidence;
   facts: OutboxFact[];
 }
 
 export interface StoredMember {
   record: MemberRecord;
   /** Null when it was kept by a release that did not write it, or another writes it otherwise. */
-  standing: Standing | null;
+  standing: StoredEvidence | null;
 }
 
 const StoredStanding = z.object({
@@ -63,7 +63,7 @@ export class RegistryStore implements OutboxRows {
   }
 
   /** `taken`: another instance gave this statusSeq first; nothing was written. */
-  async save({ record, transition, at, evidence, standing, facts }: Entry): Promise<'saved' | 'taken'> {
+  async save({ record, transition, at, evidence, standing, facts }: MemberEntry): Promise<'saved' | 'taken'> {
     const { rows } = await this.pool.query<{ saved: boolean }>({
       name: 'registry.save',
       text: `with t as (

@@ -16,7 +16,7 @@ export const LOG_PAGE = `with f as (select coalesce(max(floor), 1) as floor from
   order by c.version, o.ordinal`;
 
 /** One operation of a change; a change without operations has one row, in which they are null. */
-interface LogRow {
+interface SyncLogRow {
   version: number;
   term: number;
   chain: Buffer;
@@ -35,14 +35,14 @@ interface LogRow {
 }
 
 /** A page without changes has one row, with the floor alone. */
-export type PageRow = (LogRow | { [column in keyof LogRow]: null }) & { floor?: number };
+export type SyncPageRow = (SyncLogRow | { [column in keyof SyncLogRow]: null }) & { floor?: number };
 
-export function pageOf(rows: readonly PageRow[], after: number): Change[] | 'compacted' {
+export function pageOf(rows: readonly SyncPageRow[], after: number): Change[] | 'compacted' {
   if ((rows[0]?.floor ?? 1) > after + 1) return 'compacted';
-  return changesOf(rows.filter((row): row is LogRow => row.version !== null));
+  return changesOf(rows.filter((row): row is SyncLogRow => row.version !== null));
 }
 
-function changesOf(rows: readonly LogRow[]): Change[] {
+function changesOf(rows: readonly SyncLogRow[]): Change[] {
   const changes: Change[] = [];
   for (const row of rows) {
     let change = changes.at(-1);
@@ -56,14 +56,14 @@ function changesOf(rows: readonly LogRow[]): Change[] {
   return changes;
 }
 
-function headerOf(row: LogRow): Change {
+function headerOf(row: SyncLogRow): Change {
   const { version, term, kind, author, comment, lost_from: from, lost_to: to } = row;
   const lost = from !== null && to !== null ? { lost: { from, to } } : {};
   const [chain, createdAt] = [row.chain.toString('hex'), row.created_at.toISOString()];
   return { version, term, chain, kind, ...lost, author, comment, createdAt, operations: [] };
 }
 
-function operationOf(row: LogRow): Operation | undefined {
+function operationOf(row: SyncLogRow): Operation | undefined {
   const { op, namespace, key, value, content_type: contentType, checksum } = row;
   if (op === null || namespace === null || key === null) return undefined;
   if (op === 'delete') return { op, namespace, key };

@@ -31,7 +31,7 @@ const json = (value: unknown): Body => ({ type: 'application/json', bytes: JSON.
 
 /** What the sync service asks of nodes over HTTP. Rejects with NodeRefusal, NoAnswerInTime, or why there was no answer. */
 @Injectable()
-export class NodeCalls {
+export class SyncNodeClient {
   private readonly agent = new Agent({ connections: 4, pipelining: 1, connect: { timeout: 1_000 } });
   private readonly withoutFrames = new LRUCache<string, true>({ max: 1_000, ttl: WITHOUT_FRAMES_FOR_MS });
 

@@ -1,5 +1,5 @@
 import { Problem } from '#libs/contracts';
-import type { Failure } from './domain/sync-action.js';
+import type { SyncFailure } from './domain/sync-action.js';
 
 /** Longest wait that a node may ask for. */
 const MAX_RETRY_AFTER_MS = 60_000;
@@ -31,14 +31,14 @@ export function retryAfterMs(header: string | string[] | undefined): number | un
   return seconds === undefined ? undefined : Math.min(seconds * 1_000, MAX_RETRY_AFTER_MS);
 }
 
-export function failureOf(error: unknown): Failure {
+export function failureOf(error: unknown): SyncFailure {
   if (error instanceof NoAnswerInTime) return { reason: 'timed-out' };
   if (error instanceof NodeRefusal) return ofStatus(error.status, error.retryAfterMs);
   if (error instanceof Problem) return ofStatus(error.status, retryAfterMs(error.headers()['retry-after']));
   return { reason: 'unreachable' };
 }
 
-function ofStatus(status: number, waitMs: number | undefined): Failure {
+function ofStatus(status: number, waitMs: number | undefined): SyncFailure {
   if (status === 429) return { reason: 'busy', retryAfterMs: waitMs };
   return { reason: status === 413 ? 'too-large' : 'refused', retryAfterMs: waitMs };
 }

@@ -1,11 +1,11 @@
 import type { Change, SyncReply } from '#libs/contracts';
 import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { BusLogger } from '#libs/messaging';
-import { judgeAnswer, judgePage, judgePosition, type Position } from './domain/history-check.js';
+import { judgeAnswer, judgePage, judgePosition, type ReportedPosition } from './domain/history-check.js';
 import type { SyncOutcome, SyncTask } from './domain/sync-action.js';
 import type { SyncPlanner } from './domain/sync-planner.js';
 import { TokenBucket } from './domain/token-bucket.js';
-import type { NodeCalls } from './node-calls.js';
+import type { SyncNodeClient } from './node-calls.js';
 import { failureOf } from './node-refusal.js';
 import type { SyncSettings } from './sync.config.js';
 import type { SyncMetrics } from './sync.metrics.js';
@@ -17,7 +17,7 @@ interface Ahead {
   page: Promise<Change[] | 'compacted'>;
 }
 
-export interface Members {
+export interface NodeAddresses {
   addressOf(nodeId: string): string | undefined;
   /** Nodes that a state can be had from, the best first. */
   sources(besides: string): string[];
@@ -33,14 +33,14 @@ export class Pusher {
 
   constructor(
     private readonly planner: SyncPlanner,
-    private readonly members: Members,
+    private readonly members: NodeAddresses,
     private readonly store: SyncStore,
-    private readonly calls: NodeCalls,
+    private readonly calls: SyncNodeClient,
     private readonly metrics: SyncMetrics,
     private readonly settings: SyncSettings,
     private readonly clock: Clock,
     private readonly logger: BusLogger,
-    private readonly diverged: (nodeId: string, position: Position) => void,
+    private readonly diverged: (nodeId: string, position: ReportedPosition) => void,
   ) {
     this.throttle = new TokenBucket(settings.changesPerSecond, settings.planner.batch.most);
   }
@@ -105,7 +105,7 @@ export class Pusher {
     return this.judge(after, page, answer, this.clock.monotonicMs() - begunMs);
   }
 
-  private judge(after: Position, page: readonly Change[], answer: SyncReply, tookMs: number): SyncOutcome {
+  private judge(after: ReportedPosition, page: readonly Change[], answer: SyncReply, tookMs: number): SyncOutcome {
     const verdict = judgeAnswer(after, page, answer);
     if (verdict === 'diverged') return { type: 'diverged', position: answer };
     if (verdict !== 'known') return { type: 'elsewhere', position: answer };
@@ -116,7 +116,7 @@ export class Pusher {
   }
 
   /** Whether the log has a history. Undefined: the log could not be read. */
-  private async check(position: Position, hasToBe: boolean): Promise<SyncOutcome> {
+  private async check(position: ReportedPosition, hasToBe: boolean): Promise<SyncOutcome> {
     if (position.version === 0) return { type: 'in-log' };
     const page = await this.page(position.version - 1, 1).catch(unreadable);
     if (page === undefined) return { type: 'failed', reason: 'no-log' };

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { LAG_STATES } from '#libs/contracts';
 import { Metrics } from '#libs/observability';
-import type { Standing } from './domain/sync-planner.js';
+import type { SyncState } from './domain/sync-planner.js';
 
 @Injectable()
 export class SyncMetrics {
@@ -28,8 +28,8 @@ export class SyncMetrics {
   }
 
   /** Of the nodes that this instance looks after. */
-  watch(read: () => Standing[]): void {
-    const perNode = (name: string, help: string, value: (standing: Standing) => number) =>
+  watch(read: () => SyncState[]): void {
+    const perNode = (name: string, help: string, value: (standing: SyncState) => number) =>
       this.metrics.gauge(name, help, ['node_id'], (gauge) => {
         gauge.reset();
         for (const standing of read()) gauge.set({ node_id: standing.nodeId }, value(standing));

@@ -3,7 +3,7 @@ import type { Clock } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
 import { Metrics } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
-import { NodeCalls } from './node-calls.js';
+import { SyncNodeClient } from './node-calls.js';
 import type { SyncSettings } from './sync.config.js';
 import { SyncController } from './sync.controller.js';
 import { SyncMetrics } from './sync.metrics.js';
@@ -30,14 +30,14 @@ export function syncModule({ bus, pool, metrics, logger, clock, settings }: Sync
     providers: [
       { provide: PrimaryPool, useValue: pool },
       { provide: Metrics, useValue: metrics },
-      { provide: NodeCalls, useValue: new NodeCalls(settings.clusterKey) },
+      { provide: SyncNodeClient, useValue: new SyncNodeClient(settings.clusterKey) },
       SyncStore,
       SyncMetrics,
       {
         provide: SyncService,
-        useFactory: (store: SyncStore, calls: NodeCalls, syncMetrics: SyncMetrics) =>
+        useFactory: (store: SyncStore, calls: SyncNodeClient, syncMetrics: SyncMetrics) =>
           new SyncService(bus, store, calls, syncMetrics, settings, clock, logger),
-        inject: [SyncStore, NodeCalls, SyncMetrics],
+        inject: [SyncStore, SyncNodeClient, SyncMetrics],
       },
     ],
   };

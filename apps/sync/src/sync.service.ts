@@ -3,11 +3,11 @@ import { type NodeHeartbeat, Problem, type SyncReport } from '#libs/contracts';
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
 import { StorageUnavailable } from '#libs/postgres';
-import type { Position } from './domain/history-check.js';
+import type { ReportedPosition } from './domain/history-check.js';
 import { shareOf } from './domain/share.js';
 import type { SyncAction } from './domain/sync-action.js';
-import { type Standing, SyncPlanner } from './domain/sync-planner.js';
-import { NodeCalls } from './node-calls.js';
+import { type SyncState, SyncPlanner } from './domain/sync-planner.js';
+import { SyncNodeClient } from './node-calls.js';
 import { Pusher } from './pusher.js';
 import type { SyncSettings } from './sync.config.js';
 import { SyncMetrics } from './sync.metrics.js';
@@ -28,7 +28,7 @@ export class SyncService {
   constructor(
     private readonly bus: Bus,
     private readonly store: SyncStore,
-    private readonly calls: NodeCalls,
+    private readonly calls: SyncNodeClient,
     private readonly metrics: SyncMetrics,
     private readonly settings: SyncSettings,
     private readonly clock: Clock,
@@ -40,7 +40,7 @@ export class SyncService {
       addressOf: (nodeId: string) => this.addresses.get(nodeId),
       sources: (besides: string) => this.sources(besides),
     };
-    const diverged = (nodeId: string, position: Position) => this.diverged(nodeId, position);
+    const diverged = (nodeId: string, position: ReportedPosition) => this.diverged(nodeId, position);
     this.pusher = new Pusher(
       ...([this.planner, members, store, calls, metrics, settings, clock, logger, diverged] as const),
     );
@@ -99,7 +99,7 @@ export class SyncService {
     }
   }
 
-  private standings(): Standing[] {
+  private standings(): SyncState[] {
     return this.planner.standings(this.clock.monotonicMs()).filter(({ isOwn }) => isOwn);
   }
 
@@ -145,7 +145,7 @@ export class SyncService {
     }
   }
 
-  private diverged(nodeId: string, { version, chain }: Position): void {
+  private diverged(nodeId: string, { version, chain }: ReportedPosition): void {
     this.metrics.divergences.inc();
     this.logger.error({ nodeId, version, chain }, 'the log does not have the history of a node');
     const at = new Date(this.clock.wallMs()).toISOString();

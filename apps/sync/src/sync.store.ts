@@ -3,10 +3,10 @@ import type { Change, NodeSync, SyncReport } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import { InstanceRows, migrate, PrimaryPool } from '#libs/postgres';
 import type { Sizes } from './domain/catch-up-way.js';
-import { LOG_PAGE, type PageRow, pageOf } from './log-rows.js';
+import { LOG_PAGE, type SyncPageRow, pageOf } from './log-rows.js';
 import { SYNC_MIGRATIONS } from './migrations/index.js';
 
-export type NodeRow = Omit<NodeSync, 'lagVersions' | 'seenAt' | 'observer'>;
+export type NodeSyncRow = Omit<NodeSync, 'lagVersions' | 'seenAt' | 'observer'>;
 
 /** Reads the change log with a role that can only read it; writes down where nodes stand. */
 @Injectable()
@@ -36,7 +36,7 @@ export class SyncStore {
    * `compacted`: what is left of the log there has holes.
    */
   async changesAfter(version: number, limit: number, maxBytes: number): Promise<Change[] | 'compacted'> {
-    const { rows } = await this.pool.queryAnyReadable<PageRow>({
+    const { rows } = await this.pool.queryAnyReadable<SyncPageRow>({
       name: 'changes-after',
       text: LOG_PAGE,
       values: [version, limit, maxBytes],
@@ -65,7 +65,7 @@ export class SyncStore {
     return { stateKeys, stateBytes, bytesPerChange: logBytes / changes };
   }
 
-  async saveNodes(nodes: readonly NodeRow[], head: number, observer: string): Promise<void> {
+  async saveNodes(nodes: readonly NodeSyncRow[], head: number, observer: string): Promise<void> {
     await this.pool.query({
       name: 'sync.positions',
       text: `insert into sync.nodes as n

@@ -13,7 +13,7 @@ export const EJECTION_LIMITS: EjectionLimits = {
   maxSharePercent: 33,
 };
 
-interface Watched {
+interface TrackedHost {
   failures: number;
   /** Null while it is in. */
   ejectedUntilMs: number | null;
@@ -28,7 +28,7 @@ interface Watched {
  * the limit on how many may be out does not keep such a node in.
  */
 export class OutlierEjection {
-  private readonly nodes = new Map<string, Watched>();
+  private readonly nodes = new Map<string, TrackedHost>();
 
   constructor(private readonly limits: EjectionLimits = EJECTION_LIMITS) {}
 
@@ -88,7 +88,7 @@ export class OutlierEjection {
     this.nodes.delete(id);
   }
 
-  private putBack(node: Watched, nowMs: number): void {
+  private putBack(node: TrackedHost, nowMs: number): void {
     node.ejectedUntilMs = null;
     node.failures = 0;
     node.returnedAtMs = nowMs;
@@ -99,7 +99,7 @@ export class OutlierEjection {
     return Math.max(1, Math.floor((known * this.limits.maxSharePercent) / 100));
   }
 
-  private watched(id: string, nowMs: number): Watched {
+  private watched(id: string, nowMs: number): TrackedHost {
     let node = this.nodes.get(id);
     if (node === undefined) {
       node = { failures: 0, ejectedUntilMs: null, times: 0, returnedAtMs: nowMs };

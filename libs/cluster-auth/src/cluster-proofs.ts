@@ -11,26 +11,26 @@ import { RequestVerifier } from './request-verifier.js';
  * What a request proves of its sender: `member` has the cluster key and may ask for anything; `reader` is a gateway of
  * this cluster with a plain read; `nobody` proved nothing.
  */
-export type Standing = 'member' | 'reader' | 'nobody';
+export type SenderRole = 'member' | 'reader' | 'nobody';
 
-export interface Judgement {
-  standing: Standing;
+export interface ProofVerdict {
+  standing: SenderRole;
   /** A proof was shown and is wrong: the request is refused, whatever it asks for. */
   fault?: Problem;
   /** The body must have this SHA-256. */
   bodyHash?: Buffer;
 }
 
-const NOBODY: Judgement = { standing: 'nobody' };
-const READER: Judgement = { standing: 'reader' };
-const MEMBER: Judgement = { standing: 'member' };
+const NOBODY: ProofVerdict = { standing: 'nobody' };
+const READER: ProofVerdict = { standing: 'reader' };
+const MEMBER: ProofVerdict = { standing: 'member' };
 
 /** Judges the proofs that requests show: a signature, a read proof, or an operator's cluster key in clear. */
 export class ClusterProofs {
   private readonly isClusterKey: (given: string) => boolean;
   private readonly verifier: RequestVerifier;
   /** A signature is accepted once, and a request is judged several times. */
-  private readonly judged = new WeakMap<IncomingMessage, Judgement>();
+  private readonly judged = new WeakMap<IncomingMessage, ProofVerdict>();
 
   constructor(
     clusterKey: string,
@@ -41,7 +41,7 @@ export class ClusterProofs {
     this.verifier = new RequestVerifier(clusterKey, clock);
   }
 
-  judge(request: IncomingMessage): Judgement {
+  judge(request: IncomingMessage): ProofVerdict {
     const { [HEADERS.signature]: signature, [HEADERS.clusterKey]: clusterKey } = request.headers;
     if (signature === undefined && clusterKey === undefined) return NOBODY;
     const before = this.judged.get(request);
@@ -75,7 +75,7 @@ export class ClusterProofs {
     return new Problem('forbidden', 'the body is not the one that was signed', { reason: 'other-body' });
   }
 
-  private judgeSignature(request: IncomingMessage, text: string): Judgement {
+  private judgeSignature(request: IncomingMessage, text: string): ProofVerdict {
     const { method = '', url: path = '', headers, rawHeaders, socket } = request;
     const authority = headers.host ?? '';
     if (text.startsWith('r1.')) {

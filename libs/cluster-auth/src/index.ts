@@ -1,4 +1,4 @@
-export { ClusterProofs, type Judgement, type Standing } from './cluster-proofs.js';
+export { ClusterProofs, type ProofVerdict, type SenderRole } from './cluster-proofs.js';
 export { isSameMac, type RequestToSign } from './domain/signed-request.js';
 export { CLOCK_WINDOW_MS, type SignatureFault } from './domain/verdict.js';
 export { OwnAuthorities } from './own-authorities.js';

@@ -73,7 +73,7 @@ export function isSystemKey(key: string): key is SystemKey {
   return Object.hasOwn(SYSTEM_KEYS, key);
 }
 
-export interface ValueFault {
+export interface FieldFault {
   /** Path of the field, empty for the whole. */
   field: string;
   why: string;
@@ -83,7 +83,7 @@ export interface ValueFault {
 export function parseSystemValue<T>(
   schema: z.ZodType<T>,
   text: string,
-): { value: T } | { fault: ValueFault } {
+): { value: T } | { fault: FieldFault } {
   let json: unknown;
   try {
     json = JSON.parse(text);

@@ -27,7 +27,7 @@ export interface ConnectionSettings {
 
 export type BusLogger = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
 
-interface Standing {
+interface SubscriptionState {
   subject: string;
   queue: string | undefined;
   callback: (message: Msg) => void;
@@ -56,7 +56,7 @@ const RESPONSIVE_FOR_MS = 3 * PROBE_EVERY_MS;
 export class BusConnection {
   private nc: NatsConnection | undefined;
   private closing = false;
-  private readonly standing = new Set<Standing>();
+  private readonly standing = new Set<SubscriptionState>();
   private readonly statusListeners = new Set<(connected: boolean) => void>();
   private readonly abort = new AbortController();
   private readonly loop: Promise<void>;
@@ -87,7 +87,7 @@ export class BusConnection {
   }
 
   subscribe(subject: string, queue: string | undefined, callback: (message: Msg) => void): () => void {
-    const standing: Standing = { subject, queue, callback, live: undefined };
+    const standing: SubscriptionState = { subject, queue, callback, live: undefined };
     this.standing.add(standing);
     const { current } = this;
     if (current) this.attach(standing, current);
@@ -240,7 +240,7 @@ export class BusConnection {
     });
   }
 
-  private attach(standing: Standing, nc: NatsConnection): void {
+  private attach(standing: SubscriptionState, nc: NatsConnection): void {
     standing.live = nc.subscribe(standing.subject, {
       ...(standing.queue === undefined ? {} : { queue: standing.queue }),
       callback: (error, message) => {

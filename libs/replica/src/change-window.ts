@@ -9,7 +9,7 @@ export interface WindowBounds {
 /** What a change and each of its operations cost beside the values, so that small ones are bounded too. */
 const OVERHEAD_BYTES = 256;
 
-interface Held {
+interface WindowEntry {
   change: Change;
   /** What it keeps in memory: itself, and the values that it replaced. */
   bytes: number;
@@ -17,7 +17,7 @@ interface Held {
 
 /** The latest changes, bounded in number and bytes. */
 export class ChangeWindow {
-  private readonly held = new Fifo<Held>();
+  private readonly held = new Fifo<WindowEntry>();
   private bytes = 0;
 
   /** @param floor version before the first change that the window can hold: the lowest `after` it answers */

@@ -12,7 +12,7 @@ export interface Entry {
 }
 
 /** Where a history stands, and whose it is. */
-export interface Position {
+export interface LogPosition {
   clusterId: string | null;
   version: number;
   chain: string;

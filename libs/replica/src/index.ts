@@ -18,7 +18,7 @@ export {
   walkPinned,
 } from './digest/pinned-walk.js';
 export { Scrub, type ScrubFinding, type ScrubStep } from './digest/scrub.js';
-export type { Entry, Position } from './entry.js';
+export type { Entry, LogPosition } from './entry.js';
 export type { FoundEntry, KeyTruth, NotRepaired, RepairedKey } from './repair.js';
 export {
   type ApplyResult,

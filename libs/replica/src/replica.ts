@@ -5,7 +5,7 @@ import { ChangeWindow, type WindowBounds } from './change-window.js';
 import { DigestHistory, type DigestPoint, type UnknownDigest } from './digest/digest-history.js';
 import { KeySpace } from './digest/key-space.js';
 import { changeWithOwnMemory, entryWithOwnMemory } from './digest/own-memory.js';
-import type { Entry, Position } from './entry.js';
+import type { Entry, LogPosition } from './entry.js';
 import { type KeyTruth, type NotRepaired, type RepairedKey, repairKeys } from './repair.js';
 
 /**
@@ -54,7 +54,7 @@ const DEFAULT_BOUNDS: WindowBounds = { versions: LIMITS.windowVersions, bytes: L
 export class Replica {
   private space = new KeySpace();
   private window: ChangeWindow;
-  private position: Position = { clusterId: null, version: 0, chain: GENESIS_CHAIN, term: 0 };
+  private position: LogPosition = { clusterId: null, version: 0, chain: GENESIS_CHAIN, term: 0 };
   private digests = new DigestHistory();
 
   constructor(private readonly bounds: WindowBounds = DEFAULT_BOUNDS) {
@@ -209,7 +209,7 @@ export class Replica {
   }
 
   /** Replaces everything; the window begins anew. */
-  load(position: Position, state: StateBuilder): void {
+  load(position: LogPosition, state: StateBuilder): void {
     this.space = state.space;
     this.window = new ChangeWindow(this.bounds, position.version);
     this.position = { ...position };

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { DIGEST_FORMAT } from './digest/digest.js';
-import type { Entry, Position } from './entry.js';
+import type { Entry, LogPosition } from './entry.js';
 import { type ListPage, type Replica, StateBuilder } from './replica.js';
 
 /*
@@ -24,7 +24,7 @@ export interface StateHash {
   hash: string;
 }
 
-export interface SnapshotHeader extends Position {
+export interface SnapshotHeader extends LogPosition {
   clusterId: string | null;
   entries: number;
   /** What the entries must come to. Absent in snapshots of earlier releases; one of another algorithm says nothing. */
@@ -40,7 +40,7 @@ export class SnapshotDamaged extends Error {
 
 /** A state pinned at one version: references to immutable entries, while the replica moves on. */
 export interface PinnedState {
-  position: Position;
+  position: LogPosition;
   digest?: StateHash | undefined;
   highestVersion?: number | undefined;
   pages: Entry[][];

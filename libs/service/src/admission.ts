@@ -11,7 +11,7 @@ export interface AdmissionLimits {
   refusal: string;
 }
 
-interface Waiting {
+interface WaitingEntry {
   admit: () => void;
   timer: NodeJS.Timeout;
 }
@@ -22,7 +22,7 @@ interface Waiting {
  */
 export class Admission {
   private underWay = 0;
-  private readonly queue = new Set<Waiting>();
+  private readonly queue = new Set<WaitingEntry>();
 
   constructor(private readonly limits: AdmissionLimits) {}
 
@@ -46,7 +46,7 @@ export class Admission {
     const { waiting, waitMs } = this.limits;
     if (this.queue.size >= waiting) throw this.refusal();
     return new Promise((resolve, reject) => {
-      const entry: Waiting = {
+      const entry: WaitingEntry = {
         admit: resolve,
         timer: setTimeout(() => {
           this.queue.delete(entry);

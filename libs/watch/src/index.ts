@@ -1,5 +1,5 @@
 export { SLOW_POLICY, type SlowPolicy, type WatchStart } from './domain/watch-cursor.js';
-export { concerns, type Watched, type WatchFilter, watchFilter } from './domain/watch-filter.js';
+export { concerns, type WatchedKeys, type WatchFilter, watchFilter } from './domain/watch-filter.js';
 export { type ChangeJson, changeJson } from './events.js';
 export type {
   ChangeSource,

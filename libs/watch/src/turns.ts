@@ -1,7 +1,7 @@
 const SLOTS = 16;
 
 /** Gives every member a turn once in `SLOTS` ticks, the same number of them at each tick, with one timer for all. */
-export class Turns<Member> {
+export class TimerWheel<Member> {
   private readonly slots = Array.from({ length: SLOTS }, () => new Set<Member>());
   private readonly slotOf = new Map<Member, Set<Member>>();
   private next = 0;

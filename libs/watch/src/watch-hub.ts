@@ -21,7 +21,7 @@ import { SharedQuestion } from './history/shared-question.js';
 import { listPresent } from './http/listing.js';
 import { type LongPollAnswer, LongPolls, type PollStart } from './http/long-polls.js';
 import type { WatchSink } from './http/watch-sink.js';
-import { Turns } from './turns.js';
+import { TimerWheel } from './turns.js';
 import { Watcher } from './watcher.js';
 
 export interface WatchHubOptions {
@@ -60,7 +60,7 @@ export class WatchHub {
   private head: number;
   private readonly watchers = new Set<Watcher>();
   private readonly index = new FilterIndex<Watcher>();
-  private readonly turns = new Turns<Watcher>();
+  private readonly turns = new TimerWheel<Watcher>();
   /** Since when they wait. */
   private readonly waiting = new Map<Watcher, number>();
   private readonly blocked = new Set<Watcher>();

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HEADERS, NodePing } from '#libs/contracts';
 import { until } from '#libs/testing';
 import { PeerClient } from '../../../apps/config-node/src/peers/peer-client.js';
-import { NodeCalls as ConsistencyCalls } from '../../../apps/consistency/src/node-calls.js';
+import { DigestClient as ConsistencyCalls } from '../../../apps/consistency/src/node-calls.js';
 import { HttpDriver } from '../../../apps/failover/src/drivers/http-driver.js';
 import { HttpCalls } from '../../../apps/failover/src/nodes/http-calls.js';
-import { Tether } from '../../../apps/failover/src/nodes/liveness-connection.js';
-import { NodeCalls as SyncCalls } from '../../../apps/sync/src/node-calls.js';
+import { LivenessConnection } from '../../../apps/failover/src/nodes/liveness-connection.js';
+import { SyncNodeClient as SyncCalls } from '../../../apps/sync/src/node-calls.js';
 import { ask, startGateway } from '../gateway/running-gateway.js';
 import { type ApiLab, type ApiNode, CLUSTER_KEY, openApiLab } from './api-lab.js';
 import { type Captured, Impostor, replay } from './impostor.js';
@@ -37,7 +37,7 @@ async function askAsProcessesDo(address: string): Promise<void> {
   const consistency = new ConsistencyCalls(CLUSTER_KEY);
   const peer = new PeerClient(CLUSTER_KEY);
   const events: string[] = [];
-  const liveness = new Tether(address, (event) => events.push(event));
+  const liveness = new LivenessConnection(address, (event) => events.push(event));
   const pin = { version: 1, chain: '0'.repeat(64) } as Parameters<ConsistencyCalls['root']>[1];
   const repair = { version: 1 } as unknown as Parameters<ConsistencyCalls['repair']>[1];
   const asked: Promise<unknown>[] = [

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '#libs/contracts';
 import { FaultProxy } from '#libs/testing';
-import { NodeCalls } from '../../../apps/sync/src/node-calls.js';
+import { SyncNodeClient } from '../../../apps/sync/src/node-calls.js';
 import { EventStream } from '../gateway/event-stream.js';
 import { type RunningGateway, startGateway } from '../gateway/running-gateway.js';
 import { CLUSTER_KEY, type EngineLab, type LabNode, openEngineLab, put, until, write } from './engine-lab.js';
@@ -74,7 +74,7 @@ describe('finding 1: change sets of the largest form', () => {
     await publishLargest();
     const changes = leader.replica.changesAfter(0, 10, Number.MAX_SAFE_INTEGER);
     if (changes === 'compacted') throw new Error('the leader holds the whole log');
-    const calls = new NodeCalls(CLUSTER_KEY);
+    const calls = new SyncNodeClient(CLUSTER_KEY);
     closers.push(() => calls.close());
     const { version, chain } = leader.replica;
     expect(await calls.push(follower.address, changes, 10_000)).toEqual({ version, chain });

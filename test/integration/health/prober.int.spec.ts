@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { systemClock, systemRng } from '#libs/kernel';
-import { Prober } from '../../../apps/health/src/prober.js';
+import { HealthProber } from '../../../apps/health/src/prober.js';
 import { until } from './health-lab.js';
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -26,7 +26,7 @@ async function serve(answer: (response: ServerResponse) => void): Promise<string
 function probe(address: string, everyMs: number): string[] {
   const found: string[] = [];
   const settings = { observer: 'health-1', fastEveryMs: 20, fastTimeoutMs: 200, ownPauseMs: 300 };
-  const prober = new Prober('node-1', address, {
+  const prober = new HealthProber('node-1', address, {
     settings,
     clock: systemClock,
     rng: systemRng,

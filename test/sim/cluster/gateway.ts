@@ -8,7 +8,7 @@ import { OwnWrites } from '../../../apps/gateway/src/domain/reads/own-writes.js'
 import { WriteParking } from '../../../apps/gateway/src/domain/writes/write-parking.js';
 import { BusNews } from '../../../apps/gateway/src/nodes/bus-news.js';
 import { NodeDirectory } from '../../../apps/gateway/src/nodes/node-directory.js';
-import { Prober } from '../../../apps/gateway/src/nodes/prober.js';
+import { NodeProber } from '../../../apps/gateway/src/nodes/prober.js';
 import { RotationClock } from '../../../apps/gateway/src/nodes/rotation-clock.js';
 import { Upstreams } from '../../../apps/gateway/src/nodes/upstreams.js';
 import type { Client } from '../../../apps/gateway/src/proxy/client.js';
@@ -65,7 +65,7 @@ export class SimGateway {
       monotonicMs: this.nowMs,
       logger,
     });
-    const prober = new Prober({ directory, upstreams, clock, logger, urgent: () => this.writes.parked > 0 });
+    const prober = new NodeProber({ directory, upstreams, clock, logger, urgent: () => this.writes.parked > 0 });
     new BusNews(bus, directory, logger).start();
     prober.start();
     platform.network.listen(process, (asked, reply) => this.answer(asked, reply));

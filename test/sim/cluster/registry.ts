@@ -2,7 +2,7 @@ import { Problem } from '#libs/contracts';
 import { repeat } from '#libs/kernel';
 import { HearingGuard } from '../../../apps/registry/src/domain/hearing-guard.js';
 import type { MemberRecord, Transition } from '../../../apps/registry/src/domain/member.js';
-import { Membership } from '../../../apps/registry/src/domain/membership.js';
+import { MemberTable } from '../../../apps/registry/src/domain/membership.js';
 import { registrySettings } from '../../../apps/registry/src/registry.config.js';
 import type { SimProcess } from '../world/process.js';
 import type { Platform } from './platform.js';
@@ -14,7 +14,7 @@ export type RegistryRows = Map<string, MemberRecord>;
 /** The registry: its real membership; a thin shell in place of its stores and its journal. */
 export function startRegistry(platform: Platform, process: SimProcess, rows: RegistryRows): void {
   const settings = registrySettings('local');
-  const members = new Membership(settings);
+  const members = new MemberTable(settings);
   const hearing = new HearingGuard(settings);
   const bus = asBus(new SimBus(process, platform.broker));
   const nowMs = () => process.clock.monotonicMs();

@@ -1,4 +1,4 @@
-import { NodeCalls } from '../../../apps/sync/src/node-calls.js';
+import { SyncNodeClient } from '../../../apps/sync/src/node-calls.js';
 import { syncSettings } from '../../../apps/sync/src/sync.config.js';
 import { SyncMetrics } from '../../../apps/sync/src/sync.metrics.js';
 import { SyncService } from '../../../apps/sync/src/sync.service.js';
@@ -16,7 +16,7 @@ export function startSync(platform: Platform, process: SimProcess): void {
   const service = new SyncService(
     bus,
     store,
-    new NodeCalls('key'),
+    new SyncNodeClient('key'),
     new SyncMetrics(noMetrics),
     syncSettings({ preset: 'local', clusterKey: 'key', syncChangesPerSecond: 5_000 }, process.name),
     process.clock,

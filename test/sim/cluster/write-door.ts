@@ -2,7 +2,7 @@ import { HEADERS, Problem } from '#libs/contracts';
 import { sha256 } from '#libs/kernel';
 import { checksumOf } from '#libs/replica';
 import type {
-  Condition,
+  Precondition,
   WriteOperation,
   WriteRequest,
 } from '../../../apps/config-node/src/domain/commit/write.js';
@@ -20,7 +20,7 @@ export interface WriteBody {
     namespace: string;
     key: string;
     value?: string;
-    condition?: Condition;
+    condition?: Precondition;
   }[];
 }
 

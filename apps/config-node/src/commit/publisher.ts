@@ -6,7 +6,7 @@ import type { Committer } from '../domain/commit/committer.js';
 import type {
   CommitterAction,
   CommitterInput,
-  Failure,
+  StatementFailure,
   Fence,
   HeadState,
   StepDownReason,
@@ -215,12 +215,12 @@ export class Publisher {
   }
 }
 
-function failed(error: unknown): { failure: Failure; message: string } {
+function failed(error: unknown): { failure: StatementFailure; message: string } {
   return { failure: failureOf(error), message: error instanceof Error ? error.message : String(error) };
 }
 
 /** An error that is none of the database's is a fault of the program: it goes on, up to the end of the process. */
-function failureOf(error: unknown): Failure {
+function failureOf(error: unknown): StatementFailure {
   if (error instanceof StorageUnavailable) return 'unavailable';
   if (error instanceof OutcomeUnknown) return 'unknown';
   if (error instanceof DataError) return 'data';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type OfficeInput, officeOf } from './office.js';
+import { type OfficeInput, decideLeadership } from './office.js';
 
 const self = { nodeId: 'n1', incarnation: 7, mayLead: true };
 const head = { term: 4, leaderId: 'n1', incarnation: 7 };
@@ -17,5 +17,5 @@ it.each<[string, Partial<OfficeInput>, string]>([
   ['head names it in a term below one that was heard of', { highestTerm: 5 }, 'none'],
   ['it leads a term below one that was heard of', { ownTerm: 4, highestTerm: 5 }, 'leave'],
 ])('%s', (_, differs, office) => {
-  expect(officeOf({ head, self, ownTerm: undefined, highestTerm: 4, ...differs })).toBe(office);
+  expect(decideLeadership({ head, self, ownTerm: undefined, highestTerm: 4, ...differs })).toBe(office);
 });

@@ -10,7 +10,7 @@
  * election among them. Everybody else goes by the higher term and would listen to no leader of a lower one, so nobody
  * leads until the next election, which goes beyond every term that any node has heard of.
  */
-export type Office = 'take' | 'keep' | 'leave' | 'none';
+export type LeadershipDecision = 'take' | 'keep' | 'leave' | 'none';
 
 export interface OfficeInput {
   head: { term: number; leaderId: string | null; incarnation: number };
@@ -21,7 +21,7 @@ export interface OfficeInput {
   highestTerm: number;
 }
 
-export function officeOf({ head, self, ownTerm, highestTerm }: OfficeInput): Office {
+export function decideLeadership({ head, self, ownTerm, highestTerm }: OfficeInput): LeadershipDecision {
   const isOverdue = (term: number) => term < Math.max(head.term, highestTerm);
   if (ownTerm !== undefined) return isOverdue(ownTerm) ? 'leave' : 'keep';
   const isMine = head.leaderId === self.nodeId && head.incarnation === self.incarnation;

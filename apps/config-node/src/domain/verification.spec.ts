@@ -5,7 +5,7 @@ import {
   MAX_RELOADS,
   NOBODY_ANSWERS_MS,
   nextStep,
-  type Standing,
+  type VerificationState,
   type VerificationStep,
 } from './verification.js';
 
@@ -61,7 +61,7 @@ describe('compareDigests', () => {
 describe('nextStep', () => {
   const early = NOBODY_ANSWERS_MS - 1;
   const late = NOBODY_ANSWERS_MS;
-  it.each<[Standing['outcome'], number, 'damaged' | 'not damaged', number, VerificationStep]>([
+  it.each<[VerificationState['outcome'], number, 'damaged' | 'not damaged', number, VerificationStep]>([
     ['equal', 0, 'not damaged', 0, 'trust-peer'],
     ['equal', 0, 'damaged', MAX_RELOADS, 'trust-peer'],
     ['unknown', early, 'not damaged', 0, 'ask-again'],

@@ -56,7 +56,7 @@ export const NOBODY_ANSWERS_MS = 1_500;
 /** A state loaded from the database settles the matter, so that more than two loads mean that something else is wrong. */
 export const MAX_RELOADS = 3;
 
-export interface Standing {
+export interface VerificationState {
   outcome: Comparison['outcome'];
   /** How long this node has been level with the head. */
   levelForMs: number;
@@ -66,7 +66,7 @@ export interface Standing {
   reloads: number;
 }
 
-export function nextStep({ outcome, levelForMs, damaged, reloads }: Standing): VerificationStep {
+export function nextStep({ outcome, levelForMs, damaged, reloads }: VerificationState): VerificationStep {
   if (outcome === 'equal') return 'trust-peer';
   const patient = levelForMs < NOBODY_ANSWERS_MS;
   if (outcome === 'unknown' && !damaged) return patient ? 'ask-again' : 'trust-chain';

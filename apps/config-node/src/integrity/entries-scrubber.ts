@@ -7,7 +7,7 @@ import { type EntryVerdict, judgeEntry } from '../domain/entry-repair.js';
 import { MAX_REPAIRS, RepairBreaker } from '../domain/repair-breaker.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { DifferingEntry, EntriesScrub, KeyAddress, WrongEntry } from '../store/entries-scrub.js';
-import type { Leader } from '../store/leader-lock.js';
+import type { LeaderFence } from '../store/leader-lock.js';
 
 /** 2,000 keys a second, so that 100,000 are looked at within 50 s. */
 const EVERY_MS = 250;
@@ -27,7 +27,7 @@ const BEGINNING: KeyAddress = { namespace: '', key: '' };
  * damaged log is told to an operator, and nothing is repaired by it. What was found stands in `config.entry_findings`.
  */
 export class EntriesScrubber {
-  private leader: Leader | undefined;
+  private leader: LeaderFence | undefined;
   private after = BEGINNING;
   private walkBeganMs = Number.NEGATIVE_INFINITY;
   private judged = 0;
@@ -55,7 +55,7 @@ export class EntriesScrubber {
     ]);
   }
 
-  begin(leader: Leader): void {
+  begin(leader: LeaderFence): void {
     this.leader = leader;
     this.after = BEGINNING;
     this.walkBeganMs = Number.NEGATIVE_INFINITY;
@@ -94,7 +94,7 @@ export class EntriesScrubber {
     if (this.leader === leader) this.after = last ?? BEGINNING;
   }
 
-  private async setRight(leader: Leader, keys: readonly KeyAddress[]): Promise<void> {
+  private async setRight(leader: LeaderFence, keys: readonly KeyAddress[]): Promise<void> {
     if (leader !== this.leader || this.judged >= MAX_JUDGED_PER_WALK) return;
     this.judged += keys.length;
     const done = await this.publisher.betweenBatches(() =>

@@ -5,7 +5,7 @@ import { DIGEST_FORMAT } from '#libs/replica';
 import type { Alerts } from '../announce/alerts.js';
 import { type Comparison, compareDigests, nextStep, type OwnDigest } from '../domain/verification.js';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { Peers } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peers.js';
 import { rest } from '../replica/backoff.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ReloadResult } from '../state-transfer/state-reload.js';
@@ -49,7 +49,7 @@ export class Verification {
 
   constructor(
     private readonly host: ReplicaHost,
-    private readonly peers: Peers,
+    private readonly peers: PeerTable,
     private readonly client: PeerClient,
     private readonly duties: VerificationDuties,
     private readonly alerts: Alerts,

@@ -3,7 +3,7 @@ import { type Clock, crashOnDefect, TimeoutError, withTimeout } from '#libs/kern
 import type { Logger } from '#libs/observability';
 import type { HeadListener } from '../leadership/head-watch.js';
 import type { Leadership } from '../leadership/leadership.js';
-import type { Membership } from '../membership/membership.js';
+import type { ClusterMembership } from '../membership/membership.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { HeadRow } from '../store/store.types.js';
@@ -15,7 +15,7 @@ export class PollDoor {
   constructor(
     private readonly host: ReplicaHost,
     private readonly leadership: Leadership,
-    private readonly membership: Membership,
+    private readonly membership: ClusterMembership,
     private readonly store: ConfigStore,
     private readonly headRead: HeadListener,
     private readonly options: { mayLead: boolean; priority: number },

@@ -37,13 +37,13 @@ const BucketQuery = PointQuery.extend({ bucket: numberBelow(DIGEST_BUCKETS) });
 const KeysQuery = BucketQuery.extend({ part: numberBelow(BUCKET_PARTS).optional() });
 
 /** What the node found out about its own state. */
-interface Findings {
+interface IntegrityFindings {
   verification: Pick<Verification, 'verified'>;
   scrubber: Pick<Scrubber, 'damagedBuckets'>;
 }
 
 /** What this node's state comes to, as a whole, by bucket and by key: all of one moment, from memory alone. */
-export function registerDigest(doors: FastifyInstance, host: ReplicaHost, integrity: Findings): void {
+export function registerDigest(doors: FastifyInstance, host: ReplicaHost, integrity: IntegrityFindings): void {
   const { nodeId, replica } = host;
   const atVersion = async ({ version = replica.version, waitMs }: z.infer<typeof PointQuery>) => {
     if (waitMs > 0) await host.waitForVersion(version, waitMs);

@@ -14,7 +14,7 @@ const HEAD_EVERY_MS = 500;
  * The log, for as long as the other side reads: from memory, older changes from the database. It is
  * pulled at the reader's pace, so that nothing piles up for a slow one.
  */
-export class FollowStream {
+export class FollowResponse {
   private reset: Reset | undefined;
   private wake: (() => void) | undefined;
   private readonly stops: (() => void)[];

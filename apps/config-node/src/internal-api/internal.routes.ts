@@ -28,7 +28,7 @@ import type { ConfigStore } from '../store/config.store.js';
 import type { PollDoor } from './candidate-poll.js';
 import { registerCatchUp } from './catch-up.routes.js';
 import { registerDigest } from './digest.routes.js';
-import { FollowStream } from './follow-stream.js';
+import { FollowResponse } from './follow-stream.js';
 import { LogOutput, logFormFor } from './log-output.js';
 import { type RepairParts, registerRepair } from './repair.routes.js';
 import { bodyOf, queryOf, takeBodies } from './request-input.js';
@@ -109,7 +109,7 @@ function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
     const { after } = queryOf(request, FollowQuery);
     const form = logFormFor(request.headers.accept);
     const bytes = keep(new PassThrough({ highWaterMark: 256 * 1024 }));
-    const stream = new FollowStream(after, new LogOutput(bytes, form), host, leadership, store, logger);
+    const stream = new FollowResponse(after, new LogOutput(bytes, form), host, leadership, store, logger);
     stream.run().then(
       () => bytes.end(),
       (error: unknown) => {

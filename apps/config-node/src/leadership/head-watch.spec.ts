@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { deferred, systemClock } from '#libs/kernel';
 import { ReplicaHost } from '../replica/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
-import { HeadWatch } from './head-watch.js';
+import { HeadMonitor } from './head-watch.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -13,7 +13,7 @@ it('finding 10: head is read while a client waits for a version, without waiting
   const store = { readHead: async () => head } as Pick<ConfigStore, 'readHead'> as ConfigStore;
   const read = [deferred<void>(), deferred<void>(), deferred<void>()];
   let reads = 0;
-  const watch = new HeadWatch(
+  const watch = new HeadMonitor(
     { everyMs: HOUR_MS, withoutBusMs: HOUR_MS, confirmedMs: HOUR_MS },
     host,
     store,
@@ -50,7 +50,7 @@ it('finding 18d: an observer leaves the database alone while the leader vouches 
     reads += 1;
     return head;
   };
-  const watch = new HeadWatch(
+  const watch = new HeadMonitor(
     { everyMs: 20, withoutBusMs: 20, confirmedMs: HOUR_MS },
     host,
     { readHead } as Pick<ConfigStore, 'readHead'> as ConfigStore,

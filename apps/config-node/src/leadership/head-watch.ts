@@ -20,7 +20,7 @@ const READING = 'reading the head';
 export type HeadListener = (head: HeadRow, versionAtAsking: number, askedAtMs: number) => Promise<void>;
 
 /** Reads `config.head` regularly, and at once when there is reason to. */
-export class HeadWatch {
+export class HeadMonitor {
   private loop: Repeating | undefined;
   private lastReadAtMs = Number.NEGATIVE_INFINITY;
   private wanted = true;

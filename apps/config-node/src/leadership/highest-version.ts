@@ -1,7 +1,7 @@
 import { crashOnDefect, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { Peers } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peers.js';
 
 /** The first write of a term waits for the answers. A process that ended refuses at once; a frozen one says nothing. */
 const WAIT_MS = 500;
@@ -11,7 +11,7 @@ const WAIT_FOR_PREVIOUS_MS = 100;
 /** Asks the nodes that can be reached how far any history went that they ever held. */
 export class HighestVersion {
   constructor(
-    private readonly peers: Pick<Peers, 'others'>,
+    private readonly peers: Pick<PeerTable, 'others'>,
     private readonly client: Pick<PeerClient, 'ping'>,
     private readonly logger: Logger,
   ) {}

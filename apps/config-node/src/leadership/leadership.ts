@@ -3,8 +3,8 @@ import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { Publisher } from '../commit/publisher.js';
 import type { Fence, HeadState, StepDownReason } from '../domain/commit/committer.types.js';
-import { type Office, officeOf } from '../domain/office.js';
-import type { Peers } from '../peers/peers.js';
+import { type LeadershipDecision, decideLeadership } from '../domain/office.js';
+import type { PeerTable } from '../peers/peers.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { HeadRow } from '../store/store.types.js';
 
@@ -47,7 +47,7 @@ export class Leadership {
   constructor(
     private readonly options: LeadershipOptions,
     private readonly host: ReplicaHost,
-    private readonly peers: Peers,
+    private readonly peers: PeerTable,
     private readonly publisher: Publisher,
     private readonly duties: LeadershipDuties,
     private readonly clock: Clock,
@@ -154,10 +154,10 @@ export class Leadership {
     this.publisher.stepDown('stopping');
   }
 
-  private officeFor(head: Pick<HeadRow, 'term' | 'leaderId' | 'incarnation'>): Office {
+  private officeFor(head: Pick<HeadRow, 'term' | 'leaderId' | 'incarnation'>): LeadershipDecision {
     const { nodeId } = this.options;
     const mayLead = this.options.mayLead && !this.stopping;
-    return officeOf({
+    return decideLeadership({
       head,
       self: { nodeId, incarnation: this.duties.incarnation(), mayLead },
       ownTerm: this.publisher.isLeading ? this.ownTerm : undefined,

@@ -8,7 +8,7 @@ import type { ReplicaHost } from '../replica/replica-host.js';
 import type { Divergence } from '../state-transfer/divergence.js';
 import { nextIncarnation } from './incarnation.js';
 
-export type Condition = 'ok' | 'syncing' | 'stale' | 'overloaded' | 'wrong-database' | 'stopping';
+export type NodeCondition = 'ok' | 'syncing' | 'stale' | 'overloaded' | 'wrong-database' | 'stopping';
 
 export interface MembershipOptions {
   dataDir: string;
@@ -23,7 +23,7 @@ const REGISTER_RETRY_MS = 1_000;
 const OVERLOADED_MS = 250;
 
 /** This node's place in the cluster: registers it, and says again and again that it lives and how it is. */
-export class Membership {
+export class ClusterMembership {
   incarnation = 0;
   address = '';
   private seq = 0;
@@ -63,7 +63,7 @@ export class Membership {
     ];
   }
 
-  get condition(): Condition {
+  get condition(): NodeCondition {
     if (this.stopping) return 'stopping';
     if (this.divergence.isWrongDatabase) return 'wrong-database';
     if (this.verification.verified === 'pending') return 'syncing';

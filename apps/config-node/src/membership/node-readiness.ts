@@ -5,11 +5,11 @@ import type { Leadership } from '../leadership/leadership.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { Replication } from '../replication/replication.js';
 import type { ConfigStore } from '../store/config.store.js';
-import type { Membership } from './membership.js';
+import type { ClusterMembership } from './membership.js';
 
 export interface NodeReadinessParts {
   host: ReplicaHost;
-  membership: Membership;
+  membership: ClusterMembership;
   leadership: Leadership;
   replication: Replication;
   verification: Verification;

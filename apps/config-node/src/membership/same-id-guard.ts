@@ -8,7 +8,7 @@ import type { Alerts } from '../announce/alerts.js';
 import { type HeardProcess, SameId } from '../domain/same-id.js';
 import { bodyOf } from '../internal-api/request-input.js';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { Membership } from './membership.js';
+import type { ClusterMembership } from './membership.js';
 
 const STEP_EVERY_MS = 500;
 const REGISTRY_TIMEOUT_MS = 300;
@@ -20,7 +20,7 @@ const Claim = z.object({ address: NodeAddress, incarnation: z.number().int().pos
 export interface SameIdParts {
   nodeId: string;
   seeds: readonly { id: string; address: string }[];
-  membership: Membership;
+  membership: ClusterMembership;
   client: PeerClient;
   bus: Bus;
   alerts: Alerts;

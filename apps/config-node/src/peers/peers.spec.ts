@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Peers } from './peers.ts';
+import { PeerTable } from './peers.ts';
 
 const MINUTE_MS = 60_000;
 const SEEDS = [{ id: 'node-1', address: 'http://seed:1' }];
@@ -7,7 +7,7 @@ const SEEDS = [{ id: 'node-1', address: 'http://seed:1' }];
 describe('finding 18b: peers under ever new names', () => {
   const cluster = () => {
     let nowMs = 0;
-    const peers = new Peers('self', SEEDS, 100, { monotonicMs: () => nowMs });
+    const peers = new PeerTable('self', SEEDS, 100, { monotonicMs: () => nowMs });
     return {
       peers,
       at: (ms: number) => {

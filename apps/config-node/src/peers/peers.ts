@@ -15,7 +15,7 @@ const FORGET_AFTER_MS = 10 * 60_000;
  * What is heard of the other nodes: where they can be reached, and how far their histories go. The seeds of the settings stay;
  * of the others those that are heard.
  */
-export class Peers {
+export class PeerTable {
   /** Those not heard for longest come first. */
   private readonly known = new Map<string, Peer & { heardAtMs: number }>();
   private headVersion = 0;

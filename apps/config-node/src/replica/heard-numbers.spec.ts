@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { COUNTER_MAX } from '#libs/contracts';
 import { systemClock } from '#libs/kernel';
-import { Peers } from '../peers/peers.js';
+import { PeerTable } from '../peers/peers.js';
 import { ReplicaHost } from './replica-host.js';
 
 describe('finding 2: a node believes a term within 1,000 of the head', () => {
@@ -26,7 +26,7 @@ describe('finding 2: a node believes a term within 1,000 of the head', () => {
 });
 
 describe('finding 2: an absurd version does not switch off the protection of a lost tail', () => {
-  const peers = () => new Peers('node-1', [], 100, systemClock);
+  const peers = () => new PeerTable('node-1', [], 100, systemClock);
 
   it('leaves it out, and counts what another node holds', () => {
     const heard = peers();

@@ -1,15 +1,15 @@
 import { type Change, type Head, isPlausibleTerm, TERM_AHEAD_MAX } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
-import { type ApplyResult, type Position, Replica, type StateBuilder } from '#libs/replica';
+import { type ApplyResult, type LogPosition, Replica, type StateBuilder } from '#libs/replica';
 
 export interface Reset {
   version: number;
   reason: 'compacted' | 'diverged';
 }
 
-type HistoryPoint = Pick<Head, 'version' | 'chain'>;
+type AppliedPoint = Pick<Head, 'version' | 'chain'>;
 
-interface LearntHead extends HistoryPoint {
+interface LearntHead extends AppliedPoint {
   atMs: number;
 }
 
@@ -89,7 +89,7 @@ export class ReplicaHost {
   }
 
   /** Somebody who knows said that the history stands here; `atMs` = as of when that is certain. */
-  learnHead(head: HistoryPoint, atMs: number): void {
+  learnHead(head: AppliedPoint, atMs: number): void {
     if (head.version <= this.replica.version) {
       if (this.replica.chainAt(head.version) === head.chain) this.freshAtMs = Math.max(this.freshAtMs, atMs);
       return;
@@ -129,7 +129,7 @@ export class ReplicaHost {
   }
 
   /** Replaces the state by a whole one. */
-  load(position: Position, state: StateBuilder, reason: Reset['reason']): void {
+  load(position: LogPosition, state: StateBuilder, reason: Reset['reason']): void {
     this.replica.load(position, state);
     this.noteTerm(position.term);
     this.noteVersion(position.version);
@@ -176,7 +176,7 @@ export class ReplicaHost {
   }
 
   /** True as soon as exactly this history is applied; false in time, or when this node's history is another. */
-  waitForHead(head: HistoryPoint, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+  waitForHead(head: AppliedPoint, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     const check = () => {
       if (this.withheld !== undefined) return false;
       if (this.replica.version < head.version) return undefined;

@@ -3,7 +3,7 @@ import { crashOnDefect, systemClock, systemRng } from '#libs/kernel';
 import { type Bus, BusError } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { Peers } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peers.js';
 import type { ConfigStore } from '../store/config.store.js';
 
 /** Changes after a version as somebody gave them: none = this source has none. `compacted` = it keeps none so old. */
@@ -19,7 +19,7 @@ const BUS_WORTHWHILE_GAP = 1_000;
 /** Of several that are ahead so many are asked before the database is. */
 const PEERS_BEFORE_LOG = 3;
 
-type Reachable = ReturnType<Peers['others']>[number];
+type Reachable = ReturnType<PeerTable['others']>[number];
 
 /**
  * In an order of each node's own. A change that is too large for the bus has to be fetched by all nodes at once: it comes
@@ -47,7 +47,7 @@ export class LogSources {
   constructor(
     private readonly bus: Bus,
     private readonly store: ConfigStore,
-    private readonly peers: Peers,
+    private readonly peers: PeerTable,
     private readonly client: PeerClient,
     private readonly logger: Logger,
   ) {}

@@ -4,7 +4,7 @@ import type { Logger } from '#libs/observability';
 import type { ApplyResult } from '#libs/replica';
 import { type HeadVerdict, judgeHead } from '../domain/head-verdict.js';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { Peers } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peers.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { Divergence } from '../state-transfer/divergence.js';
 import { StateLoading } from '../state-transfer/state-loading.js';
@@ -43,7 +43,7 @@ export class Replication {
     private readonly host: ReplicaHost,
     private readonly store: ConfigStore,
     private readonly sources: LogSources,
-    peers: Peers,
+    peers: PeerTable,
     client: PeerClient,
     private readonly divergence: Divergence,
     private readonly duties: ReplicationDuties,

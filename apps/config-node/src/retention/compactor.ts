@@ -18,7 +18,7 @@ import { batchesOf, nextAfter } from '../domain/retention-walk.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ChangeLog } from '../store/change-log.js';
 import type { Compaction, OldKey, OldOperation } from '../store/compaction.js';
-import type { Leader } from '../store/leader-lock.js';
+import type { LeaderFence } from '../store/leader-lock.js';
 import { CompactorMetrics } from './compactor.metrics.js';
 
 export interface CompactorOptions {
@@ -46,7 +46,7 @@ const REST_MS = 25;
 const REST_SHARE = 19;
 
 interface Walk {
-  leader: Leader;
+  leader: LeaderFence;
   rules: HistoryRetention;
   rulesVersion: number | undefined;
   plan: RetentionPlan;
@@ -58,7 +58,7 @@ interface Walk {
  * and removes what is old in small batches between those of publishes.
  */
 export class Compactor {
-  private leader: Leader | undefined;
+  private leader: LeaderFence | undefined;
   private dueAtMs = Number.NEGATIVE_INFINITY;
   /** Rules that were changed count at once. */
   private rulesVersion: number | undefined;
@@ -78,7 +78,7 @@ export class Compactor {
     this.metrics = new CompactorMetrics(metrics);
   }
 
-  begin(leader: Leader): void {
+  begin(leader: LeaderFence): void {
     this.leader = leader;
     this.dueAtMs = Number.NEGATIVE_INFINITY;
     this.loop ??= new FailureLog(this.logger, this.clock).repeat('removing old history', () => this.step(), {

@@ -3,7 +3,7 @@ import { type Clock, crashOnDefect } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { StateBuilder } from '#libs/replica';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { Peers } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peers.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { Divergence } from './divergence.js';
@@ -23,7 +23,7 @@ export class StateLoading {
   constructor(
     private readonly host: ReplicaHost,
     private readonly store: ConfigStore,
-    private readonly peers: Peers,
+    private readonly peers: PeerTable,
     private readonly client: PeerClient,
     private readonly divergence: Divergence,
     private readonly duties: LoadingDuties,

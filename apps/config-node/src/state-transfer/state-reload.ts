@@ -1,6 +1,6 @@
 import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
-import { type Position, StateBuilder } from '#libs/replica';
+import { type LogPosition, StateBuilder } from '#libs/replica';
 import type { Publisher } from '../commit/publisher.js';
 import type { PeerClient } from '../peers/peer-client.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
@@ -14,7 +14,7 @@ import type { ConfigStore } from '../store/config.store.js';
 export type ReloadResult = 'replaced' | 'was-right' | 'unavailable';
 
 interface Loaded {
-  position: Position;
+  position: LogPosition;
   state: StateBuilder;
   from: 'database' | 'peer';
 }

@@ -32,7 +32,7 @@ export class ChangeLog {
    * first is larger. `compacted`: what follows `version` is not kept any more, or not whole.
    */
   async changesAfter(version: number, limit: number, maxBytes: number): Promise<Change[] | 'compacted'> {
-    const { rows } = await this.pool.queryAnyReadable<PageRow>({
+    const { rows } = await this.pool.queryAnyReadable<ChangePageRow>({
       name: 'changes-after',
       text: ALL_CHANGES,
       values: [version, limit, maxBytes],
@@ -153,7 +153,7 @@ export class ChangeLog {
     key: string,
     version: number,
   ): Promise<StoredEntry | 'compacted' | undefined> {
-    const { rows } = await this.pool.queryAnyReadable<PageRow>({
+    const { rows } = await this.pool.queryAnyReadable<ChangePageRow>({
       name: 'value-at',
       text: `select f.floor, ${CHANGE_COLUMNS}, ${OPERATION_COLUMNS}, o.value
         from (select coalesce(max(floor), 1) as floor from config.log_floors where namespace = $1) as f
@@ -172,14 +172,14 @@ export class ChangeLog {
   }
 }
 
-type LogRow = ChangeRow & OperationRow & { value: Buffer | null };
+type ChangeLogRow = ChangeRow & OperationRow & { value: Buffer | null };
 /** The floor comes with every row, and in a row of its own when there is nothing else. */
-type PageRow = { floor: number } & (LogRow | { version: null });
-type NamespaceRow = PageRow & { through: number | null };
+type ChangePageRow = { floor: number } & (ChangeLogRow | { version: null });
+type NamespaceRow = ChangePageRow & { through: number | null };
 
-const isLogged = (row: PageRow): row is { floor: number } & LogRow => row.version !== null;
+const isLogged = (row: ChangePageRow): row is { floor: number } & ChangeLogRow => row.version !== null;
 
-function pageOf(rows: readonly PageRow[], after: number): Change[] | 'compacted' {
+function pageOf(rows: readonly ChangePageRow[], after: number): Change[] | 'compacted' {
   const floor = rows[0]?.floor ?? 1;
   return floor > after + 1 ? 'compacted' : changesOf(rows.filter(isLogged));
 }

@@ -1,6 +1,6 @@
 import type { PrimaryPool } from '#libs/postgres';
 import { type KeyOperation, type NodePosition, stateUntil } from '../domain/retention.js';
-import { type Leader, lockHead } from './leader-lock.js';
+import { type LeaderFence, lockHead } from './leader-lock.js';
 import {
   NEXT_NAMESPACE,
   OLDER_THAN,
@@ -96,7 +96,7 @@ export class Compaction {
   }
 
   /** How many there were; 'fenced' when somebody else leads. The floor rises with them, in the same transaction. */
-  remove(leader: Leader, operations: readonly OldOperation[]): Promise<number | 'fenced'> {
+  remove(leader: LeaderFence, operations: readonly OldOperation[]): Promise<number | 'fenced'> {
     return this.pool.transaction(async (tx) => {
       if ((await lockHead(tx, leader)) === undefined) return 'fenced';
       const { rows } = await tx.query<{ version: number; operations: number }>({

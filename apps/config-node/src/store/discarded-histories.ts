@@ -1,6 +1,6 @@
 import type { PrimaryPool } from '#libs/postgres';
 
-export interface DiscardedHistory {
+export interface DiscardedHistoryRow {
   nodeId: string;
   /** The first and the last version that were discarded. */
   from: number;
@@ -15,7 +15,7 @@ export class DiscardedHistories {
   constructor(private readonly pool: PrimaryPool) {}
 
   /** The latest 1,000 are kept. */
-  async note({ nodeId, from, to, changes, file }: DiscardedHistory): Promise<void> {
+  async note({ nodeId, from, to, changes, file }: DiscardedHistoryRow): Promise<void> {
     await this.pool.query({
       name: 'note-discarded',
       text: `with pruned as (

@@ -1,6 +1,6 @@
 import type { PrimaryPool } from '#libs/postgres';
 import type { EntryVerdict, KeyContent } from '../domain/entry-repair.js';
-import { type Leader, lockHead } from './leader-lock.js';
+import { type LeaderFence, lockHead } from './leader-lock.js';
 import { LOOK_AT, SCRUB_SLICE, SET_RIGHT } from './sql/entries-scrub.sql.js';
 
 export interface KeyAddress {
@@ -55,7 +55,7 @@ export class EntriesScrub {
    * statement than the one that waits for head, which would see the log as it was before the wait.
    */
   setRight(
-    leader: Leader,
+    leader: LeaderFence,
     keys: readonly KeyAddress[],
     judge: JudgeEntries,
   ): Promise<WrongEntry[] | 'fenced'> {

@@ -1,7 +1,7 @@
 import type { Queryable } from '#libs/postgres';
 import type { Fence } from './store.types.js';
 
-export type Leader = Pick<Fence, 'term' | 'leaderId' | 'incarnation'>;
+export type LeaderFence = Pick<Fence, 'term' | 'leaderId' | 'incarnation'>;
 
 /** A publish waits for whoever holds head: nobody may wait for it long. */
 const LOCK_TIMEOUT = '500ms';
@@ -13,7 +13,7 @@ where id = 1 and term = $1 and leader_id = $2 and incarnation = $3 for update`;
 /** Nothing is committed until the transaction ends; answers head's version, undefined when somebody else leads. */
 export async function lockHead(
   tx: Queryable,
-  { term, leaderId, incarnation }: Leader,
+  { term, leaderId, incarnation }: LeaderFence,
 ): Promise<number | undefined> {
   await tx.query({ text: `set local lock_timeout = '${LOCK_TIMEOUT}'` });
   const { rows } = await tx.query<{ version: number }>({

@@ -21,9 +21,9 @@ interface EntryColumns {
   version: number;
   created_at: Date;
 }
-type Nothing = { version: null };
-type PageRow = { head_version: number; head_chain: string } & (EntryColumns | Nothing);
-type TouchedRow = WalkedKey & { touched_at: number } & (EntryColumns | Nothing);
+type NoEntryColumns = { version: null };
+type StatePageRow = { head_version: number; head_chain: string } & (EntryColumns | NoEntryColumns);
+type TouchedEntryRow = WalkedKey & { touched_at: number } & (EntryColumns | NoEntryColumns);
 
 /** The state at `head`, read while it moves on; the last page proves it (libs/replica/src/digest/pinned-walk.ts). */
 export function statePages(pool: PrimaryPool, head: HistoryMark): AsyncGenerator<StoredEntry[], void> {
@@ -34,7 +34,7 @@ class StateSource implements WalkSource<StoredEntry> {
   constructor(private readonly pool: PrimaryPool) {}
 
   async page(after: WalkedKey): Promise<{ head: HistoryMark; entries: StoredEntry[] }> {
-    const { rows } = await this.pool.queryAnyReadable<PageRow>({
+    const { rows } = await this.pool.queryAnyReadable<StatePageRow>({
       name: 'entries-page',
       text: ENTRIES_PAGE,
       values: [after.namespace, after.key, PAGE_ENTRIES, PAGE_BYTES],
@@ -46,7 +46,7 @@ class StateSource implements WalkSource<StoredEntry> {
   }
 
   async touched({ from, to }: { from: number; to: number }, after: WalkedKey) {
-    const { rows } = await this.pool.queryAnyReadable<TouchedRow>({
+    const { rows } = await this.pool.queryAnyReadable<TouchedEntryRow>({
       name: 'entries-touched',
       text: ENTRIES_TOUCHED,
       values: [from, to, after.namespace, after.key, PAGE_ENTRIES, PAGE_BYTES],
@@ -67,7 +67,7 @@ class StateSource implements WalkSource<StoredEntry> {
   }
 }
 
-function isEntry<T extends EntryColumns | Nothing>(row: T): row is T & EntryColumns {
+function isEntry<T extends EntryColumns | NoEntryColumns>(row: T): row is T & EntryColumns {
   return row.version !== null;
 }
 

@@ -2,15 +2,15 @@ import type { Difference } from '#libs/contracts';
 import { nameOf } from './comparison/pin.js';
 
 /** What was found out about a node, or a group of equal ones. */
-export class Findings {
+export class NodeFindings {
   readonly differences: Difference[] = [];
   undecided = false;
   more = 0;
   readonly keys = { listed: 0, buckets: 0 };
 }
 
-export function findingsIn(map: Map<string, Findings>, nodeId: string): Findings {
-  const findings = map.get(nodeId) ?? new Findings();
+export function findingsIn(map: Map<string, NodeFindings>, nodeId: string): NodeFindings {
+  const findings = map.get(nodeId) ?? new NodeFindings();
   map.set(nodeId, findings);
   return findings;
 }

@@ -1,5 +1,5 @@
 /** The config nodes there are, from whomever this process has heard of them: the latest incarnation's word counts. */
-export interface Heard {
+export interface ReportedNode {
   nodeId: string;
   /** 0: named in the settings, not heard of yet. */
   incarnation: number;
@@ -8,10 +8,10 @@ export interface Heard {
 
 const MAX_MEMBERS = 1_000;
 
-export class Members {
+export class KnownNodes {
   private readonly nodes = new Map<string, { incarnation: number; address: string | undefined }>();
 
-  learn({ nodeId, incarnation, address }: Heard): void {
+  learn({ nodeId, incarnation, address }: ReportedNode): void {
     const known = this.nodes.get(nodeId);
     if (known ? incarnation < known.incarnation : this.nodes.size >= MAX_MEMBERS) return;
     this.nodes.set(nodeId, { incarnation, address: address ?? known?.address });

@@ -3,7 +3,7 @@ import { CONFIG_ENTRIES } from '#libs/contracts';
 import type { Pin } from './comparison/pin.js';
 import type { NodeOutcome } from './comparison/round.js';
 import type { RepairPlan } from './repair-plan.js';
-import type { StandingNews } from './standing.js';
+import type { ConsistencyTransition } from './standing.js';
 
 /** As it is published, from its row. */
 export interface News {
@@ -22,7 +22,7 @@ export interface Teller {
 const MAX_TOLD = 100;
 
 /** What the world is told when a node's result changes, or does not for too long. */
-export function newsOf(news: StandingNews, pin: Pin, teller: Teller): News[] {
+export function newsOf(news: ConsistencyTransition, pin: Pin, teller: Teller): News[] {
   if (news.type === 'stays-unknown') {
     const { nodeId, reason, forMs } = news;
     const what = `its state could not be compared for ${Math.round(forMs / 1_000)} s: ${reason}`;

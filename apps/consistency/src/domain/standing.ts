@@ -2,7 +2,7 @@ import type { ConsistencyReason, ConsistencyResult } from '#libs/contracts';
 import type { NodeOutcome } from './comparison/round.js';
 
 /** What the checks say of one node, since when. */
-export interface Standing {
+export interface NodeConsistencyState {
   result: ConsistencyResult;
   reason: ConsistencyReason | null;
   sinceMs: number;
@@ -10,7 +10,7 @@ export interface Standing {
   warned: boolean;
 }
 
-export type StandingNews =
+export type ConsistencyTransition =
   | { type: 'changed'; outcome: NodeOutcome; from: ConsistencyResult | null }
   /** An alert: it has been unknown for too long. */
   | { type: 'stays-unknown'; nodeId: string; reason: ConsistencyReason; forMs: number };
@@ -20,16 +20,16 @@ export type StandingNews =
  * only one cannot be compared with anybody, and nobody needs to be told so again and again.
  */
 export class Standings {
-  private readonly nodes = new Map<string, Standing>();
+  private readonly nodes = new Map<string, NodeConsistencyState>();
 
   constructor(private readonly unknownAlertMs: number) {}
 
   /** What earlier rounds, or another instance, found. */
-  recall(nodeId: string, standing: Standing): void {
+  recall(nodeId: string, standing: NodeConsistencyState): void {
     if (!this.nodes.has(nodeId)) this.nodes.set(nodeId, standing);
   }
 
-  get(nodeId: string): Standing | undefined {
+  get(nodeId: string): NodeConsistencyState | undefined {
     return this.nodes.get(nodeId);
   }
 
@@ -37,7 +37,7 @@ export class Standings {
     this.nodes.delete(nodeId);
   }
 
-  take(outcomes: readonly NodeOutcome[], nowMs: number): StandingNews[] {
+  take(outcomes: readonly NodeOutcome[], nowMs: number): ConsistencyTransition[] {
     return outcomes.flatMap((outcome) => [...this.changed(outcome, nowMs), ...this.overdue(outcome, nowMs)]);
   }
 
@@ -48,7 +48,7 @@ export class Standings {
     return counts;
   }
 
-  private changed(outcome: NodeOutcome, nowMs: number): StandingNews[] {
+  private changed(outcome: NodeOutcome, nowMs: number): ConsistencyTransition[] {
     const { nodeId, result, reason } = outcome;
     const before = this.nodes.get(nodeId);
     if (before?.result === result) {
@@ -59,7 +59,7 @@ export class Standings {
     return [{ type: 'changed', outcome, from: before?.result ?? null }];
   }
 
-  private overdue({ nodeId }: NodeOutcome, nowMs: number): StandingNews[] {
+  private overdue({ nodeId }: NodeOutcome, nowMs: number): ConsistencyTransition[] {
     const standing = this.nodes.get(nodeId);
     if (standing?.result !== 'unknown' || standing.warned || standing.reason === 'alone') return [];
     const forMs = nowMs - standing.sinceMs;

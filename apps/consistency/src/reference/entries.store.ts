@@ -64,7 +64,7 @@ class PinnedEntries implements EntriesAt, WalkSource<DigestedEntry> {
   }
 
   async touched({ from, to }: { from: number; to: number }, { namespace, key }: KeyName) {
-    const { rows } = await this.pool.query<TouchedRow>({
+    const { rows } = await this.pool.query<TouchedKeyRow>({
       name: 'consistency.changed-since',
       text: CHANGED_SINCE,
       values: [from, to, namespace, key, PAGE_ENTRIES],
@@ -94,10 +94,10 @@ class PinnedEntries implements EntriesAt, WalkSource<DigestedEntry> {
   }
 }
 
-type Nothing = { version: null };
-type EntryRow = { headVersion: number; headChain: string } & (DigestedEntry | Nothing);
-type TouchedRow = KeyName & { touchedAt: number } & (DigestedEntry | Nothing);
+type NoEntry = { version: null };
+type EntryRow = { headVersion: number; headChain: string } & (DigestedEntry | NoEntry);
+type TouchedKeyRow = KeyName & { touchedAt: number } & (DigestedEntry | NoEntry);
 
-function isEntry<T extends DigestedEntry | Nothing>(row: T): row is T & DigestedEntry {
+function isEntry<T extends DigestedEntry | NoEntry>(row: T): row is T & DigestedEntry {
   return row.version !== null;
 }

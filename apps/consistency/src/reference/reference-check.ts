@@ -6,14 +6,14 @@ import type { ConsistencySettings } from '../consistency.config.js';
 import { ConsistencyMetrics } from '../consistency.metrics.js';
 import { ConsistencyStore } from '../consistency.store.js';
 import type { KeyName, Pin } from '../domain/comparison/pin.js';
-import { NO_SUSPICION, type Suspicion } from '../domain/comparison/suspicion.js';
+import { NO_SUSPICION, type SuspectBuckets } from '../domain/comparison/suspicion.js';
 import {
   compareWithTruth,
   type HeldByNode,
   type TruthComparison,
 } from '../domain/reference/reference-comparison.js';
 import { TruthPace } from '../domain/reference/reference-pace.js';
-import type { NodeCalls } from '../node-calls.js';
+import type { DigestClient } from '../node-calls.js';
 import { type Addresses, askAll, NO_ADDRESS } from '../rounds/round-runner.js';
 import { type EntriesAt, EntriesStore } from './entries.store.js';
 
@@ -25,12 +25,12 @@ const MAX_KEYS = 20_000;
 export class TruthCheck {
   readonly pace: TruthPace;
   private last: { version: number; endedMs: number } | undefined;
-  private running: Promise<Suspicion> | undefined;
+  private running: Promise<SuspectBuckets> | undefined;
 
   constructor(
     private readonly entries: EntriesStore,
     private readonly store: ConsistencyStore,
-    private readonly calls: NodeCalls,
+    private readonly calls: DigestClient,
     private readonly metrics: ConsistencyMetrics,
     private readonly settings: ConsistencySettings,
     private readonly clock: Clock,
@@ -45,14 +45,14 @@ export class TruthCheck {
   }
 
   /** Joins when one is under way. Resolves to what is to be looked into. */
-  run(nodes: Addresses): Promise<Suspicion> {
+  run(nodes: Addresses): Promise<SuspectBuckets> {
     this.running ??= this.compare(nodes).finally(() => {
       this.running = undefined;
     });
     return this.running;
   }
 
-  private async compare(nodes: Addresses): Promise<Suspicion> {
+  private async compare(nodes: Addresses): Promise<SuspectBuckets> {
     const begunMs = this.clock.monotonicMs();
     const told = await this.entries.atHead(async (entries) => {
       // While they still remember that version.
@@ -110,7 +110,7 @@ export async function digestOf(entries: EntriesAt): Promise<{ digest: StateDiges
 }
 
 /** With the keys that the same snapshot has in the buckets that differ. */
-async function suspicionOf(entries: EntriesAt, { suspects }: TruthComparison): Promise<Suspicion> {
+async function suspicionOf(entries: EntriesAt, { suspects }: TruthComparison): Promise<SuspectBuckets> {
   if (suspects.size === 0) return NO_SUSPICION;
   const buckets = new Set([...suspects.values()].flat());
   const keys: KeyName[] = [];

@@ -4,11 +4,11 @@ import { type Clock, rendezvousOwner } from '#libs/kernel';
 import { type BusLogger, FactJournal } from '#libs/messaging';
 import type { ConsistencySettings } from '../consistency.config.js';
 import { ConsistencyMetrics } from '../consistency.metrics.js';
-import { ConsistencyStore, type Happened, type NodeRow } from '../consistency.store.js';
+import { ConsistencyStore, type Happened, type NodeConsistencyRow } from '../consistency.store.js';
 import type { Pin } from '../domain/comparison/pin.js';
 import type { NodeOutcome } from '../domain/comparison/round.js';
 import { NO_SUSPICION } from '../domain/comparison/suspicion.js';
-import type { Members } from '../domain/members.js';
+import type { KnownNodes } from '../domain/members.js';
 import { newsOf, repairNews, type Teller } from '../domain/news.js';
 import { stillSuspected } from '../domain/reference/reference-comparison.js';
 import { shareOf } from '../domain/share.js';
@@ -30,7 +30,7 @@ export class Checks {
   private suspicion = NO_SUSPICION;
 
   constructor(
-    private readonly members: Members,
+    private readonly members: KnownNodes,
     private readonly store: ConsistencyStore,
     private readonly truth: TruthStore,
     private readonly truthCheck: TruthCheck,
@@ -158,7 +158,7 @@ export class Checks {
       return newsOf(news, pin, teller);
     });
     if (facts.length > 0) this.journal.add({ repairs: [], facts });
-    const rows = outcomes.map((outcome): NodeRow => {
+    const rows = outcomes.map((outcome): NodeConsistencyRow => {
       const sinceMs = this.standings.get(outcome.nodeId)?.sinceMs ?? nowMs;
       const { nodeId, result, reason } = outcome;
       return {

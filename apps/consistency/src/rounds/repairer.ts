@@ -7,7 +7,7 @@ import { ConsistencyStore } from '../consistency.store.js';
 import { nameOf, type Pin } from '../domain/comparison/pin.js';
 import type { NodeOutcome } from '../domain/comparison/round.js';
 import { inPieces, planRepair, type RepairPlan } from '../domain/repair-plan.js';
-import type { NodeCalls } from '../node-calls.js';
+import type { DigestClient } from '../node-calls.js';
 import { TruthStore } from '../reference/reference.store.js';
 
 export interface RepairDone {
@@ -23,7 +23,7 @@ export class Repairer {
   constructor(
     private readonly store: ConsistencyStore,
     private readonly truth: TruthStore,
-    private readonly calls: NodeCalls,
+    private readonly calls: DigestClient,
     private readonly settings: ConsistencySettings,
     private readonly clock: Clock,
     private readonly logger: BusLogger,

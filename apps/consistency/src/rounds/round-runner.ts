@@ -4,8 +4,8 @@ import type { ConsistencySettings } from '../consistency.config.js';
 import type { Pin } from '../domain/comparison/pin.js';
 import type { RootAnswer } from '../domain/comparison/root-comparison.js';
 import { type NodeOutcome, Round, type Step } from '../domain/comparison/round.js';
-import { NO_SUSPICION, type Suspicion } from '../domain/comparison/suspicion.js';
-import type { NodeCalls } from '../node-calls.js';
+import { NO_SUSPICION, type SuspectBuckets } from '../domain/comparison/suspicion.js';
+import type { DigestClient } from '../node-calls.js';
 import { TruthStore } from '../reference/reference.store.js';
 
 export type Addresses = ReadonlyMap<string, string | undefined>;
@@ -15,11 +15,11 @@ export type Addresses = ReadonlyMap<string, string | undefined>;
 export class RoundRunner {
   constructor(
     private readonly truth: TruthStore,
-    private readonly calls: NodeCalls,
+    private readonly calls: DigestClient,
     private readonly settings: ConsistencySettings,
   ) {}
 
-  async run(pin: Pin, nodes: Addresses, suspicion: Suspicion = NO_SUSPICION): Promise<NodeOutcome[]> {
+  async run(pin: Pin, nodes: Addresses, suspicion: SuspectBuckets = NO_SUSPICION): Promise<NodeOutcome[]> {
     const round = new Round(pin, [...nodes.keys()], this.settings.round, suspicion);
     for (let step = round.step; step.ask !== 'nothing'; step = round.step) {
       await this.take(round, step, nodes);

@@ -8,11 +8,11 @@ import { ElectionService, type Grounds } from '../election/election.service.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { FailoverMetrics } from '../failover.metrics.js';
 import { FailoverStore } from '../failover.store.js';
-import { HeadWatch } from '../head/head-watch.js';
+import { LeaderHeadMonitor } from '../head/head-watch.js';
 import { NodeWatch } from '../nodes/node-watch.js';
 import { WitnessService } from './witness.service.js';
 
-type Suspicion = Extract<DetectorOutput, { type: 'suspect' }>;
+type SuspectOutput = Extract<DetectorOutput, { type: 'suspect' }>;
 
 /** As heard on the bus, or read from its row. */
 type HeardVerdict = GivenVerdict & Partial<Pick<NodeVerdict, 'judgedBy' | 'evidence'>>;
@@ -30,7 +30,7 @@ export class DetectorService {
     private readonly detector: FailureDetector,
     private readonly witnesses: WitnessService,
     private readonly elections: ElectionService,
-    private readonly head: HeadWatch,
+    private readonly head: LeaderHeadMonitor,
     private readonly nodes: NodeWatch,
     private readonly store: FailoverStore,
     private readonly stream: FactStream,
@@ -104,7 +104,7 @@ export class DetectorService {
     }
   }
 
-  private async judge(suspicion: Suspicion): Promise<void> {
+  private async judge(suspicion: SuspectOutput): Promise<void> {
     const { nodeId, incarnation, reason, massSilence } = suspicion;
     if (massSilence && !(await this.witnesses.selfTest()))
       return this.notConfirmed(suspicion, 'self-test-failed');
@@ -142,12 +142,12 @@ export class DetectorService {
   }
 
   /** A leader cannot confirm its fence while the database stalls, and nobody else could. */
-  private async isToBlame({ nodeId, incarnation, reason }: Suspicion): Promise<boolean> {
+  private async isToBlame({ nodeId, incarnation, reason }: SuspectOutput): Promise<boolean> {
     if (!(await this.witnesses.canWriteNow())) return false;
     return this.detector.agrees(nodeId, incarnation, reason, this.clock.monotonicMs());
   }
 
-  private notConfirmed({ nodeId, reason }: Suspicion, outcome: string): void {
+  private notConfirmed({ nodeId, reason }: SuspectOutput, outcome: string): void {
     this.metrics.suspicions.inc({ reason, outcome });
     this.logger.info({ nodeId, reason, outcome }, 'a suspicion was not confirmed');
     const alone = outcome === 'alone-too-often';

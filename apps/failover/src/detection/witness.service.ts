@@ -17,7 +17,7 @@ import {
   LoneWitness,
   type Quorum,
   type QuorumQuestion,
-  type Testimony,
+  type WitnessReply,
 } from '../domain/detection/witness-quorum.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { FailoverStore } from '../failover.store.js';
@@ -31,7 +31,7 @@ const ROWS_READ_EVERY_MS = 50;
 const ROWS_LOOP_MS = 100;
 const RENEWING = 'renewing the row of this witness';
 
-interface Suspicion {
+interface SuspectedNode {
   nodeId: string;
   incarnation: number;
   reason: QuorumQuestion['reason'];
@@ -90,7 +90,7 @@ export class WitnessService {
     return this.live !== undefined;
   }
 
-  async confirm(suspicion: Suspicion): Promise<Quorum> {
+  async confirm(suspicion: SuspectedNode): Promise<Quorum> {
     const byBus = this.bus.connected ? await this.askByBus(suspicion) : undefined;
     const replies = byBus ?? (await this.askByRows(suspicion));
     const quorum = decideQuorum(this.question(suspicion, replies));
@@ -159,9 +159,9 @@ export class WitnessService {
     return echoes.some((reply) => reply.instanceId === instanceId);
   }
 
-  private async askByBus(suspicion: Suspicion): Promise<Testimony[] | undefined> {
+  private async askByBus(suspicion: SuspectedNode): Promise<WitnessReply[] | undefined> {
     const { instanceId, confirmCrashMs, confirmSilenceMs } = this.settings;
-    const others = (replies: readonly QuestionReply<'failover.witness'>[]): Testimony[] =>
+    const others = (replies: readonly QuestionReply<'failover.witness'>[]): WitnessReply[] =>
       replies
         .filter((reply) => reply.instanceId !== instanceId)
         .map(({ agrees = false, ...reply }) => ({ ...reply, agrees }));
@@ -183,10 +183,10 @@ export class WitnessService {
   }
 
   /** Without the bus the question and its answers are rows. */
-  private async askByRows(suspicion: Suspicion): Promise<Testimony[]> {
+  private async askByRows(suspicion: SuspectedNode): Promise<WitnessReply[]> {
     const { instanceId, confirmByRowsMs } = this.settings;
     const beginMs = this.clock.monotonicMs();
-    let replies: Testimony[] = [];
+    let replies: WitnessReply[] = [];
     try {
       await this.store.saveView(suspicion, { instanceId, view: 'lost', agrees: true }, true);
       while (this.live?.length !== 0 && this.clock.monotonicMs() - beginMs < confirmByRowsMs) {
@@ -213,7 +213,7 @@ export class WitnessService {
     }
   }
 
-  private question(suspicion: Suspicion, replies: readonly Testimony[]): QuorumQuestion {
+  private question(suspicion: SuspectedNode, replies: readonly WitnessReply[]): QuorumQuestion {
     const mayJudgeAlone = this.lone.mayJudge(this.clock.monotonicMs());
     return { reason: suspicion.reason, live: this.live, replies, mayJudgeAlone };
   }

@@ -1,4 +1,4 @@
-import type { HoldRow, RecoveryRow, SeenNode, Standing, VerdictRow } from './recovery/recovery.types.js';
+import type { HoldRow, RecoveryRow, ObservedNode, RecoveryInput, VerdictRow } from './recovery/recovery.types.js';
 
 /** What the fleet as a whole allows to be done to one of its nodes. */
 export type RestartLeave =
@@ -15,7 +15,7 @@ export class Fleet {
   private readonly recoveries: Map<string, RecoveryRow>;
   private readonly holds: Map<string, HoldRow>;
 
-  constructor(private readonly standing: Standing) {
+  constructor(private readonly standing: RecoveryInput) {
     this.recoveries = new Map(standing.recoveries);
     this.holds = new Map(standing.holds);
   }
@@ -49,7 +49,7 @@ export class Fleet {
     this.holds.set(row.nodeId, row);
   }
 
-  isJudgedFailed(node: SeenNode): boolean {
+  isJudgedFailed(node: ObservedNode): boolean {
     const verdict = this.verdict(node.nodeId);
     return verdict?.failed === true && verdict.incarnation >= node.incarnation;
   }
@@ -67,7 +67,7 @@ export class Fleet {
   }
 
   /** Never so many that a common cause would empty the fleet, and never the last that could lead. */
-  mayQuarantine(node: SeenNode): boolean {
+  mayQuarantine(node: ObservedNode): boolean {
     const others = this.standing.nodes.filter(({ nodeId }) => nodeId !== node.nodeId);
     const quarantined = others.filter((other) => isQuarantined(this.hold(other.nodeId), this.nowMs));
     return quarantined.length < this.third && (!node.voter || this.othersThatMayLead(node.nodeId) > 0);
@@ -92,7 +92,7 @@ export class Fleet {
   }
 
   /** One alone proves no common cause. */
-  private isMost(which: (node: SeenNode) => boolean): boolean {
+  private isMost(which: (node: ObservedNode) => boolean): boolean {
     const count = this.standing.nodes.filter(which).length;
     return count > 1 && count * 2 > this.standing.nodes.length;
   }

@@ -14,7 +14,7 @@ export type DirectoryChange = 'new' | 'moved' | 'same';
 
 const MAX_NODES = 1_000;
 
-export class NodeDirectory {
+export class KnownVoters {
   private readonly nodes = new Map<string, KnownNode>();
 
   learn(heard: {

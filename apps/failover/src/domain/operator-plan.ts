@@ -4,8 +4,8 @@ import type {
   HoldRow,
   RecoveryPlan,
   RecoverySettings,
-  SeenNode,
-  Standing,
+  ObservedNode,
+  RecoveryInput,
 } from './recovery/recovery.types.js';
 import { noHold, PlanDraft } from './recovery/recovery-plan.js';
 
@@ -24,7 +24,7 @@ export type OperatorAnswer =
 /** Decided from the same rows, and carried out under the same condition, as what failover does by itself. */
 export function planWish(
   { wish, nodeId, why }: OperatorWish,
-  standing: Standing,
+  standing: RecoveryInput,
   settings: RecoverySettings,
 ): OperatorAnswer {
   const node = standing.nodes.find((seen) => seen.nodeId === nodeId);
@@ -42,7 +42,7 @@ export function planWish(
   }
 }
 
-function drain(draft: PlanDraft, node: SeenNode, why: string | undefined): OperatorAnswer {
+function drain(draft: PlanDraft, node: ObservedNode, why: string | undefined): OperatorAnswer {
   const { nodeId } = node;
   const hold = draft.fleet.hold(nodeId) ?? noHold(nodeId);
   if (hold.drained) return planned(draft, hold);
@@ -68,7 +68,7 @@ function release(draft: PlanDraft, nodeId: string, why: string | undefined): Ope
   return planned(draft, draft.keepOut(free));
 }
 
-function restart(draft: PlanDraft, node: SeenNode, settings: RecoverySettings): OperatorAnswer {
+function restart(draft: PlanDraft, node: ObservedNode, settings: RecoverySettings): OperatorAnswer {
   const { fleet } = draft;
   const { nodeId, answers, incarnation } = node;
   if (incarnation === 0) return refused('precondition-failed', `${nodeId} has not been heard of yet`);

@@ -6,8 +6,8 @@ import type { FailureDetector } from '../domain/detection/failure-detector.js';
 import { chooseLeader } from '../domain/election-choice.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { FailoverMetrics } from '../failover.metrics.js';
-import { type Claim, HeadLocked, type HeadRow, HeadStore } from '../head/head.store.js';
-import { HeadWatch } from '../head/head-watch.js';
+import { type Claim, HeadLocked, type LeaderHead, HeadStore } from '../head/head.store.js';
+import { LeaderHeadMonitor } from '../head/head-watch.js';
 import { CandidatePoll, type RunningPoll } from './candidate-poll.js';
 
 /** The leader to be replaced; null = there is none yet. */
@@ -42,7 +42,7 @@ export class ElectionService {
   private readonly abort = new AbortController();
 
   constructor(
-    private readonly head: HeadWatch,
+    private readonly head: LeaderHeadMonitor,
     private readonly store: HeadStore,
     private readonly polls: CandidatePoll,
     private readonly outbox: FactOutbox,
@@ -152,7 +152,7 @@ export class ElectionService {
   }
 
   /** A node that is drained or quarantined is better than no leader. */
-  private askHeld(suspect: Suspect, head: HeadRow): Promise<PollReply[]> {
+  private askHeld(suspect: Suspect, head: LeaderHead): Promise<PollReply[]> {
     const poll = this.polls.start(this.about(suspect), (node) => this.isOut(node.nodeId), true);
     return poll.settle(head, this.settings.pollGraceMs, () => this.clock.monotonicMs());
   }
@@ -219,7 +219,7 @@ function isEligible({ eligible }: PollReply): boolean {
   return eligible;
 }
 
-function stillLeads(head: HeadRow, suspect: Suspect): boolean {
+function stillLeads(head: LeaderHead, suspect: Suspect): boolean {
   if (suspect === null) return head.leaderId === null;
   return head.leaderId === suspect.nodeId && head.incarnation === suspect.incarnation;
 }

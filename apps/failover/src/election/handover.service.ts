@@ -11,8 +11,8 @@ import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { BusLogger } from '#libs/messaging';
 import { levelWithinMs, mayClaim, prepare } from '../domain/handover-plan.js';
 import type { KnownNode } from '../domain/node-directory.js';
-import { HeadLocked, type HeadRow } from '../head/head.store.js';
-import { HeadWatch } from '../head/head-watch.js';
+import { HeadLocked, type LeaderHead } from '../head/head.store.js';
+import { LeaderHeadMonitor } from '../head/head-watch.js';
 import type { HttpCalls } from '../nodes/http-calls.js';
 import { NodeWatch } from '../nodes/node-watch.js';
 import { HoldsView } from '../nodes/restrictions-view.js';
@@ -35,7 +35,7 @@ export class HandoverService {
   private underWay: Promise<HandoverReply> | undefined;
 
   constructor(
-    private readonly head: HeadWatch,
+    private readonly head: LeaderHeadMonitor,
     private readonly nodes: NodeWatch,
     private readonly holds: HoldsView,
     private readonly polls: CandidatePoll,
@@ -102,7 +102,7 @@ export class HandoverService {
   }
 
   private async findTarget(
-    head: HeadRow,
+    head: LeaderHead,
     leaderId: string,
     address: string,
     wanted: string | undefined,
@@ -128,7 +128,7 @@ export class HandoverService {
   }
 
   private async askVoters(
-    head: HeadRow,
+    head: LeaderHead,
     leaderId: string,
     wanted: string | undefined,
   ): Promise<{ replies: PollReply[]; asked: number }> {
@@ -171,7 +171,7 @@ export class HandoverService {
   }
 
   private async waitUntilLevel(
-    head: HeadRow,
+    head: LeaderHead,
     paused: { term: number; version: number; chain: string },
     targetId: string,
     askedAtMs: number,
@@ -194,7 +194,7 @@ export class HandoverService {
     throw new Problem('no-available-node', `${targetId} did not reach version ${paused.version} in time`);
   }
 
-  private async readHead(): Promise<HeadRow> {
+  private async readHead(): Promise<LeaderHead> {
     try {
       return await this.head.read();
     } catch (error) {

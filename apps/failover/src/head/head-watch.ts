@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { isPlausibleTerm, type LeaderElected, TERM_AHEAD_MAX } from '#libs/contracts';
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
-import { type HeadRow, HeadStore } from './head.store.js';
+import { type LeaderHead, HeadStore } from './head.store.js';
 
 const LOOP_EVERY_MS = 100;
 
@@ -10,15 +10,15 @@ const LOOP_EVERY_MS = 100;
  * Follows `config.head`: who leads, by the only word that counts. News from the bus is a hint to read it at once.
  */
 @Injectable()
-export class HeadWatch {
-  private known: HeadRow | undefined;
+export class LeaderHeadMonitor {
+  private known: LeaderHead | undefined;
   private highestVersion = 0;
   private highest = 0;
   /** Reads are numbered when they are sent, so that a late answer does not undo a newer one. */
   private sent = 0;
   private taken = 0;
   private loop: Repeating | undefined;
-  private readonly listeners = new Set<(head: HeadRow) => void>();
+  private readonly listeners = new Set<(head: LeaderHead) => void>();
 
   constructor(
     private readonly store: HeadStore,
@@ -41,7 +41,7 @@ export class HeadWatch {
     this.loop = failures.repeat('reading the head', poll, { everyMs: LOOP_EVERY_MS });
   }
 
-  get current(): HeadRow | undefined {
+  get current(): LeaderHead | undefined {
     return this.known;
   }
 
@@ -54,7 +54,7 @@ export class HeadWatch {
     return this.known !== undefined && this.known.clusterId === clusterId;
   }
 
-  onChange(listener: (head: HeadRow) => void): void {
+  onChange(listener: (head: LeaderHead) => void): void {
     this.listeners.add(listener);
   }
 
@@ -64,7 +64,7 @@ export class HeadWatch {
     else this.loop?.poke();
   }
 
-  async read(): Promise<HeadRow> {
+  async read(): Promise<LeaderHead> {
     const number = ++this.sent;
     const head = await this.store.read();
     if (number > this.taken) {
@@ -88,7 +88,7 @@ export class HeadWatch {
     await this.loop?.stop();
   }
 
-  private take(head: HeadRow): void {
+  private take(head: LeaderHead): void {
     const { known } = this;
     this.highest = Math.max(this.highest, head.term);
     this.watchForLoss(head);
@@ -97,7 +97,7 @@ export class HeadWatch {
     for (const listener of this.listeners) listener(head);
   }
 
-  private watchForLoss(head: HeadRow): void {
+  private watchForLoss(head: LeaderHead): void {
     if (head.version < this.highestVersion) {
       this.logger.error(
         { version: head.version, seen: this.highestVersion },

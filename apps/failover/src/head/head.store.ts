@@ -4,7 +4,7 @@ import { sleep } from '#libs/kernel';
 import { PrimaryPool, type Rows, type Statement, StatementRefused } from '#libs/postgres';
 
 /** `config.head` as failover sees it. */
-export interface HeadRow {
+export interface LeaderHead {
   clusterId: string;
   version: number;
   chain: string;
@@ -62,8 +62,8 @@ from e returning payload`;
 export class HeadStore {
   constructor(private readonly pool: PrimaryPool) {}
 
-  async read(): Promise<HeadRow> {
-    const { rows } = await this.pool.query<HeadRow>({
+  async read(): Promise<LeaderHead> {
+    const { rows } = await this.pool.query<LeaderHead>({
       name: 'failover.head',
       text: `select cluster_id as "clusterId", version, encode(chain, 'hex') as chain, term, leader_id as "leaderId", incarnation
         from config.head where id = 1`,

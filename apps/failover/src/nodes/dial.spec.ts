@@ -2,7 +2,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { dial } from './dial.js';
-import { Tether, type TetherEvent } from './liveness-connection.js';
+import { LivenessConnection, type TetherEvent } from './liveness-connection.js';
 
 const servers: Server[] = [];
 afterEach(async () => {
@@ -48,7 +48,7 @@ it('a process whose port is closed last of all is not taken for a living one', a
   });
   const address = await listen(server);
   const events: TetherEvent[] = [];
-  const tether = new Tether(address, (event) => events.push(event));
+  const tether = new LivenessConnection(address, (event) => events.push(event));
   await expect.poll(() => events).toEqual(['tether-open']);
   for (const socket of held) socket.resetAndDestroy();
   await expect.poll(() => events.length).toBeGreaterThanOrEqual(4);

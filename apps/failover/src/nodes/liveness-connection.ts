@@ -20,7 +20,7 @@ const RETRY = { baseMs: 100, capMs: 1_000 };
  * sockets: the quickest evidence of a crash there is. What a closed connection means is found out by dialling anew:
  * at once, and again a little over 20 ms later.
  */
-export class Tether {
+export class LivenessConnection {
   private readonly abort = new AbortController();
   private readonly loop: Promise<void>;
   private current: ClientRequest | undefined;

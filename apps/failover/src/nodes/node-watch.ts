@@ -2,22 +2,22 @@ import { Injectable } from '@nestjs/common';
 import type { NodeHeartbeat, NodeInfo } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import type { DetectorInput } from '../domain/detection/detector.types.js';
-import { NodeDirectory } from '../domain/node-directory.js';
+import { KnownVoters } from '../domain/node-directory.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { type DialOutcome, dial } from './dial.js';
 import type { HttpCalls } from './http-calls.js';
-import { Tether, type TetherEvent } from './liveness-connection.js';
+import { LivenessConnection, type TetherEvent } from './liveness-connection.js';
 import { Pinger, type PingResult } from './pinger.js';
 
 interface Probe {
   pinger: Pinger;
-  tether: Tether | undefined;
+  tether: LivenessConnection | undefined;
 }
 
 /** Gathers the evidence on every config node there is, wherever it was heard of: settings, registry, its heartbeats. */
 @Injectable()
 export class NodeWatch {
-  readonly directory = new NodeDirectory();
+  readonly directory = new KnownVoters();
   private readonly probes = new Map<string, Probe>();
   private readonly stopping = new Set<Promise<void>>();
   /** The incarnation that said that it stops. */
@@ -83,7 +83,7 @@ export class NodeWatch {
     await Promise.all(this.stopping);
   }
 
-  private learn(heard: Parameters<NodeDirectory['learn']>[0]): void {
+  private learn(heard: Parameters<KnownVoters['learn']>[0]): void {
     const change = this.directory.learn(heard);
     if (change === 'same' || this.stopped) return;
     const { nodeId } = heard;
@@ -108,10 +108,10 @@ export class NodeWatch {
     );
   }
 
-  private newTether(nodeId: string): Tether | undefined {
+  private newTether(nodeId: string): LivenessConnection | undefined {
     const address = this.directory.get(nodeId)?.address;
     if (address === undefined) return undefined;
-    const tether: Tether = new Tether(address, (event) => {
+    const tether: LivenessConnection = new LivenessConnection(address, (event) => {
       // A tether to an address that the node has left says nothing of the node.
       if (this.probes.get(nodeId)?.tether === tether) this.tethered(nodeId, event);
     });

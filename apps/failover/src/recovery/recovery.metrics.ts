@@ -2,13 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { Metrics } from '#libs/observability';
 import { isHeld, isQuarantined } from '../domain/fleet.js';
 import type { RecoveryPlan } from '../domain/recovery/recovery.types.js';
-import type { RecoveryState } from './recovery.store.js';
+import type { RecoverySnapshot } from './recovery.store.js';
 
 @Injectable()
 export class RecoveryMetrics {
   readonly restarts;
   private readonly steps;
-  private state: RecoveryState | undefined;
+  private state: RecoverySnapshot | undefined;
 
   constructor(metrics: Metrics) {
     this.steps = metrics.counter('failover_recovery_steps_total', 'Steps of recoveries taken here', [
@@ -31,7 +31,7 @@ export class RecoveryMetrics {
     });
   }
 
-  read(state: RecoveryState): void {
+  read(state: RecoverySnapshot): void {
     this.state = state;
   }
 

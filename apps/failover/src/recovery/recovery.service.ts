@@ -2,21 +2,21 @@ import { Injectable } from '@nestjs/common';
 import { crashOnDefect, FailureLog, type Repeating, systemClock, systemRng } from '#libs/kernel';
 import { type BusLogger, FactOutbox } from '#libs/messaging';
 import type { FailureDetector } from '../domain/detection/failure-detector.js';
-import type { RecoveryPlan, RestartOrder, SeenNode, Standing } from '../domain/recovery/recovery.types.js';
+import type { RecoveryPlan, RestartOrder, ObservedNode, RecoveryInput } from '../domain/recovery/recovery.types.js';
 import { planAfterRestart, planRecovery } from '../domain/recovery/recovery-plan.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { HealthPasses } from '../nodes/health-passes.js';
 import { NodeWatch } from '../nodes/node-watch.js';
 import { HoldsView } from '../nodes/restrictions-view.js';
 import { RecoveryMetrics } from './recovery.metrics.js';
-import { type RecoveryState, RecoveryStore } from './recovery.store.js';
+import { type RecoverySnapshot, RecoveryStore } from './recovery.store.js';
 import { holdOf } from './recovery-events.js';
 import { Restarts } from './restarts.js';
 
 /** What this instance knows, and the rows that it was joined with. */
 export interface Read {
-  state: RecoveryState;
-  standing: Standing;
+  state: RecoverySnapshot;
+  standing: RecoveryInput;
 }
 
 /** Another instance may act between a read and a write, seldom often in a row. */
@@ -84,7 +84,7 @@ export class RecoveryService {
    * Writes the plan that `decide` makes of how things stand, again when somebody else was faster. Whoever's plan it
    * was carries out what it orders.
    */
-  async decide(decide: (standing: Standing) => RecoveryPlan): Promise<RecoveryPlan> {
+  async decide(decide: (standing: RecoveryInput) => RecoveryPlan): Promise<RecoveryPlan> {
     for (let tries = 1; ; tries++) {
       const read = await this.read();
       const plan = decide(read.standing);
@@ -97,7 +97,7 @@ export class RecoveryService {
   restart(order: RestartOrder, seq: number) {
     return this.restarts.run(order, this.abort.signal).then(async (result) => {
       const done = result.outcome === 'done';
-      const plan = (standing: Standing) =>
+      const plan = (standing: RecoveryInput) =>
         planAfterRestart(standing, order.nodeId, seq, done, this.settings.recovery, systemRng);
       await this.decide(plan);
       return result;
@@ -130,14 +130,14 @@ export class RecoveryService {
     return true;
   }
 
-  private onTheirWay({ recoveries }: RecoveryState) {
+  private onTheirWay({ recoveries }: RecoverySnapshot) {
     return recoveries
       .filter(({ state }) => state !== 'healthy')
       .flatMap(({ nodeId }) => this.nodes.directory.get(nodeId) ?? [])
       .filter(({ nodeId }) => this.detector.answers(nodeId));
   }
 
-  private seenNodes(): SeenNode[] {
+  private seenNodes(): ObservedNode[] {
     return this.nodes.directory.all().map(({ nodeId, role, incarnation: heard }) => {
       const incarnation = Math.max(heard, this.detector.incarnationOf(nodeId) ?? 0);
       const { passes, level } = this.health.of(nodeId, incarnation);

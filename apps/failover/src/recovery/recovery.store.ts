@@ -6,7 +6,7 @@ import type { HoldRow, RecoveryPlan, RecoveryRow, VerdictRow } from '../domain/r
 import { factsOf, holdOf } from './recovery-events.js';
 
 /** What plans are made from: all of it as it stood at one moment. */
-export interface RecoveryState {
+export interface RecoverySnapshot {
   /** A plan made from this may be written only while this number stands. */
   planSeq: number;
   /** By Postgres' clock, as are all times of the rows. */
@@ -30,8 +30,8 @@ const rows = (select: string) => `(select coalesce(json_agg(r), '[]') from (${se
 export class RecoveryStore {
   constructor(private readonly pool: PrimaryPool) {}
 
-  async read(): Promise<RecoveryState> {
-    const { rows: found } = await this.pool.query<RecoveryState>({
+  async read(): Promise<RecoverySnapshot> {
+    const { rows: found } = await this.pool.query<RecoverySnapshot>({
       name: 'failover.recovery-read',
       text: `select seq as "planSeq", ${ms('clock_timestamp()')} as "nowMs",
         (select count(*)::int4 from failover.witnesses
@@ -53,7 +53,7 @@ export class RecoveryStore {
   }
 
   /** All of the plan with its facts, or undefined: somebody else has acted since the rows were read. */
-  async carryOut(plan: RecoveryPlan, read: RecoveryState): Promise<OutboxFact[] | undefined> {
+  async carryOut(plan: RecoveryPlan, read: RecoverySnapshot): Promise<OutboxFact[] | undefined> {
     const facts = factsOf(plan, read.nowMs);
     const { rows: won } = await this.pool.query({
       name: 'failover.recovery-write',

@@ -9,7 +9,7 @@ import {
 import { Bus, BusError } from '#libs/messaging';
 import { type NodeHealth, type NodeView, nodeHealth, nodeView } from '../domain/nodes/cluster-view.js';
 import { NodeDirectory } from '../nodes/node-directory.js';
-import { OperatorService } from './operator.service.js';
+import { OperatorCommands } from './operator.service.js';
 import { unavailable } from './unavailable.js';
 
 const REGISTRY_TIMEOUT_MS = 1_000;
@@ -33,7 +33,7 @@ export interface ClusterView {
   nodes: NodeView[];
 }
 
-export type NodeDetail = RegisteredNode & Awaited<ReturnType<OperatorService['shown']>>;
+export type NodeDetail = RegisteredNode & Awaited<ReturnType<OperatorCommands['shown']>>;
 
 /** The cluster as this gateway knows it, and what it asks others for. */
 @Injectable()
@@ -43,7 +43,7 @@ export class ClusterService {
   constructor(
     private readonly directory: NodeDirectory,
     private readonly bus: Bus,
-    private readonly operator: OperatorService,
+    private readonly operator: OperatorCommands,
   ) {}
 
   async view(): Promise<ClusterView> {

@@ -5,7 +5,7 @@ import { ConsistencyQuestions } from './consistency-questions.js';
 import { jsonBody } from './json-body.js';
 
 @Controller('v1/consistency')
-export class ConsistencyController {
+export class ConsistencyApiController {
   constructor(private readonly questions: ConsistencyQuestions) {}
 
   @Get()

@@ -2,11 +2,11 @@ import { Body, Controller, Get, Header, HttpCode, Param, Post, Req } from '@nest
 import type { FastifyRequest } from 'fastify';
 import { OperatorRequest, parseQuery, QUERIES } from '#libs/contracts';
 import { jsonBody } from './json-body.js';
-import { OperatorService } from './operator.service.js';
+import { OperatorCommands } from './operator.service.js';
 
 @Controller('v1')
 export class OperatorController {
-  constructor(private readonly operator: OperatorService) {}
+  constructor(private readonly operator: OperatorCommands) {}
 
   @Post('nodes/:id/drain')
   @HttpCode(200)

@@ -21,11 +21,11 @@ const RECOVERIES_TIMEOUT_MS = 2_000;
 const SHOWN_TIMEOUT_MS = 500;
 const STEPS_SHOWN = 20;
 
-type Asked = 'failover.drain' | 'failover.restart' | 'failover.release' | 'failover.recoveries';
+type OperatorSubject = 'failover.drain' | 'failover.restart' | 'failover.release' | 'failover.recoveries';
 
 /** What operators do to single nodes, and what recovery did: asked of failover, which decides and keeps it. */
 @Injectable()
-export class OperatorService {
+export class OperatorCommands {
   constructor(private readonly bus: Bus) {}
 
   drain(id: string, drained: boolean, why: string | undefined): Promise<HoldReply> {
@@ -56,7 +56,7 @@ export class OperatorService {
     return { hold, recoveries: steps?.recoveries ?? [] };
   }
 
-  private async ask<S extends Asked>(
+  private async ask<S extends OperatorSubject>(
     subject: S,
     request: QuestionRequest<S>,
     timeoutMs: number,

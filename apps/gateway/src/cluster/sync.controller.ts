@@ -8,7 +8,7 @@ const REPORT_TIMEOUT_MS = 3_000;
 
 /** Asked of the sync service, which knows where every node stands. */
 @Controller('v1/sync')
-export class SyncController {
+export class SyncApiController {
   constructor(private readonly bus: Bus) {}
 
   @Get()

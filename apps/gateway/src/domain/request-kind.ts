@@ -1,11 +1,11 @@
 /** What the gateway does with a request: balance it over nodes, send it to the leader, or serve it itself. */
-export type RequestKind = 'read' | 'write' | 'own';
+export type RouteKind = 'read' | 'write' | 'own';
 
 const NAMESPACES = '/v1/namespaces';
 const CHANGES = '/v1/changes';
 
 /** `target` is the request target as it came: path and query, not decoded. */
-export function kindOf(method: string, target: string): RequestKind {
+export function kindOf(method: string, target: string): RouteKind {
   const query = target.indexOf('?');
   const path = query < 0 ? target : target.slice(0, query);
   if (path === CHANGES) return isRead(method) ? 'read' : method === 'POST' ? 'write' : 'own';
@@ -15,7 +15,7 @@ export function kindOf(method: string, target: string): RequestKind {
   return kindWithinNamespace(method, areaOf(path));
 }
 
-function kindWithinNamespace(method: string, area: string): RequestKind {
+function kindWithinNamespace(method: string, area: string): RouteKind {
   switch (area) {
     case 'configs':
       if (isRead(method)) return 'read';

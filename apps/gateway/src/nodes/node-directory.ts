@@ -3,11 +3,11 @@ import type { Clock } from '#libs/kernel';
 import type { Candidate } from '../domain/nodes/candidate.js';
 import { type LeaderNews, LeaderView } from '../domain/nodes/leader-view.js';
 import { type NodeAt, NodeTable } from '../domain/nodes/node-table.js';
-import type { Target } from '../domain/writes/write-parking.types.js';
+import type { LeaderTarget } from '../domain/writes/write-parking.types.js';
 
 export interface DirectoryEvents {
   /** The leader as it is known now; also told when the known one was heard leading again. */
-  leader?: (target: Target | null) => void;
+  leader?: (target: LeaderTarget | null) => void;
   /** Something here casts doubt on a node or on who leads: whoever can look, should. */
   doubt?: (address: string | undefined) => void;
   /** A node gives no sign of life: nothing that was asked there will be answered. */
@@ -44,7 +44,7 @@ export class NodeDirectory {
     this.listeners.push(events);
   }
 
-  get target(): Target | null {
+  get target(): LeaderTarget | null {
     return this.view.target;
   }
 

@@ -28,7 +28,7 @@ export interface ProberOptions {
   urgent: () => boolean;
 }
 
-export class Prober {
+export class NodeProber {
   private readonly lastAtMs = new Map<string, number>();
   private readonly underWay = new Set<string>();
   private readonly doubted = new Set<string>();

@@ -24,7 +24,7 @@ export interface AttemptOwner {
 /** An error body longer than this is none of ours and is passed on unread. */
 const HELD_BYTES = 64 * 1024;
 
-class Abandoned extends Error {}
+class AbandonedRead extends Error {}
 
 /** One node asked for one read: counted there from when it is sent until it is over, whichever way it ends. */
 export class ReadAttempt implements Dispatcher.DispatchHandler {
@@ -52,7 +52,7 @@ export class ReadAttempt implements Dispatcher.DispatchHandler {
 
   abandon(): void {
     if (!this.finish()) return;
-    this.controller?.abort(new Abandoned());
+    this.controller?.abort(new AbandonedRead());
   }
 
   pause(): void {
@@ -65,7 +65,7 @@ export class ReadAttempt implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller;
-    if (this.over) controller.abort(new Abandoned());
+    if (this.over) controller.abort(new AbandonedRead());
     else this.sentMs = this.monotonicMs();
   }
 

@@ -15,7 +15,7 @@ export interface WriteReply {
 /** Answers to writes are small; a change set of 1,000 operations with the longest keys has some 700 KB. */
 const MAX_REPLY_BYTES = 4 * 1024 * 1024;
 
-export class Abandoned extends Error {}
+export class AbandonedWrite extends Error {}
 
 /**
  * One attempt to have a write done. Its answer counts only as a whole: half of one says as little as none. Reports
@@ -42,12 +42,12 @@ export class WriteAttempt implements Dispatcher.DispatchHandler {
 
   abandon(): void {
     if (!this.finish()) return;
-    this.controller?.abort(new Abandoned());
+    this.controller?.abort(new AbandonedWrite());
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller;
-    if (this.over) controller.abort(new Abandoned());
+    if (this.over) controller.abort(new AbandonedWrite());
     else this.sent = true;
   }
 

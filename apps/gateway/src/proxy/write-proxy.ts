@@ -14,7 +14,7 @@ import { committedKeys } from '../domain/writes/committed-keys.js';
 import { readWriteAnswer } from '../domain/writes/write-answer.js';
 import { bodyLimit } from '../domain/writes/write-limits.js';
 import type { WriteParking } from '../domain/writes/write-parking.js';
-import type { ParkingAction, ParkingInput, Target } from '../domain/writes/write-parking.types.js';
+import type { ParkingAction, ParkingInput, LeaderTarget } from '../domain/writes/write-parking.types.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
 import { Bodies, type BodyRead } from './body.js';
@@ -76,7 +76,7 @@ export class WriteProxy {
   private readonly signer: RequestSigner;
   private nextId = 1;
   private timer: NodeJS.Timeout | undefined;
-  private target: Target | null = null;
+  private target: LeaderTarget | null = null;
   private parkedSinceMs: number | undefined;
 
   constructor(private readonly options: WriteProxyOptions) {
@@ -174,7 +174,7 @@ export class WriteProxy {
     this.step({ type: 'arrived', id, sizeBytes: body.length, ownKey, nowMs });
   }
 
-  private retarget(target: Target | null): void {
+  private retarget(target: LeaderTarget | null): void {
     const { logger, monotonicMs } = this.options;
     const { parked } = this;
     if (target?.term !== this.target?.term) {

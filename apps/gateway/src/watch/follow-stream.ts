@@ -4,7 +4,7 @@ import { CHANGE_FRAMES_TYPE, FrameDamaged, HEADERS } from '#libs/contracts';
 import type { Upstreams } from '../nodes/upstreams.js';
 import { type FollowMessage, type LogDecoder, logDecoderFor } from './log-decoder.js';
 
-class Ended extends Error {}
+class StreamEnded extends Error {}
 
 const ACCEPT = `${CHANGE_FRAMES_TYPE}, application/x-ndjson;q=0.5`;
 
@@ -52,12 +52,12 @@ export class FollowStream implements Dispatcher.DispatchHandler {
   close(): void {
     if (this.over) return;
     this.over = true;
-    this.controller?.abort(new Ended());
+    this.controller?.abort(new StreamEnded());
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller;
-    if (this.over) controller.abort(new Ended());
+    if (this.over) controller.abort(new StreamEnded());
   }
 
   onResponseStart(

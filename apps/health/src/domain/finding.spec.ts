@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Answer, findingOf, findingOfError } from './finding.js';
+import { type HealthResponse, findingOf, findingOfError } from './finding.js';
 
 const WALL = Date.parse('2026-01-01T00:00:00Z');
 const ready = { status: 'ready', checks: { state: { ok: true, version: 7 } } };
@@ -9,13 +9,13 @@ const unready = {
   incarnation: 9,
   checks: { state: { ok: false }, bus: { ok: true }, serving: { ok: false, detail: 'x' } },
 };
-const answer = (status: number, body: unknown, retryAfter?: string): Answer => ({
+const answer = (status: number, body: unknown, retryAfter?: string): HealthResponse => ({
   status,
   retryAfter,
   body: typeof body === 'string' ? body : JSON.stringify(body),
 });
 
-const cases: [string, Answer, object][] = [
+const cases: [string, HealthResponse, object][] = [
   ['200, ready', answer(200, ready), { result: 'ok' }],
   [
     '200, and who it is',

@@ -10,7 +10,7 @@ export interface Finding {
   retryAfterMs?: number;
 }
 
-export interface Answer {
+export interface HealthResponse {
   status: number;
   retryAfter: string | undefined;
   body: string;
@@ -19,7 +19,7 @@ export interface Answer {
 const MAX_NAMES = 20;
 
 /** What an answer to `GET /health` means when it was to come from `nodeId`. `wallMs` is for a Retry-After with a date. */
-export function findingOf(answer: Answer, nodeId: string, wallMs: number): Finding {
+export function findingOf(answer: HealthResponse, nodeId: string, wallMs: number): Finding {
   const { status } = answer;
   const retryAfterMs = retryAfterOf(answer.retryAfter, wallMs);
   if ((status === 429 || status === 503) && retryAfterMs !== undefined) {

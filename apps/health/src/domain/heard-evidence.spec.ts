@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { HealthChanged } from '#libs/contracts';
-import { HeardEvidence } from './heard-evidence.js';
+import { PeerEvidence } from './heard-evidence.js';
 
 const change = (seq: number, of: Partial<HealthChanged> = {}): HealthChanged => ({
   nodeId: 'node-1',
@@ -17,7 +17,7 @@ const up = (seq: number, of: Partial<HealthChanged> = {}) =>
   change(seq, { health: 'up', reason: null, ...of });
 
 it('of one node the greatest (incarnation, seq) counts', () => {
-  const evidence = new HeardEvidence(5_000);
+  const evidence = new PeerEvidence(5_000);
   expect(evidence.take(change(7), 0)).toBe('newer');
   expect(evidence.take(change(6), 0)).toBe('old');
   expect(evidence.take(change(7), 0)).toBe('renewed');
@@ -27,7 +27,7 @@ it('of one node the greatest (incarnation, seq) counts', () => {
 });
 
 it('against a node is told on only while its sender renews it', () => {
-  const evidence = new HeardEvidence(5_000);
+  const evidence = new PeerEvidence(5_000);
   evidence.take(change(1), 0);
   evidence.take(up(1, { nodeId: 'node-2' }), 0);
   evidence.take(change(1), 3_000);

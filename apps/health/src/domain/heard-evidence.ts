@@ -1,6 +1,6 @@
 import type { HealthChanged } from '#libs/contracts';
 
-interface Heard {
+interface ReceivedEvidence {
   change: HealthChanged;
   heardAtMs: number;
 }
@@ -11,8 +11,8 @@ const MAX_NODES = 1_000;
  * The latest change of each node that was told or heard: of one node the greatest (incarnation, seq) counts. Evidence
  * against a node that its sender no longer renews is told to nobody: it would live on by being told.
  */
-export class HeardEvidence {
-  private readonly latest = new Map<string, Heard>();
+export class PeerEvidence {
+  private readonly latest = new Map<string, ReceivedEvidence>();
 
   constructor(private readonly lifeMs: number) {}
 

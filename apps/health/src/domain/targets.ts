@@ -1,5 +1,5 @@
 /** The config nodes there are, from whomever this process has heard of them: the latest incarnation's word counts. */
-export interface Target {
+export interface CheckTarget {
   nodeId: string;
   address: string | undefined;
   /** 0: named in the settings, not heard of yet. */
@@ -10,8 +10,8 @@ export type TargetChange = 'new' | 'moved' | 'same';
 
 const MAX_TARGETS = 1_000;
 
-export class Targets {
-  private readonly nodes = new Map<string, Target>();
+export class CheckTargets {
+  private readonly nodes = new Map<string, CheckTarget>();
 
   learn(heard: { nodeId: string; incarnation: number; address?: string | null | undefined }): TargetChange {
     const { nodeId, incarnation } = heard;
@@ -29,11 +29,11 @@ export class Targets {
     return known !== undefined && known.incarnation <= incarnation && this.nodes.delete(nodeId);
   }
 
-  get(nodeId: string): Target | undefined {
+  get(nodeId: string): CheckTarget | undefined {
     return this.nodes.get(nodeId);
   }
 
-  all(): Target[] {
+  all(): CheckTarget[] {
     return [...this.nodes.values()];
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nextToRestart, type RollingProcess, type SeenNode, whyNotBack, whyNotNow } from './rolling-order.js';
+import { nextToRestart, type RollingProcess, type RestartCandidate, whyNotBack, whyNotNow } from './rolling-order.js';
 
 const PROCESSES: RollingProcess[] = [
   { name: 'gateway-1', kind: 'gateway' },
@@ -9,7 +9,7 @@ const PROCESSES: RollingProcess[] = [
   { name: 'node-4', kind: 'node' },
   { name: 'gateway-2', kind: 'gateway' },
 ];
-const node = (id: string, role: string, change: Partial<SeenNode> = {}): SeenNode => ({
+const node = (id: string, role: string, change: Partial<RestartCandidate> = {}): RestartCandidate => ({
   ...{ id, role, status: 'healthy', reason: null, incarnation: 7, lag: 0 },
   ...change,
 });

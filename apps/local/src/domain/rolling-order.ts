@@ -32,7 +32,7 @@ function rankOfRole(role: string | undefined): number {
 }
 
 /** What a node is like that may be followed by the next. */
-export interface SeenNode extends RollingNode {
+export interface RestartCandidate extends RollingNode {
   status: string;
   reason: string | null;
   incarnation: number;
@@ -43,7 +43,7 @@ export interface SeenNode extends RollingNode {
 const LEVEL_LAG = 50;
 
 /** Why not yet; undefined = it is back, healthy and level. */
-export function whyNotBack(node: SeenNode | undefined, incarnationBefore: number): string | undefined {
+export function whyNotBack(node: RestartCandidate | undefined, incarnationBefore: number): string | undefined {
   if (!node) return 'the gateway does not list it';
   if (node.incarnation <= incarnationBefore) return 'it has not come back as a new incarnation';
   if (node.status !== 'healthy' && node.reason !== 'draining')
@@ -52,7 +52,7 @@ export function whyNotBack(node: SeenNode | undefined, incarnationBefore: number
 }
 
 /** Why a restart must not begin; undefined = the cluster can bear it. */
-export function whyNotNow(nodes: readonly SeenNode[], leaderId: string | null): string | undefined {
+export function whyNotNow(nodes: readonly RestartCandidate[], leaderId: string | null): string | undefined {
   if (leaderId === null) return 'there is no leader';
   const unwell = nodes.filter(({ status, reason }) => status !== 'healthy' && reason !== 'draining');
   if (unwell.length === 0) return undefined;

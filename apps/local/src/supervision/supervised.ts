@@ -29,7 +29,7 @@ export interface SupervisorEvents {
 }
 
 /** `not-running`: it is being started, or rests before that. */
-export type Ended = 'ended' | 'not-running';
+export type ProcessEnd = 'ended' | 'not-running';
 
 /** Keeps one child running: starts it again whenever it ends, until stopped. */
 export class Supervised {
@@ -64,7 +64,7 @@ export class Supervised {
   }
 
   /** Ends the child in good order and starts it again at once: that is no failure. */
-  async replace(graceMs: number): Promise<Ended> {
+  async replace(graceMs: number): Promise<ProcessEnd> {
     const { current } = this;
     if (!current || this.onPurpose || this.unwanted.signal.aborted) return 'not-running';
     this.onPurpose = true;
@@ -73,7 +73,7 @@ export class Supervised {
   }
 
   /** Ends the child by force. It is started again like one that crashed: after a rest, when it did so before. */
-  async kill(): Promise<Ended> {
+  async kill(): Promise<ProcessEnd> {
     if (!this.current) return 'not-running';
     await this.current.stop(0);
     return 'ended';

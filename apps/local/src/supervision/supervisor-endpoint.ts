@@ -4,7 +4,7 @@ import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
 import { PROBLEM_CONTENT_TYPE, Problem } from '#libs/contracts';
 import { withTimeout } from '#libs/kernel';
 import type { ProcessKind } from '../domain/process-plan.js';
-import type { Ended } from './supervised.js';
+import type { ProcessEnd } from './supervised.js';
 
 /** What may be asked for, and by whom: `planned` by people who restart a cluster, `by-force` by recovery. */
 const RestartBody = z.strictObject({ how: z.enum(['planned', 'by-force']) });
@@ -23,7 +23,7 @@ export interface SupervisedProcesses {
   /** Where clients reach the cluster. */
   readonly address: string;
   processes(): ProcessView[];
-  restart(name: string, how: RestartHow): Promise<Ended | 'unknown'>;
+  restart(name: string, how: RestartHow): Promise<ProcessEnd | 'unknown'>;
   /** A restart that was promised went wrong. */
   complain(name: string, error: unknown): void;
 }

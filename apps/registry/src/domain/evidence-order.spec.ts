@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { HealthChanged, NodeHeartbeat, NodeHold, NodeVerdict } from '#libs/contracts';
 import { PROBE_RESULTS, VERDICT_REASONS } from '#libs/contracts';
-import { Membership } from './membership.js';
-import { type Condition, judge } from './status.js';
+import { MemberTable } from './membership.js';
+import { type ReportedCondition, judge } from './status.js';
 
 /**
  * No oscillation: whatever was said before and in whatever order, once every source has said its last word the status
@@ -12,10 +12,10 @@ import { type Condition, judge } from './status.js';
 const AT = '2026-01-01T00:00:00.000Z';
 const WALL_MS = Date.parse(AT);
 const ID = 'node-1';
-const CONDITIONS: Condition[] = ['ok', 'syncing', 'stale', 'overloaded', 'wrong-database', 'stopping'];
+const CONDITIONS: ReportedCondition[] = ['ok', 'syncing', 'stale', 'overloaded', 'wrong-database', 'stopping'];
 
 type Word =
-  | { from: 'node'; condition: Condition }
+  | { from: 'node'; condition: ReportedCondition }
   | { from: 'failover'; verdict: Pick<NodeVerdict, 'verdict' | 'reason'> }
   | { from: 'health'; change: Pick<HealthChanged, 'health' | 'reason'> }
   | { from: 'operator'; hold: Pick<NodeHold, 'drained' | 'quarantinedUntil'> };
@@ -47,7 +47,7 @@ const words: fc.Arbitrary<Word> = fc.oneof(
 
 /** Hears words one after the other, each numbered anew, as if no time passed between them. */
 class Hearer {
-  readonly subject = new Membership({
+  readonly subject = new MemberTable({
     heartbeatTimeoutMs: 1_250,
     steadyMs: 3_000,
     maxMembers: 10,
@@ -66,7 +66,7 @@ class Hearer {
     const { subject, nowMs } = this;
     const seq = ++this.seq;
     const about = { nodeId: ID, incarnation: 7, at: AT, evidence: {} };
-    const beat = (condition: Condition): NodeHeartbeat => ({ nodeId: ID, incarnation: 7, seq, condition });
+    const beat = (condition: ReportedCondition): NodeHeartbeat => ({ nodeId: ID, incarnation: 7, seq, condition });
     switch (word.from) {
       case 'node':
         this.count(subject.heartbeat(beat(word.condition), AT, nowMs));

@@ -1,7 +1,7 @@
 import { type HealthChanged, UNANSWERED } from '#libs/contracts';
-import type { Evidence } from './status.js';
+import type { StatusEvidence } from './status.js';
 
-interface Held {
+interface CurrentEvidence {
   change: HealthChanged;
   heardAtMs: number;
 }
@@ -14,7 +14,7 @@ const MAX_NODES = 10_000;
  * node down for ever. Passing checks need no renewal, since they only take evidence away.
  */
 export class HealthEvidence {
-  private readonly held = new Map<string, Held>();
+  private readonly held = new Map<string, CurrentEvidence>();
 
   constructor(private readonly lifeMs: number) {}
 
@@ -29,7 +29,7 @@ export class HealthEvidence {
     return order === 0 ? 'renewed' : 'taken';
   }
 
-  against(nodeId: string, incarnation: number, nowMs: number): Evidence['checks'] {
+  against(nodeId: string, incarnation: number, nowMs: number): StatusEvidence['checks'] {
     const change = this.standing(nodeId, incarnation, nowMs);
     if (change?.health !== 'down') return undefined;
     return change.reason !== null && UNANSWERED.includes(change.reason) ? 'unanswered' : 'not-ready';
@@ -53,7 +53,7 @@ export class HealthEvidence {
     this.held.delete(nodeId);
   }
 
-  private hasEnded({ change, heardAtMs }: Held, nowMs: number): boolean {
+  private hasEnded({ change, heardAtMs }: CurrentEvidence, nowMs: number): boolean {
     return change.health === 'down' && nowMs - heardAtMs > this.lifeMs;
   }
 }

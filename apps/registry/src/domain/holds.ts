@@ -1,6 +1,6 @@
 import { isFarAhead, type NodeHold } from '#libs/contracts';
 
-interface Held {
+interface CurrentRestriction {
   hold: NodeHold;
   /** By this process's own monotonic clock; undefined = not quarantined. */
   untilMs: number | undefined;
@@ -13,7 +13,7 @@ const MAX_NODES = 10_000;
  * it: the greatest seq counts. A quarantine ends at its time also when nobody is left to say so.
  */
 export class Holds {
-  private readonly held = new Map<string, Held>();
+  private readonly held = new Map<string, CurrentRestriction>();
 
   take(hold: NodeHold, nowMs: number, wallMs: number): 'taken' | 'old' {
     const known = this.held.get(hold.nodeId);

@@ -1,5 +1,5 @@
 import type { HealthChanged, NodeRole, NodeStatus, StatusReason } from '#libs/contracts';
-import type { Condition, Evidence } from './status.js';
+import type { ReportedCondition, StatusEvidence } from './status.js';
 
 export interface MemberRecord {
   nodeId: string;
@@ -31,8 +31,8 @@ export interface Member {
   seq: number;
   heardAtMs: number;
   steadySinceMs: number | undefined;
-  condition: Condition | undefined;
-  verdict: Evidence['verdict'];
+  condition: ReportedCondition | undefined;
+  verdict: StatusEvidence['verdict'];
   /** Of the newest verdict heard. */
   verdictSeq: number;
   /** The verdict was only inferred from a status that is known without its evidence: nobody may withdraw it. */
@@ -42,8 +42,8 @@ export interface Member {
 }
 
 /** The evidence that stood when a status was given, kept beside it: another process goes on from there. */
-export interface Standing {
-  verdict: Evidence['verdict'] | null;
+export interface StoredEvidence {
+  verdict: StatusEvidence['verdict'] | null;
   verdictSeq: number;
   health: HealthChanged | null;
 }
@@ -129,7 +129,7 @@ export function newMember(
 /** One that another process knew: with the evidence it had, or else with what its status stands for. */
 export function memberBehind(
   record: MemberRecord,
-  standing: Standing | null | undefined,
+  standing: StoredEvidence | null | undefined,
   nowMs: number,
 ): Member {
   return {
@@ -157,7 +157,7 @@ export function introducedMember(record: MemberRecord, nowMs: number): Member {
 }
 
 /** The evidence that a stored status stands for, until there is newer evidence. */
-function verdictBehind(record: MemberRecord): Evidence['verdict'] {
+function verdictBehind(record: MemberRecord): StatusEvidence['verdict'] {
   const { status, reason } = record;
   // Holds are kept by themselves.
   if (reason === 'quarantined') return undefined;
@@ -168,7 +168,7 @@ function verdictBehind(record: MemberRecord): Evidence['verdict'] {
   return undefined;
 }
 
-function conditionBehind(record: MemberRecord): Condition | undefined {
+function conditionBehind(record: MemberRecord): ReportedCondition | undefined {
   switch (record.reason) {
     case null:
       return 'ok';

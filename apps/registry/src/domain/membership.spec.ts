@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { HealthChanged, NodeHeartbeat, NodeHold, NodeVerdict } from '#libs/contracts';
 import type { MemberRecord, Registration, Transition } from './member.js';
-import { Membership } from './membership.js';
+import { MemberTable } from './membership.js';
 
 const AT = '2026-01-01T00:00:00.000Z';
 const membership = (maxMembers = 10) =>
-  new Membership({ heartbeatTimeoutMs: 1_250, steadyMs: 3_000, maxMembers, evidenceLifeMs: 5_000 });
+  new MemberTable({ heartbeatTimeoutMs: 1_250, steadyMs: 3_000, maxMembers, evidenceLifeMs: 5_000 });
 
 const registration = (change: Partial<Registration> = {}): Registration => ({
   nodeId: 'node-1',

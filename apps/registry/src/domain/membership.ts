@@ -19,19 +19,19 @@ import {
   newMember,
   type RegisterOutcome,
   type Registration,
-  type Standing,
+  type StoredEvidence,
   type Transition,
   transitionOf,
 } from './member.js';
 import type { Ownership } from './member-rights.js';
-import { type Evidence, judge } from './status.js';
+import { type StatusEvidence, judge } from './status.js';
 
 /**
  * Who belongs to the cluster, and how each one is. It applies only what is greater: a registration by incarnation, a
  * heartbeat by (incarnation, seq), a verdict on exactly the incarnation that was judged, health evidence by
  * (incarnation, seq) too, a hold by seq, a status by statusSeq. Told the time and the evidence, it answers with the transitions that follow.
  */
-export class Membership {
+export class MemberTable {
   private readonly members = new Map<string, Member>();
   private readonly checks: HealthEvidence;
   private readonly holds = new Holds();
@@ -151,7 +151,7 @@ export class Membership {
   merge(
     record: MemberRecord,
     nowMs: number,
-    options: { authoritative: boolean; standing?: Standing | null },
+    options: { authoritative: boolean; standing?: StoredEvidence | null },
   ): void {
     const known = this.members.get(record.nodeId);
     const { standing } = options;
@@ -216,7 +216,7 @@ export class Membership {
     };
   }
 
-  standing(nodeId: string, nowMs: number): Standing {
+  standing(nodeId: string, nowMs: number): StoredEvidence {
     const member = this.members.get(nodeId);
     const incarnation = member?.record.incarnation ?? 0;
     return {
@@ -306,7 +306,7 @@ export class Membership {
     this.highestVersion = Math.max(this.highestVersion, member.record.version);
   }
 
-  private evidenceOn(member: Member, nowMs: number): Evidence {
+  private evidenceOn(member: Member, nowMs: number): StatusEvidence {
     const { condition, verdict, silent, recovering, record } = member;
     const { nodeId, incarnation, kind } = record;
     const checks = this.checks.against(nodeId, incarnation, nowMs);

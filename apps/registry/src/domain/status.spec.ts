@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Evidence, judge } from './status.js';
+import { type StatusEvidence, judge } from './status.js';
 
-const fresh: Evidence = {
+const fresh: StatusEvidence = {
   kind: 'config-node',
   condition: undefined,
   verdict: undefined,
@@ -11,11 +11,11 @@ const fresh: Evidence = {
   drained: false,
   quarantined: false,
 };
-const well: Evidence = { ...fresh, condition: 'ok' };
+const well: StatusEvidence = { ...fresh, condition: 'ok' };
 const failed = { verdict: 'failed', reason: 'process-down' } as const;
 const unresponsive = { verdict: 'failed', reason: 'unresponsive' } as const;
 
-const cases: [string, Evidence, string][] = [
+const cases: [string, StatusEvidence, string][] = [
   ['a new member, before its first heartbeat', fresh, 'degraded syncing'],
   ['a new service, before its first heartbeat', { ...fresh, kind: 'service' }, 'degraded syncing'],
   ['a member that says it is well', well, 'healthy null'],

@@ -7,12 +7,12 @@ import { unreachable } from '#libs/kernel';
  * contradict each other (failover's witnesses, health checks, the bus, the member itself, an operator) are ranked, and
  * the first rule that applies decides: so two of them that disagree give one status, not two in turn.
  */
-export type Condition = NonNullable<NodeHeartbeat['condition']>;
+export type ReportedCondition = NonNullable<NodeHeartbeat['condition']>;
 
-export interface Evidence {
+export interface StatusEvidence {
   kind: 'config-node' | 'service';
   /** What the member last said of itself in this incarnation; undefined = no heartbeat yet. */
-  condition: Condition | undefined;
+  condition: ReportedCondition | undefined;
   /** The last verdict on this incarnation that was not withdrawn. */
   verdict: { verdict: 'failed' | 'degraded'; reason: NonNullable<NodeVerdict['reason']> } | undefined;
   /** No heartbeat for the time-out, while this process could have heard one. */
@@ -26,19 +26,19 @@ export interface Evidence {
   quarantined: boolean;
 }
 
-export interface Judgement {
+export interface StatusJudgement {
   status: NodeStatus;
   reason: StatusReason | null;
 }
 
 interface Rule {
-  applies: (evidence: Evidence) => boolean;
-  gives: Judgement | ((evidence: Evidence) => Judgement);
+  applies: (evidence: StatusEvidence) => boolean;
+  gives: StatusJudgement | ((evidence: StatusEvidence) => StatusJudgement);
 }
 
-const failed = (reason: StatusReason): Judgement => ({ status: 'failed', reason });
-const degraded = (reason: StatusReason): Judgement => ({ status: 'degraded', reason });
-const HEALTHY: Judgement = { status: 'healthy', reason: null };
+const failed = (reason: StatusReason): StatusJudgement => ({ status: 'failed', reason });
+const degraded = (reason: StatusReason): StatusJudgement => ({ status: 'degraded', reason });
+const HEALTHY: StatusJudgement = { status: 'healthy', reason: null };
 
 /** The first rule that applies decides. */
 const RULES: readonly Rule[] = [
@@ -68,25 +68,25 @@ const RULES: readonly Rule[] = [
   { applies: ({ recovering }) => recovering, gives: degraded('recovering') },
 ];
 
-export function judge(evidence: Evidence): Judgement {
+export function judge(evidence: StatusEvidence): StatusJudgement {
   const rule = RULES.find(({ applies }) => applies(evidence));
   if (rule === undefined) return HEALTHY;
   return typeof rule.gives === 'function' ? rule.gives(evidence) : rule.gives;
 }
 
-function explains(condition: Condition | undefined): boolean {
+function explains(condition: ReportedCondition | undefined): boolean {
   return condition === undefined || condition === 'syncing' || condition === 'wrong-database';
 }
 
-function reasonOf(condition: Condition | undefined): StatusReason {
+function reasonOf(condition: ReportedCondition | undefined): StatusReason {
   return condition === undefined || condition === 'ok' ? 'syncing' : condition;
 }
 
-function failedBy({ verdict }: Evidence): Judgement {
+function failedBy({ verdict }: StatusEvidence): StatusJudgement {
   return failed(verdict?.reason === 'process-down' ? 'process-down' : 'unresponsive');
 }
 
-function degradedBy({ verdict }: Evidence): Judgement {
+function degradedBy({ verdict }: StatusEvidence): StatusJudgement {
   const reason = verdict?.reason ?? 'unreachable';
   switch (reason) {
     case 'bus-partitioned':

@@ -1,5 +1,5 @@
 /** Where a node stands, by its own word. Without a chain it only told its version. */
-export interface Position {
+export interface ReportedPosition {
   version: number;
   chain: string | undefined;
 }
@@ -18,7 +18,7 @@ export interface LoggedPoint {
 export type HistoryVerdict = 'in-log' | 'diverged' | 'compacted' | 'unknown';
 
 /** @param logged the first change of the log at or after the position's version */
-export function judgePosition(position: Position, logged: LoggedPoint | undefined): HistoryVerdict {
+export function judgePosition(position: ReportedPosition, logged: LoggedPoint | undefined): HistoryVerdict {
   const { version, chain } = position;
   if (version === 0) return 'in-log';
   if (logged === undefined) return 'unknown';
@@ -36,7 +36,7 @@ export function judgePosition(position: Position, logged: LoggedPoint | undefine
 export type AnswerVerdict = 'known' | 'diverged' | 'stuck' | 'elsewhere';
 
 export function judgeAnswer(
-  after: Position,
+  after: ReportedPosition,
   pushed: readonly LoggedPoint[],
   answer: { version: number; chain: string },
 ): AnswerVerdict {

@@ -1,4 +1,4 @@
-import type { Position } from './history-check.js';
+import type { ReportedPosition } from './history-check.js';
 
 /** What the planner wants done. Those with a ticket are tasks: what comes of them is reported with it. */
 export type SyncAction =
@@ -8,13 +8,13 @@ export type SyncAction =
 
 export type SyncTask =
   /** Changes after the position, which the log must have first where `verify` says so. */
-  | { type: 'push'; ticket: number; nodeId: string; after: Position; limit: number; verify: boolean }
+  | { type: 'push'; ticket: number; nodeId: string; after: ReportedPosition; limit: number; verify: boolean }
   /** The whole state. */
-  | { type: 'load'; ticket: number; nodeId: string; position: Position }
+  | { type: 'load'; ticket: number; nodeId: string; position: ReportedPosition }
   /** It must read the head and find out by itself what it has to give up. */
-  | { type: 'heal'; ticket: number; nodeId: string; position: Position }
+  | { type: 'heal'; ticket: number; nodeId: string; position: ReportedPosition }
   /** Level with the head by number, with another chain: the log decides. */
-  | { type: 'check'; ticket: number; nodeId: string; position: Position };
+  | { type: 'check'; ticket: number; nodeId: string; position: ReportedPosition };
 
 /**
  * `busy` (429), `too-large` (413), `timed-out`: a smaller batch next time. `refused`: any other answer. `no-log`: the
@@ -29,7 +29,7 @@ export type FailureReason =
   | 'no-log'
   | 'stopped';
 
-export interface Failure {
+export interface SyncFailure {
   reason: FailureReason;
   /** The node asked to be left alone for so long. */
   retryAfterMs?: number | undefined;
@@ -37,14 +37,14 @@ export interface Failure {
 
 export type SyncOutcome =
   /** The node stands within the batch, at a change of the log. */
-  | { type: 'taken'; position: Position; changes: number; changesPerSecond: number }
+  | { type: 'taken'; position: ReportedPosition; changes: number; changesPerSecond: number }
   /** It answered a position that only the log can judge, or no progress. */
-  | { type: 'elsewhere'; position: Position }
-  | { type: 'loaded'; position: Position; keysPerSecond: number }
-  | { type: 'diverged'; position: Position }
+  | { type: 'elsewhere'; position: ReportedPosition }
+  | { type: 'loaded'; position: ReportedPosition; keysPerSecond: number }
+  | { type: 'diverged'; position: ReportedPosition }
   /** It will look at the head. */
   | { type: 'told' }
   | { type: 'in-log' }
   /** The log does not go on where the node stands. */
   | { type: 'compacted' }
-  | ({ type: 'failed' } & Failure);
+  | ({ type: 'failed' } & SyncFailure);

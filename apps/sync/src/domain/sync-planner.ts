@@ -2,7 +2,7 @@ import type { LagState } from '#libs/contracts';
 import type { BatchBounds } from './batch-size.js';
 import { type Rates, type Sizes, type Way, WayChooser, type WayLimits } from './catch-up-way.js';
 import { HeadTimes } from './head-times.js';
-import type { Position } from './history-check.js';
+import type { ReportedPosition } from './history-check.js';
 import type { LagLimits } from './lag-state.js';
 import type { SyncAction, SyncOutcome, SyncTask } from './sync-action.js';
 import { TrackedNode } from './tracked-node.js';
@@ -33,7 +33,7 @@ export interface PlannerSettings {
   backoffMs: (failures: number) => number;
 }
 
-export interface Standing {
+export interface SyncState {
   nodeId: string;
   incarnation: number;
   version: number;
@@ -58,7 +58,7 @@ export class SyncPlanner {
   private readonly nodes = new Map<string, TrackedNode>();
   private readonly tasks = new Map<number, Task>();
   private readonly times = new HeadTimes();
-  private head: Position = { version: 0, chain: undefined };
+  private head: ReportedPosition = { version: 0, chain: undefined };
   private own: ReadonlySet<string> | undefined;
   private readonly ways: WayChooser;
   private tickets = 0;
@@ -71,14 +71,14 @@ export class SyncPlanner {
     return this.head.version;
   }
 
-  headAt(head: Position, nowMs: number): void {
+  headAt(head: ReportedPosition, nowMs: number): void {
     // A head that went back has lost versions: what nodes hold beyond it is not for us to judge.
     this.head = head;
     this.times.note(head.version, nowMs);
     for (const node of this.nodes.values()) node.compare(this.times, nowMs);
   }
 
-  nodeAt(nodeId: string, incarnation: number, position: Position, nowMs: number): void {
+  nodeAt(nodeId: string, incarnation: number, position: ReportedPosition, nowMs: number): void {
     const known = this.nodes.get(nodeId);
     if (known !== undefined && incarnation < known.incarnation) return;
     if (known === undefined || incarnation > known.incarnation) {
@@ -146,7 +146,7 @@ export class SyncPlanner {
     return undefined;
   }
 
-  standings(nowMs: number): Standing[] {
+  standings(nowMs: number): SyncState[] {
     return [...this.nodes].map(([nodeId, node]) => {
       const { versions, ms } = node.lag(this.head.version, nowMs);
       const type = this.taskOf(nodeId)?.type;

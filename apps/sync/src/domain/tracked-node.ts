@@ -1,7 +1,7 @@
 import type { LagState } from '#libs/contracts';
 import { type BatchBounds, BatchSize } from './batch-size.js';
 import type { HeadTimes } from './head-times.js';
-import type { Position } from './history-check.js';
+import type { ReportedPosition } from './history-check.js';
 import { type Lag, type LagLimits, lagStateAfter } from './lag-state.js';
 
 const NEVER = Number.NEGATIVE_INFINITY;
@@ -11,7 +11,7 @@ export class TrackedNode {
   state: LagState = 'level';
   readonly batch: BatchSize;
   /** Position that the log does not have: nothing is pushed until the node stands elsewhere. */
-  diverged: Position | undefined;
+  diverged: ReportedPosition | undefined;
   failures = 0;
   notBeforeMs = NEVER;
   loadNotBeforeMs = NEVER;
@@ -24,7 +24,7 @@ export class TrackedNode {
 
   constructor(
     readonly incarnation: number,
-    public position: Position,
+    public position: ReportedPosition,
     bounds: BatchBounds,
   ) {
     this.batch = new BatchSize(bounds);
@@ -35,7 +35,7 @@ export class TrackedNode {
   }
 
   /** What the node says of itself, later than what it said before. */
-  stands(position: Position, head: HeadTimes, nowMs: number): void {
+  stands(position: ReportedPosition, head: HeadTimes, nowMs: number): void {
     const isSame =
       position.version === this.version &&
       (position.chain === undefined ||

@@ -1,16 +1,16 @@
 import { z } from 'zod';
 import { FACT_FAMILIES, FACTS, QUESTIONS } from './subjects.js';
 
-type Json = Record<string, unknown>;
+type AsyncApiObject = Record<string, unknown>;
 
 const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): z.core.JSONSchema.BaseSchema =>
   z.toJSONSchema(schema, { io, unrepresentable: 'any' });
 
 /** What travels on the bus, as an AsyncAPI 3.0 document made from the same schemas that check the messages. */
-export function asyncApiDocument(version: string): Json {
-  const channels: Json = {};
-  const operations: Json = {};
-  const add = (address: string, parameters: Json | undefined, messages: Json) => {
+export function asyncApiDocument(version: string): AsyncApiObject {
+  const channels: AsyncApiObject = {};
+  const operations: AsyncApiObject = {};
+  const add = (address: string, parameters: AsyncApiObject | undefined, messages: AsyncApiObject) => {
     channels[address] = { address, ...(parameters ? { parameters } : {}), messages };
   };
   const reference = (channel: string, message?: string) => ({
@@ -56,6 +56,6 @@ export function asyncApiDocument(version: string): Json {
   };
 }
 
-function message(summary: string, schema: z.ZodType, io: 'input' | 'output'): Json {
+function message(summary: string, schema: z.ZodType, io: 'input' | 'output'): AsyncApiObject {
   return { summary, contentType: 'application/json', payload: schemaOf(schema, io) };
 }

@@ -4,11 +4,11 @@ import { ERRORS, type ErrorCode, errorKind } from '../http/errors.js';
 import { PROBLEM_CONTENT_TYPE } from '../http/problem.js';
 import { LIMITS } from '../limits.js';
 import { ProblemAnswer } from './responses.js';
-import { type Answer, type RequestHeader, ROUTES, type Route } from './routes.js';
+import { type RouteResponse, type RequestHeader, ROUTES, type Route } from './routes.js';
 
-type Json = Record<string, unknown>;
+type OpenApiObject = Record<string, unknown>;
 
-const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): Json => {
+const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): OpenApiObject => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   return rest;
 };
@@ -47,7 +47,7 @@ const HEADERS: Readonly<Record<RequestHeader, { name: string; description: strin
   },
 };
 
-const READ_HEADERS: Json = {
+const READ_HEADERS: OpenApiObject = {
   'Holdfast-Node': { description: 'The node that answered.', schema: { type: 'string' } },
   'Holdfast-Version': { description: 'The version that it has applied.', schema: { type: 'integer' } },
   'Holdfast-Term': { description: 'The highest term that it knows.', schema: { type: 'integer' } },
@@ -67,8 +67,8 @@ const ANY_ERRORS: readonly ErrorCode[] = [
 ];
 
 /** The public interface as an OpenAPI 3.1 document, made from the table that the routes are tested against. */
-export function openApiDocument(version: string): Json {
-  const paths: Record<string, Json> = {};
+export function openApiDocument(version: string): OpenApiObject {
+  const paths: Record<string, OpenApiObject> = {};
   for (const route of ROUTES) {
     const item = paths[route.path] ?? {};
     item[route.method] = operation(route);
@@ -105,7 +105,7 @@ export function openApiDocument(version: string): Json {
   };
 }
 
-function operation(route: Route): Json {
+function operation(route: Route): OpenApiObject {
   return {
     operationId: route.id,
     tags: [route.tag],
@@ -123,7 +123,7 @@ function operation(route: Route): Json {
   };
 }
 
-const PATH_PARAMETERS: Readonly<Record<string, Json>> = {
+const PATH_PARAMETERS: Readonly<Record<string, OpenApiObject>> = {
   ns: {
     description: `A namespace: dot-separated segments of a-z, 0-9, _ and -, at most ${LIMITS.namespaceChars} characters.`,
     schema: { type: 'string', maxLength: LIMITS.namespaceChars },
@@ -135,7 +135,7 @@ const PATH_PARAMETERS: Readonly<Record<string, Json>> = {
   id: { description: 'The id of a node.', schema: { type: 'string' } },
 };
 
-function pathParameters(path: string): Json[] {
+function pathParameters(path: string): OpenApiObject[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
     name,
     in: 'path',
@@ -144,9 +144,9 @@ function pathParameters(path: string): Json[] {
   }));
 }
 
-function queryParameters(query: z.ZodObject): Json[] {
+function queryParameters(query: z.ZodObject): OpenApiObject[] {
   const { properties = {}, required = [] } = schemaOf(query, 'input') as {
-    properties?: Record<string, Json>;
+    properties?: Record<string, OpenApiObject>;
     required?: string[];
   };
   return Object.entries(properties).map(([name, { description, ...schema }]) => ({
@@ -158,18 +158,18 @@ function queryParameters(query: z.ZodObject): Json[] {
   }));
 }
 
-function bodyContent(body: NonNullable<Route['body']>): Json {
+function bodyContent(body: NonNullable<Route['body']>): OpenApiObject {
   if (body !== 'value') return { 'application/json': { schema: schemaOf(body, 'input') } };
   return Object.fromEntries(CONTENT_TYPES.map((type) => [type, { schema: { type: 'string' } }]));
 }
 
-function answers(route: Route): Json {
+function answers(route: Route): OpenApiObject {
   return Object.fromEntries(
     Object.entries(route.answers).map(([status, answer]) => [status, response(answer, route)]),
   );
 }
 
-function response({ means, content, etag }: Answer, { tag, method }: Route): Json {
+function response({ means, content, etag }: RouteResponse, { tag, method }: Route): OpenApiObject {
   const headers = {
     ...(tag === 'Cluster' ? {} : referredHeaders()),
     ...(etag
@@ -187,14 +187,14 @@ function response({ means, content, etag }: Answer, { tag, method }: Route): Jso
   };
 }
 
-function referredHeaders(): Json {
+function referredHeaders(): OpenApiObject {
   return Object.fromEntries(
     Object.keys(READ_HEADERS).map((name) => [name, { $ref: `#/components/headers/${name}` }]),
   );
 }
 
 /** One response per status, naming the codes that come with it. */
-function problems(codes: readonly ErrorCode[]): Json {
+function problems(codes: readonly ErrorCode[]): OpenApiObject {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of new Set(codes)) {
     const { status } = errorKind(code);

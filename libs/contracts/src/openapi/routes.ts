@@ -38,7 +38,7 @@ export type RequestHeader =
   | 'MinVersion'
   | 'LastEventId';
 
-export interface Answer {
+export interface RouteResponse {
   means: string;
   /** Media type -> schema; `null` = bytes or text without a schema. */
   content?: Readonly<Record<string, z.ZodType | null>>;
@@ -59,7 +59,7 @@ export interface Route {
   headers?: readonly RequestHeader[];
   /** `value` = the bytes of a value, of the type that Content-Type names; else JSON of this shape. */
   body?: 'value' | z.ZodType;
-  answers: Readonly<Record<number, Answer>>;
+  answers: Readonly<Record<number, RouteResponse>>;
   /** Beside those that any request may get. */
   errors: readonly ErrorCode[];
 }
@@ -68,13 +68,13 @@ const EVERYWHERE = ['node', 'gateway'] as const;
 const GATEWAY = ['gateway'] as const;
 
 const json = (schema: z.ZodType) => ({ 'application/json': schema });
-const VALUE: Answer = {
+const VALUE: RouteResponse = {
   means: 'The value, byte for byte, with its own type.',
   content: { '*/*': null },
   etag: true,
 };
-const UNCHANGED: Answer = { means: 'The client has it already (If-None-Match).', etag: true };
-const EVENTS = (schema: z.ZodType): Answer => ({
+const UNCHANGED: RouteResponse = { means: 'The client has it already (If-None-Match).', etag: true };
+const EVENTS = (schema: z.ZodType): RouteResponse => ({
   means: 'Server-sent events; with `wait` one JSON document.',
   content: { 'text/event-stream': null, 'application/json': schema },
 });
@@ -472,7 +472,7 @@ export const ROUTES: readonly Route[] = [
 function operatorRoute(
   id: string,
   verb: string,
-  route: { summary: string; description?: string; answer?: Answer; errors?: readonly ErrorCode[] },
+  route: { summary: string; description?: string; answer?: RouteResponse; errors?: readonly ErrorCode[] },
 ): Route {
   const { summary, description, errors = [] } = route;
   const answer = route.answer ?? {

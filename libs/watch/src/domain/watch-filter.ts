@@ -1,14 +1,14 @@
 import type { Change, Operation } from '#libs/contracts';
 
 /** Keys of one namespace that begin with `prefix`; an empty prefix is all of them. */
-export interface Watched {
+export interface WatchedKeys {
   readonly namespace: string;
   readonly prefix: string;
 }
 
 /** What one watcher asked for, without repetition: no key is in two of its parts. */
 export interface WatchFilter {
-  readonly parts: readonly Watched[];
+  readonly parts: readonly WatchedKeys[];
   /** Equal for filters that match the same operations: watchers with the same id share what is encoded for them. */
   readonly id: string;
   /** Those of the parts, in order. */
@@ -16,9 +16,9 @@ export interface WatchFilter {
 }
 
 /** Drops the parts that another part covers, and brings the rest into one order. */
-export function watchFilter(asked: readonly Watched[]): WatchFilter {
+export function watchFilter(asked: readonly WatchedKeys[]): WatchFilter {
   const ordered = [...asked].sort((a, b) => compare(a.namespace, b.namespace) || compare(a.prefix, b.prefix));
-  const parts: Watched[] = [];
+  const parts: WatchedKeys[] = [];
   for (const part of ordered) {
     const last = parts.at(-1);
     if (last?.namespace === part.namespace && part.prefix.startsWith(last.prefix)) continue;

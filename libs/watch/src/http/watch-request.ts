@@ -1,5 +1,5 @@
 import { accepts, LIMITS, namespaceFault, Problem, parseQuery, QUERIES } from '#libs/contracts';
-import { type Watched, type WatchFilter, watchFilter } from '../domain/watch-filter.js';
+import { type WatchedKeys, type WatchFilter, watchFilter } from '../domain/watch-filter.js';
 
 /** What a request for a watch asks for. `waitMs` makes it a long poll. */
 export interface WatchRequest {
@@ -26,12 +26,12 @@ export function severalWatches(target: string, headers: RequestHeaders): WatchRe
   return request(query.w.map(parseWatched), query, headers);
 }
 
-function parseWatched(text: string): Watched {
+function parseWatched(text: string): WatchedKeys {
   const at = text.indexOf(':');
   return at < 0 ? watched(text, '') : watched(text.slice(0, at), text.slice(at + 1));
 }
 
-function watched(namespace: string, prefix: string): Watched {
+function watched(namespace: string, prefix: string): WatchedKeys {
   const fault = namespaceFault(namespace);
   if (fault !== undefined) throw new Problem('invalid-key', fault);
   if (!prefix.isWellFormed() || Buffer.byteLength(prefix) > LIMITS.keyBytes) {
@@ -41,7 +41,7 @@ function watched(namespace: string, prefix: string): Watched {
 }
 
 function request(
-  parts: Watched[],
+  parts: WatchedKeys[],
   query: { from?: number | undefined; initial?: boolean | undefined; wait?: number | undefined },
   headers: RequestHeaders,
 ): WatchRequest {

@@ -6,7 +6,7 @@ import type { RecentKeys } from './recent-keys.js';
 import type { OutcomeOperation, WriteOperation, WriteOutcome } from './write.js';
 import type { Pending, WriteQueue } from './write-queue.js';
 
-export interface Member {
+export interface BatchMember {
   pending: Pending;
   entry: BatchChange;
 }
@@ -21,7 +21,7 @@ export interface Settled {
 export interface Batch {
   /** All of them in their order. */
   pendings: Pending[];
-  members: Member[];
+  members: BatchMember[];
   settled: Settled[];
   entries: BatchChange[];
   /** The fence that the statement carries. */

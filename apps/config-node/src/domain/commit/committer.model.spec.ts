@@ -7,11 +7,11 @@ import type {
   BatchChange,
   CommitterAction,
   CommitterInput,
-  Failure,
+  StatementFailure,
   Fence,
   StoredAnswer,
 } from './committer.types.js';
-import type { Condition, WriteOutcome, WriteRequest } from './write.js';
+import type { Precondition, WriteOutcome, WriteRequest } from './write.js';
 
 /*
  * The committer against a database that loses answers, delays statements past their time-out, goes away, and lets
@@ -236,7 +236,7 @@ class Simulation {
     const value = Buffer.from(
       idempotencyKey === null ? `ticket ${ticket}` : `${idempotencyKey} ${event.remove}`,
     );
-    const conditions: (Condition | undefined)[] = [
+    const conditions: (Precondition | undefined)[] = [
       undefined,
       undefined,
       { type: 'absent' },
@@ -277,7 +277,7 @@ class Simulation {
     this.fail(how === 'unavailable' || how === 'refused' ? how : 'unknown');
   }
 
-  private fail(failure: Failure): void {
+  private fail(failure: StatementFailure): void {
     this.step({ type: 'failed', failure, message: 'simulated' });
   }
 
@@ -391,7 +391,7 @@ class Simulation {
   }
 }
 
-function holds(condition: Condition, current: number | undefined): boolean {
+function holds(condition: Precondition, current: number | undefined): boolean {
   if (condition.type === 'version') return current === condition.version;
   return (condition.type === 'exists') === (current !== undefined);
 }

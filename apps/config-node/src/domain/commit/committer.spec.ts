@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { checksumOf, GENESIS_CHAIN, Replica } from '#libs/replica';
 import { COMMITTER_OPTIONS, Committer } from './committer.js';
 import type { CommitterAction, CommitterInput, Fence, HeadState, StoredAnswer } from './committer.types.js';
-import type { Condition, WriteOperation, WriteRequest } from './write.js';
+import type { Precondition, WriteOperation, WriteRequest } from './write.js';
 
 const AT = '2026-01-01T00:00:00.000Z';
 const FENCE: Fence = {
@@ -14,13 +14,13 @@ const FENCE: Fence = {
   chain: GENESIS_CHAIN,
 };
 
-function put(key: string, value = 'v', condition?: Condition): WriteOperation {
+function put(key: string, value = 'v', condition?: Precondition): WriteOperation {
   const bytes = Buffer.from(value);
   const checksum = checksumOf(bytes);
   return { op: 'put', namespace: 'app', key, value: bytes, contentType: 'text/plain', checksum, condition };
 }
 
-function del(key: string, condition?: Condition): WriteOperation {
+function del(key: string, condition?: Precondition): WriteOperation {
   return { op: 'delete', namespace: 'app', key, condition };
 }
 

@@ -5,7 +5,7 @@ import { type Batch, formBatch, lostBatch, outcomeOperations, sameRequest } from
 import type {
   CommitterAction,
   CommitterInput,
-  Failure,
+  StatementFailure,
   Fence,
   HeadState,
   LoggedChange,
@@ -424,7 +424,7 @@ export class Committer {
 
   // ---- when something went wrong -----------------------------------------------------------------------------
 
-  private failed(failure: Failure, message: string, nowMs: number): void {
+  private failed(failure: StatementFailure, message: string, nowMs: number): void {
     const { phase } = this;
     this.storageAway = failure === 'unavailable';
     this.lastFailure = message;
@@ -460,7 +460,7 @@ export class Committer {
   }
 
   /** No effect, and the reason is not in the writes. With a database that answers they are tried again. */
-  private notDone(batch: Batch, failure: Failure, message: string, nowMs: number): void {
+  private notDone(batch: Batch, failure: StatementFailure, message: string, nowMs: number): void {
     this.phase = { name: 'idle' };
     if (failure !== 'unavailable') {
       this.takeBack(batch);

@@ -51,7 +51,7 @@ export interface LoggedChange {
  * effect (a lock that did not come in time). `data`: refused for what was sent. `unknown`: it may have taken effect, or
  * may yet.
  */
-export type Failure = 'unavailable' | 'refused' | 'data' | 'unknown';
+export type StatementFailure = 'unavailable' | 'refused' | 'data' | 'unknown';
 
 export type CommitterInput =
   | { type: 'submit'; ticket: number; request: WriteRequest }
@@ -70,10 +70,10 @@ export type CommitterInput =
   | { type: 'bumped'; head: Pick<HeadState, 'version' | 'chain' | 'attempt'> | undefined }
   | { type: 'head'; head: HeadState }
   | { type: 'log'; next: LoggedChange | undefined }
-  | { type: 'failed'; failure: Failure; message: string }
+  | { type: 'failed'; failure: StatementFailure; message: string }
   // Answers to a look-up of keys, which goes on beside the other statements.
   | { type: 'looked-up'; id: number; found: ReadonlyMap<string, StoredAnswer> }
-  | { type: 'look-up-failed'; id: number; failure: Failure; message: string };
+  | { type: 'look-up-failed'; id: number; failure: StatementFailure; message: string };
 
 /** Why a leader gave up its term. */
 export type StepDownReason =

@@ -1,5 +1,5 @@
 import { Problem } from '#libs/contracts';
-import type { Condition, WriteOperation } from './write.js';
+import type { Precondition, WriteOperation } from './write.js';
 
 /** The version that stands at a key now; undefined = there is none. */
 export interface Versions {
@@ -45,7 +45,7 @@ export function decide(operations: readonly WriteOperation[], memory: Versions):
   return created;
 }
 
-function holds(condition: Condition, current: number | undefined): boolean {
+function holds(condition: Precondition, current: number | undefined): boolean {
   switch (condition.type) {
     case 'version':
       return current === condition.version;
@@ -58,7 +58,7 @@ function holds(condition: Condition, current: number | undefined): boolean {
   }
 }
 
-function explain(condition: Condition, current: number | undefined): string {
+function explain(condition: Precondition, current: number | undefined): string {
   const now = current === undefined ? 'the key does not exist' : `the key is at version ${current}`;
   switch (condition.type) {
     case 'version':

@@ -1,7 +1,7 @@
 import { type DeleteOperation, isStorableText, Problem, type PutOperation } from '#libs/contracts';
 
 /** What a write demands of a key as it stands when the write's turn comes. */
-export type Condition =
+export type Precondition =
   | { type: 'version'; version: number }
   | { type: 'exists' }
   | { type: 'absent' }
@@ -9,8 +9,8 @@ export type Condition =
   | { type: 'unmeetable'; why: string };
 
 export type WriteOperation =
-  | (PutOperation & { condition?: Condition | undefined })
-  | (DeleteOperation & { condition?: Condition | undefined });
+  | (PutOperation & { condition?: Precondition | undefined })
+  | (DeleteOperation & { condition?: Precondition | undefined });
 
 export type WriteKind = 'put' | 'delete' | 'change-set' | 'rollback';
 

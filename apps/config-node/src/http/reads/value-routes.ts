@@ -4,7 +4,7 @@ import type { Entry } from '#libs/replica';
 import { demandJsonAccepted, readHeaders, sendEntry, sendJson, sendNotModified } from '../answers.js';
 import type { PublicApiDeps, ReadParts } from '../public-api.deps.js';
 import { type KeyAddress, keyAddress, namespaceOf } from '../request/address.js';
-import { configsQuery, type ListQuery } from '../request/configs-query.js';
+import { configsQuery, type ConfigsListQuery } from '../request/configs-query.js';
 import { namesVersion, parseTags } from '../request/entity-tag.js';
 import {
   decodeCursor,
@@ -66,7 +66,7 @@ export function registerValueRoutes(
     return sendEntry(reply, host, entry);
   }
 
-  async function list(request: FastifyRequest, reply: FastifyReply, query: ListQuery): Promise<FastifyReply> {
+  async function list(request: FastifyRequest, reply: FastifyReply, query: ConfigsListQuery): Promise<FastifyReply> {
     demandJsonAccepted(request);
     const namespace = namespaceOf(request.url);
     const from = query.cursor === undefined ? undefined : decodeCursor(query.cursor, namespace, query.prefix);

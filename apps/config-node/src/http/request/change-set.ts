@@ -9,7 +9,7 @@ import {
 } from '#libs/contracts';
 import { Slices } from '#libs/kernel';
 import { checksumOf } from '#libs/replica';
-import type { Condition, WriteOperation } from '../../domain/commit/write.js';
+import type { Precondition, WriteOperation } from '../../domain/commit/write.js';
 import { demandWritable } from './address.js';
 import { inUtf8 } from './charset.js';
 import { jsonBody } from './json-body.js';
@@ -66,7 +66,7 @@ function parseOperation(asked: RequestedOperation, operation: number, operator: 
 }
 
 /** `ifVersion: 0` = the key must not exist. */
-function conditionOf(ifVersion: number | undefined): Condition | undefined {
+function conditionOf(ifVersion: number | undefined): Precondition | undefined {
   if (ifVersion === undefined) return undefined;
   return ifVersion === 0 ? { type: 'absent' } : { type: 'version', version: ifVersion };
 }

@@ -1,14 +1,14 @@
 import { LIMITS, Problem, parseQuery, QUERIES } from '#libs/contracts';
 
-type Asked = ReturnType<typeof parseConfigs>;
+type ConfigsQuery = ReturnType<typeof parseConfigs>;
 
-export type ListQuery = Omit<Asked, 'key' | 'version' | 'limit' | 'values'> & {
+export type ConfigsListQuery = Omit<ConfigsQuery, 'key' | 'version' | 'limit' | 'values'> & {
   asks: 'list';
   limit: number;
   values: boolean;
 };
 
-export type ValueQuery = Pick<Asked, 'minVersion' | 'timeout' | 'consistency' | 'version'> & {
+export type ValueQuery = Pick<ConfigsQuery, 'minVersion' | 'timeout' | 'consistency' | 'version'> & {
   asks: 'value';
   key: string;
 };
@@ -19,7 +19,7 @@ const OF_LISTINGS = ['prefix', 'limit', 'cursor', 'values'] as const;
  * The query of `GET …/configs`, which asks for one value if it has a `key`, else for a listing. What belongs to the
  * other of the two would be ignored, and the answer be another than was asked for: it is refused.
  */
-export function configsQuery(target: string): ListQuery | ValueQuery {
+export function configsQuery(target: string): ConfigsListQuery | ValueQuery {
   const { key, version, prefix, limit, cursor, values, ...reach } = parseConfigs(target);
   if (key === undefined) {
     if (version !== undefined) {

@@ -1,5 +1,5 @@
 import { Problem } from '#libs/contracts';
-import type { Condition } from '../../domain/commit/write.js';
+import type { Precondition } from '../../domain/commit/write.js';
 
 /** `*`, or the versions that the tags name; a tag that is no version of ours names nothing. */
 export type TagList = '*' | readonly Tag[];
@@ -52,7 +52,7 @@ interface ConditionHeaders {
 export function writeCondition(
   headers: ConditionHeaders,
   currentVersion: () => number | undefined,
-): Condition | undefined {
+): Precondition | undefined {
   const match = headers['if-match'];
   const noneMatch = headers['if-none-match'];
   if (match !== undefined && noneMatch !== undefined) {

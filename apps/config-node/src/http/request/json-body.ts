@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
 import { Problem } from '#libs/contracts';
 import { Slices } from '#libs/kernel';
-import { type JsonBounds, JsonScan, type Span } from './json-scan.js';
+import { type JsonBounds, JsonScan, type JsonSpan } from './json-scan.js';
 
 /** Bodies up to this size are parsed as a whole, in a millisecond or two. */
 const WHOLE_BYTES = 256 * 1024;
@@ -39,7 +39,7 @@ export async function jsonBody<S extends z.ZodType>(
   );
 }
 
-async function scan(body: Buffer, bounds: JsonBounds): Promise<readonly Span[]> {
+async function scan(body: Buffer, bounds: JsonBounds): Promise<readonly JsonSpan[]> {
   const slices = new Slices();
   const scanned = new JsonScan(body, bounds);
   while (!scanned.isOver) {
@@ -64,7 +64,7 @@ function parse(body: Buffer): unknown {
  * each item was: `{"operations": [[0], [1]]}`. Nothing that is in such a list can be anything but that number, since
  * every list at this depth is an item itself.
  */
-async function parseByItem(body: Buffer, spans: readonly Span[]): Promise<unknown> {
+async function parseByItem(body: Buffer, spans: readonly JsonSpan[]): Promise<unknown> {
   const slices = new Slices();
   const items: unknown[] = [];
   const rest: Buffer[] = [];

@@ -9,7 +9,7 @@ export interface JsonBounds {
 }
 
 /** Where an object or array within the second nesting begins, and where it ends (exclusive). */
-export interface Span {
+export interface JsonSpan {
   start: number;
   end: number;
 }
@@ -39,7 +39,7 @@ const ITEM_DEPTH = 3;
  * says: the scan counts, and notes where the items of lists lie, so that they can be parsed one by one.
  */
 export class JsonScan {
-  readonly items: Span[] = [];
+  readonly items: JsonSpan[] = [];
   private at = 0;
   private depth = 0;
   private tokens = 0;

@@ -37,7 +37,7 @@ export interface LaneOptions {
  */
 export type TaskFailure = 'cpu-limit' | 'out-of-memory' | 'failed' | 'not-reached' | 'starved';
 
-interface Waiting {
+interface WaitingTask {
   task: ValueTask;
   bytes: number;
   sinceMs: number;
@@ -52,10 +52,10 @@ interface Waiting {
 export class ValueLane {
   private worker: ChildProcess | undefined;
   private ready = false;
-  private current: Waiting | undefined;
+  private current: WaitingTask | undefined;
   private timer: NodeJS.Timeout | undefined;
   private idleTimer: NodeJS.Timeout | undefined;
-  private queue: Waiting[] = [];
+  private queue: WaitingTask[] = [];
   private waitingBytes = 0;
 
   constructor(private readonly options: LaneOptions) {}
@@ -99,7 +99,7 @@ export class ValueLane {
   }
 
   /** The next task that is still wanted. */
-  private take(): Waiting | undefined {
+  private take(): WaitingTask | undefined {
     const earliestMs = systemClock.monotonicMs() - this.options.waitMs;
     for (;;) {
       const waiting = this.queue.shift();
@@ -110,7 +110,7 @@ export class ValueLane {
     }
   }
 
-  private dispatch(worker: ChildProcess, { task }: Waiting): void {
+  private dispatch(worker: ChildProcess, { task }: WaitingTask): void {
     // A worker that can be told nothing any more has ended or is about to, and says so itself.
     worker.send(task, () => undefined);
   }

@@ -20,7 +20,7 @@ import { requestHash } from '../request/request-hash.js';
 import { noteFault, textHeader } from '../request/text-header.js';
 
 /** What a request wants written. */
-export interface Write {
+export interface ParsedWrite {
   kind: WriteKind;
   comment: string | null;
   author: string | null;
@@ -43,7 +43,7 @@ export interface Arrived {
 export type CurrentVersion = (address: KeyAddress) => number | undefined;
 
 /** `PUT …/configs/{key}` */
-export function putWrite(arrived: Arrived, currentVersion: CurrentVersion): Write {
+export function putWrite(arrived: Arrived, currentVersion: CurrentVersion): ParsedWrite {
   const { headers, body } = arrived;
   const { address, comment } = addressed(arrived);
   const missing = missingBody(headers, body.length);
@@ -64,7 +64,7 @@ export function putWrite(arrived: Arrived, currentVersion: CurrentVersion): Writ
 }
 
 /** `DELETE …/configs/{key}` */
-export function deleteWrite(arrived: Arrived, currentVersion: CurrentVersion): Write {
+export function deleteWrite(arrived: Arrived, currentVersion: CurrentVersion): ParsedWrite {
   const { address, comment } = addressed(arrived);
   if (arrived.headers['if-none-match'] !== undefined) {
     throw new Problem('invalid-request', 'a delete takes If-Match, not If-None-Match');
@@ -79,7 +79,7 @@ export function deleteWrite(arrived: Arrived, currentVersion: CurrentVersion): W
 }
 
 /** `POST /v1/changes` */
-export async function changeSetWrite({ url, headers, body, operator }: Arrived): Promise<Write> {
+export async function changeSetWrite({ url, headers, body, operator }: Arrived): Promise<ParsedWrite> {
   parseQuery(QUERIES.none, url);
   const { comment, operations } = await parseChangeSet(body, operator);
   return {
@@ -94,7 +94,7 @@ export interface Rollback {
   address: KeyAddress;
   toVersion: number;
   /** The write, once it is known what stood at the key then, or why that cannot be known. */
-  write: (old: Entry | Problem) => Write;
+  write: (old: Entry | Problem) => ParsedWrite;
 }
 
 /** `POST …/rollback/{key}` */
@@ -108,7 +108,7 @@ export async function rollbackWrite(arrived: Arrived, currentVersion: CurrentVer
   const condition = writeCondition(headers, () => currentVersion(address));
   const said = notes(headers, comment);
   const hash = hashOf('ROLLBACK', address, arrived, undefined);
-  const write = (old: Entry | Problem): Write => {
+  const write = (old: Entry | Problem): ParsedWrite => {
     if (old instanceof Problem) return { kind: 'rollback', ...said, operations: [], hash, refusal: old };
     const { value, contentType, checksum } = old;
     const operations = [{ op: 'put' as const, ...address, value, contentType, checksum, condition }];

@@ -30,7 +30,7 @@ import {
   deleteWrite,
   putWrite,
   rollbackWrite,
-  type Write,
+  type ParsedWrite,
 } from './write-request.js';
 
 /** How long a write may wait for its turn and its commit. */
@@ -131,7 +131,7 @@ export function registerWriteRoutes(
   async function publish(
     request: FastifyRequest,
     reply: FastifyReply,
-    read: () => Promise<Write>,
+    read: () => Promise<ParsedWrite>,
     answer: (outcome: WriteOutcome) => FastifyReply,
   ): Promise<FastifyReply> {
     const deadlineMs = clock.monotonicMs() + WRITE_MS;
@@ -210,7 +210,7 @@ export function registerWriteRoutes(
   }
 
   /** What the values are found guilty of, in their order. */
-  async function refusalOf({ kind, operations }: Write): Promise<Problem | undefined> {
+  async function refusalOf({ kind, operations }: ParsedWrite): Promise<Problem | undefined> {
     if (kind === 'delete') return undefined;
     try {
       for (let from = 0; from < operations.length; from += CHECKED_AT_ONCE) {

@@ -1,14 +1,14 @@
 import type { ConsistencyReason, ConsistencyResult, Difference } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import { BUCKET_PARTS } from '#libs/replica';
-import { distinct, Findings, findingsIn } from '../findings.js';
+import { distinct, NodeFindings, findingsIn } from '../findings.js';
 import { isIn, type Place } from '../place.js';
 import { type Truth, witnessed } from '../reference/reference.js';
 import { cutOf, differing, trueCut } from './bucket-digests.js';
 import { classify, type ListedKey } from './classification.js';
 import { type KeyName, nameOf, type Pin } from './pin.js';
 import { compareRoots, type RootAnswer, type RootComparison } from './root-comparison.js';
-import { NO_SUSPICION, type Suspicion } from './suspicion.js';
+import { NO_SUSPICION, type SuspectBuckets } from './suspicion.js';
 
 /*
  * One round, at one pinned version. Mostly it ends with the roots: one small question per node.
@@ -68,15 +68,15 @@ export class Round {
   private differing = new Set<number>();
   private listed: Answers<ListedKey[]> = new Map();
   /** Of all nodes of a group, by the one that stands for it. */
-  private readonly shared = new Map<string, Findings>();
+  private readonly shared = new Map<string, NodeFindings>();
   /** Of single nodes, which found something altered at rest. */
-  private readonly own = new Map<string, Findings>();
+  private readonly own = new Map<string, NodeFindings>();
 
   constructor(
     readonly pin: Pin,
     nodeIds: readonly string[],
     private readonly settings: RoundSettings,
-    private readonly suspicion: Suspicion = NO_SUSPICION,
+    private readonly suspicion: SuspectBuckets = NO_SUSPICION,
   ) {
     this.current = { ask: 'roots', of: nodeIds };
   }
@@ -175,7 +175,7 @@ export class Round {
 
   private outcomeOf(
     nodeId: string,
-    shared: Findings | undefined,
+    shared: NodeFindings | undefined,
     unless: ConsistencyReason | null,
   ): NodeOutcome {
     const own = this.own.get(nodeId);
@@ -243,7 +243,7 @@ export class Round {
 
   private compare(
     nodeId: string,
-    findings: Findings,
+    findings: NodeFindings,
     { bucket, part }: Place,
     list: readonly ListedKey[],
     truths: Truths,
@@ -267,7 +267,7 @@ export class Round {
     return cuts !== undefined && right !== undefined && cutOf(cuts, bucket) !== right;
   }
 
-  private findingsOf(nodeId: string, bucket: number): Findings {
+  private findingsOf(nodeId: string, bucket: number): NodeFindings {
     const isShared = this.differing.has(bucket) && this.compared.includes(nodeId);
     return findingsIn(isShared ? this.shared : this.own, nodeId);
   }

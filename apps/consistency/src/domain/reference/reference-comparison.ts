@@ -4,7 +4,7 @@ import { differing } from '../comparison/bucket-digests.js';
 import type { Pin } from '../comparison/pin.js';
 import { compareRoots, type RootAnswer } from '../comparison/root-comparison.js';
 import type { NodeOutcome } from '../comparison/round.js';
-import { NO_SUSPICION, type Suspicion } from '../comparison/suspicion.js';
+import { NO_SUSPICION, type SuspectBuckets } from '../comparison/suspicion.js';
 
 /*
  * Nodes that are all wrong in the same way agree with each other. So now and then they are compared with a digest of
@@ -51,7 +51,7 @@ export function compareWithTruth(
 }
 
 /** Those that a round found right by the log are suspected no more: then it is the row that is wrong. */
-export function stillSuspected(suspicion: Suspicion, outcomes: readonly NodeOutcome[]): Suspicion {
+export function stillSuspected(suspicion: SuspectBuckets, outcomes: readonly NodeOutcome[]): SuspectBuckets {
   const right = new Set(outcomes.filter(isFoundRight).map(({ nodeId }) => nodeId));
   const buckets = new Map([...suspicion.buckets].filter(([nodeId]) => !right.has(nodeId)));
   return buckets.size === 0 ? NO_SUSPICION : { buckets, keys: suspicion.keys };

@@ -2,7 +2,7 @@ import { isFarAhead, type VerdictReason } from '#libs/contracts';
 import type { DetectorInput, DetectorOutput, DetectorSettings, GivenVerdict } from './detector.types.js';
 import { type Assessment, assess, assessSilence, type Surroundings } from './evidence.js';
 import { OwnDelay } from './own-delay.js';
-import { beginAnew, judgeAfresh, type Watched, watched } from './watched.js';
+import { beginAnew, judgeAfresh, type WatchedNode, watched } from './watched.js';
 
 /**
  * Judges nodes by the evidence that one witness gathers. Pure: time and evidence come in; out come suspicions, for
@@ -13,7 +13,7 @@ import { beginAnew, judgeAfresh, type Watched, watched } from './watched.js';
  * proves nothing, so all evidence that rests on time begins anew. A stalled judge never fails anybody.
  */
 export class FailureDetector {
-  private readonly nodes = new Map<string, Watched>();
+  private readonly nodes = new Map<string, WatchedNode>();
   private hearingSinceMs: number | undefined;
   private writingSinceMs: number | undefined;
   private leader: Surroundings['leader'];
@@ -70,7 +70,7 @@ export class FailureDetector {
     return reason === 'unresponsive' && this.assessSilence(node, nowMs)?.reason === reason;
   }
 
-  verdictOn(nodeId: string): Watched['verdict'] {
+  verdictOn(nodeId: string): WatchedNode['verdict'] {
     return this.nodes.get(nodeId)?.verdict;
   }
 
@@ -150,7 +150,7 @@ export class FailureDetector {
     nodeId: string,
     incarnation: number,
     nowMs: number,
-  ): { node: Watched | undefined; outputs: DetectorOutput[] } {
+  ): { node: WatchedNode | undefined; outputs: DetectorOutput[] } {
     const known = this.nodes.get(nodeId);
     if (known && incarnation < known.incarnation) return { node: undefined, outputs: [] };
     if (known && incarnation === known.incarnation) return { node: known, outputs: [] };
@@ -158,13 +158,13 @@ export class FailureDetector {
     return { node, outputs: this.restarted(node) };
   }
 
-  private watch(nodeId: string, incarnation: number, nowMs: number): Watched {
+  private watch(nodeId: string, incarnation: number, nowMs: number): WatchedNode {
     const node = watched({ nodeId, incarnation, nowMs, before: this.nodes.get(nodeId) });
     this.nodes.set(nodeId, node);
     return node;
   }
 
-  private restarted(node: Watched): DetectorOutput[] {
+  private restarted(node: WatchedNode): DetectorOutput[] {
     const { leader } = this;
     if (leader?.nodeId !== node.nodeId || leader.incarnation >= node.incarnation) return [];
     if (node.restartTold === node.incarnation) return [];
@@ -225,7 +225,7 @@ export class FailureDetector {
     }
   }
 
-  private refused(node: Watched, nowMs: number): DetectorOutput[] {
+  private refused(node: WatchedNode, nowMs: number): DetectorOutput[] {
     if (node.tether !== 'closed') return [];
     // The first and the latest are enough.
     node.refusedAtMs = [node.refusedAtMs[0] ?? nowMs, nowMs].slice(node.refusedAtMs.length === 0 ? 1 : 0);
@@ -237,7 +237,7 @@ export class FailureDetector {
     return outputs;
   }
 
-  private accept(node: Watched, given: GivenVerdict): DetectorOutput[] {
+  private accept(node: WatchedNode, given: GivenVerdict): DetectorOutput[] {
     if (given.incarnation !== node.incarnation) return [];
     if (given.seq !== undefined && given.seq < node.verdictSeq) return [];
     if (isFarAhead(node.verdictSeq, given.seq ?? 0)) return [];
@@ -252,7 +252,7 @@ export class FailureDetector {
     return [];
   }
 
-  private evaluate(node: Watched, nowMs: number): DetectorOutput[] {
+  private evaluate(node: WatchedNode, nowMs: number): DetectorOutput[] {
     const assessment = this.toAsk(node, nowMs);
     if (!assessment) {
       node.timesRefuted = 0;
@@ -269,14 +269,14 @@ export class FailureDetector {
   }
 
   /** The gravest that can be confirmed. */
-  private toAsk(node: Watched, nowMs: number): Assessment | undefined {
+  private toAsk(node: WatchedNode, nowMs: number): Assessment | undefined {
     const gravest = this.assess(node, nowMs);
     if (gravest?.reason !== 'process-down' || !node.crashUnproven) return gravest;
     const silence = this.assessSilence(node, nowMs);
     return silence?.reason === 'unresponsive' ? silence : gravest;
   }
 
-  private maybeClear(node: Watched): DetectorOutput[] {
+  private maybeClear(node: WatchedNode): DetectorOutput[] {
     if (!node.verdict || node.pingOks < this.settings.clearAfterPings) return [];
     if (node.verdict.reason === 'handover') return [];
     node.verdict = undefined;
@@ -294,11 +294,11 @@ export class FailureDetector {
     return gone * 2 > this.nodes.size && this.nodes.size > 1;
   }
 
-  private assess(node: Watched, nowMs: number): Assessment | undefined {
+  private assess(node: WatchedNode, nowMs: number): Assessment | undefined {
     return assess(node, this.surroundings(nowMs), this.settings);
   }
 
-  private assessSilence(node: Watched, nowMs: number): Assessment | undefined {
+  private assessSilence(node: WatchedNode, nowMs: number): Assessment | undefined {
     return assessSilence(node, this.surroundings(nowMs), this.settings);
   }
 
@@ -311,7 +311,7 @@ export class FailureDetector {
 const FAILURES: readonly VerdictReason[] = ['process-down', 'unresponsive'];
 
 /** Two witnesses may find the same node failed for different reasons: once is enough, or each would correct the other for ever. */
-function isSaidBy(verdict: Watched['verdict'], reason: VerdictReason): boolean {
+function isSaidBy(verdict: WatchedNode['verdict'], reason: VerdictReason): boolean {
   if (verdict?.verdict === 'failed' && FAILURES.includes(reason)) return true;
   return verdict?.reason === reason;
 }

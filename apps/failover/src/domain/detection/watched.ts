@@ -2,7 +2,7 @@ import type { VerdictReason } from '#libs/contracts';
 import type { NodeEvidence } from './evidence.js';
 
 /** One incarnation of a node, with what is asked and judged of it. */
-export interface Watched extends NodeEvidence {
+export interface WatchedNode extends NodeEvidence {
   verdict: { verdict: 'failed' | 'degraded'; reason: VerdictReason } | undefined;
   /** Of the newest verdict heard. */
   verdictSeq: number;
@@ -21,8 +21,8 @@ export function watched(of: {
   nodeId: string;
   incarnation: number;
   nowMs: number;
-  before: Watched | undefined;
-}): Watched {
+  before: WatchedNode | undefined;
+}): WatchedNode {
   const { nodeId, incarnation, nowMs, before } = of;
   return {
     nodeId,
@@ -49,7 +49,7 @@ export function watched(of: {
 }
 
 /** What was not heard while this process did not run proves nothing. */
-export function beginAnew(node: Watched, nowMs: number): void {
+export function beginAnew(node: WatchedNode, nowMs: number): void {
   node.heardAtMs = Math.max(node.heardAtMs, nowMs);
   node.pingMisses = 0;
   node.missingSinceMs = undefined;
@@ -58,7 +58,7 @@ export function beginAnew(node: Watched, nowMs: number): void {
 }
 
 /** Whoever comes to lead may have died before: what was asked or judged of it then has deposed nobody. */
-export function judgeAfresh(node: Watched): void {
+export function judgeAfresh(node: WatchedNode): void {
   node.verdictIsOld = node.verdict !== undefined;
   node.asking = undefined;
   node.askAgainAtMs = Number.NEGATIVE_INFINITY;

@@ -4,10 +4,10 @@ import {
   isSettled,
   LoneWitness,
   type QuorumQuestion,
-  type Testimony,
+  type WitnessReply,
 } from './witness-quorum.js';
 
-const says = (instanceId: string, view: Testimony['view'], agrees = false): Testimony => ({
+const says = (instanceId: string, view: WitnessReply['view'], agrees = false): WitnessReply => ({
   instanceId,
   view,
   agrees,

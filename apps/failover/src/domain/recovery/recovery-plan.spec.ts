@@ -10,8 +10,8 @@ import type {
   RecoveryRow,
   RecoverySettings,
   RestartOrder,
-  SeenNode,
-  Standing,
+  ObservedNode,
+  RecoveryInput,
   VerdictRow,
 } from './recovery.types.js';
 import { planAfterRestart, planRecovery } from './recovery-plan.js';
@@ -41,7 +41,7 @@ const SETTINGS: RecoverySettings = {
 class World {
   nowMs = 1_000_000;
   witnesses = 2;
-  readonly nodes = new Map<string, SeenNode>();
+  readonly nodes = new Map<string, ObservedNode>();
   readonly recoveries = new Map<string, RecoveryRow>();
   readonly holds = new Map<string, HoldRow>();
   readonly verdicts = new Map<string, VerdictRow>();
@@ -62,16 +62,16 @@ class World {
     }
   }
 
-  get standing(): Standing {
+  get standing(): RecoveryInput {
     const { nowMs, witnesses, recoveries, holds, verdicts } = this;
     return { nowMs, witnesses, nodes: [...this.nodes.values()], recoveries, holds, verdicts };
   }
 
-  see(nodeId: string, change: Partial<SeenNode>): void {
+  see(nodeId: string, change: Partial<ObservedNode>): void {
     this.nodes.set(nodeId, { ...this.node(nodeId), ...change });
   }
 
-  node(nodeId: string): SeenNode {
+  node(nodeId: string): ObservedNode {
     const node = this.nodes.get(nodeId);
     if (!node) throw new Error(`no ${nodeId}`);
     return node;
@@ -86,7 +86,7 @@ class World {
   }
 
   /** As a new incarnation, ready and level. */
-  comeBack(nodeId: string, change: Partial<SeenNode> = {}): void {
+  comeBack(nodeId: string, change: Partial<ObservedNode> = {}): void {
     const incarnation = this.node(nodeId).incarnation + 1;
     const well = { answers: true, healthPasses: 3, level: true, announcedStop: false };
     this.see(nodeId, { ...well, incarnation, ...change });

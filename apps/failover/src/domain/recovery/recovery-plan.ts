@@ -7,8 +7,8 @@ import type {
   RecoveryPlan,
   RecoveryRow,
   RecoverySettings,
-  SeenNode,
-  Standing,
+  ObservedNode,
+  RecoveryInput,
   VerdictRow,
 } from './recovery.types.js';
 import { type Move, nextMove, tryAgain, verifying } from './recovery-step.js';
@@ -18,7 +18,7 @@ import { type Move, nextMove, tryAgain, verifying } from './recovery-step.js';
  * sees. Any number of instances may plan at once; a plan is carried out only when nobody else's was since the rows
  * were read, so no node is brought back twice, and the limits hold over all of them.
  */
-export function planRecovery(standing: Standing, settings: RecoverySettings, rng: Rng): RecoveryPlan {
+export function planRecovery(standing: RecoveryInput, settings: RecoverySettings, rng: Rng): RecoveryPlan {
   const draft = new PlanDraft(standing, settings);
   for (const node of standing.nodes) {
     draft.endQuarantine(node);
@@ -32,7 +32,7 @@ export function planRecovery(standing: Standing, settings: RecoverySettings, rng
 
 /** What came of a restart that this instance's driver was asked for. */
 export function planAfterRestart(
-  standing: Standing,
+  standing: RecoveryInput,
   nodeId: string,
   seq: number,
   done: boolean,
@@ -58,20 +58,20 @@ export class PlanDraft {
   readonly plan: RecoveryPlan = { steps: [], notes: [], holds: [], alerts: [], restarts: [] };
 
   constructor(
-    standing: Standing,
+    standing: RecoveryInput,
     private readonly settings: RecoverySettings,
   ) {
     this.fleet = new Fleet(standing);
   }
 
-  endQuarantine({ nodeId }: SeenNode): void {
+  endQuarantine({ nodeId }: ObservedNode): void {
     const hold = this.fleet.hold(nodeId);
     if (!hold || hold.quarantinedUntilMs === null || isQuarantined(hold, this.fleet.nowMs)) return;
     this.keepOut({ ...hold, quarantinedUntilMs: null, why: 'the quarantine ended' });
   }
 
   /** A failure that nobody has taken note of: it is charged, and the node's recovery begins, or begins again. */
-  takeNote(node: SeenNode): void {
+  takeNote(node: ObservedNode): void {
     const { fleet } = this;
     const verdict = fleet.verdict(node.nodeId);
     const row = fleet.recovery(node.nodeId);
@@ -101,7 +101,7 @@ export class PlanDraft {
     );
   }
 
-  move(node: SeenNode, row: RecoveryRow, move: Move): void {
+  move(node: ObservedNode, row: RecoveryRow, move: Move): void {
     const { instanceId: by } = this.settings;
     const { state, why, lastsMs, attempt = row.attempt } = move;
     const { nowMs } = this.fleet;
@@ -126,7 +126,7 @@ export class PlanDraft {
   }
 
   /** True when the node is in quarantine with this failure, since now or since before. */
-  private quarantine(node: SeenNode, row: RecoveryRow, before: FlapScore): boolean {
+  private quarantine(node: ObservedNode, row: RecoveryRow, before: FlapScore): boolean {
     const { fleet, settings } = this;
     const { nowMs } = fleet;
     const hold = fleet.hold(node.nodeId) ?? noHold(node.nodeId);
@@ -164,7 +164,7 @@ export class PlanDraft {
   }
 
   /** Of a node that nothing has been written of. */
-  fresh({ nodeId, incarnation }: SeenNode, verdictSeq: number): RecoveryRow {
+  fresh({ nodeId, incarnation }: ObservedNode, verdictSeq: number): RecoveryRow {
     const { nowMs } = this.fleet;
     return {
       nodeId,
@@ -217,7 +217,7 @@ const STILL_GONE: readonly RecoveryState[] = [
 ];
 
 /** A process that was told to end ends: no failure, and nobody's to undo. */
-function isExpected(node: SeenNode, row: RecoveryRow | undefined, verdict: VerdictRow): boolean {
+function isExpected(node: ObservedNode, row: RecoveryRow | undefined, verdict: VerdictRow): boolean {
   if (verdict.announced || (node.announcedStop && node.incarnation === verdict.incarnation)) return true;
   return isUnderWay(row) && row.planned && verdict.incarnation <= row.incarnation;
 }

@@ -1,7 +1,7 @@
 import type { RecoveryState } from '#libs/contracts';
 import { fullJitterMs, type Rng } from '#libs/kernel';
 import { type Fleet, isQuarantined } from '../fleet.js';
-import type { RecoveryRow, RecoverySettings, SeenNode, StepReason } from './recovery.types.js';
+import type { RecoveryRow, RecoverySettings, ObservedNode, StepReason } from './recovery.types.js';
 
 /**
  * One node on its way back. Legal moves, besides a new failure, which leads from anywhere to waiting or quarantined:
@@ -23,7 +23,7 @@ export interface Move {
 }
 
 export function nextMove(
-  node: SeenNode,
+  node: ObservedNode,
   row: RecoveryRow,
   fleet: Fleet,
   settings: RecoverySettings,
@@ -73,7 +73,7 @@ export function verifying(why: StepReason, { verifyMs }: RecoverySettings): Move
 const HEALTHY: Move = { state: 'healthy', why: 'level', lastsMs: 0 };
 
 function waited(
-  node: SeenNode,
+  node: ObservedNode,
   row: RecoveryRow,
   fleet: Fleet,
   settings: RecoverySettings,
@@ -89,15 +89,15 @@ function waited(
 }
 
 /** It answers, and not as what was judged failed; one that was restarted on purpose answers as another incarnation. */
-function isBack(node: SeenNode, row: RecoveryRow, fleet: Fleet): boolean {
+function isBack(node: ObservedNode, row: RecoveryRow, fleet: Fleet): boolean {
   if (!node.answers || node.announcedStop || fleet.isJudgedFailed(node)) return false;
   return !row.planned || node.incarnation > row.incarnation;
 }
 
-function isReady(node: SeenNode, { healthPasses }: RecoverySettings): boolean {
+function isReady(node: ObservedNode, { healthPasses }: RecoverySettings): boolean {
   return node.healthPasses >= healthPasses;
 }
 
-function isWell(node: SeenNode, row: RecoveryRow, fleet: Fleet, settings: RecoverySettings): boolean {
+function isWell(node: ObservedNode, row: RecoveryRow, fleet: Fleet, settings: RecoverySettings): boolean {
   return isBack(node, row, fleet) && isReady(node, settings) && node.level;
 }

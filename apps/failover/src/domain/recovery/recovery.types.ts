@@ -67,7 +67,7 @@ export interface VerdictRow {
 }
 
 /** What this instance sees of a node by itself. */
-export interface SeenNode {
+export interface ObservedNode {
   nodeId: string;
   incarnation: number;
   voter: boolean;
@@ -82,11 +82,11 @@ export interface SeenNode {
 }
 
 /** All that a plan is made from. It may be carried out only while the rows are still what they were. */
-export interface Standing {
+export interface RecoveryInput {
   nowMs: number;
   /** Live witnesses, this one included. */
   witnesses: number;
-  nodes: readonly SeenNode[];
+  nodes: readonly ObservedNode[];
   recoveries: ReadonlyMap<string, RecoveryRow>;
   holds: ReadonlyMap<string, HoldRow>;
   verdicts: ReadonlyMap<string, VerdictRow>;

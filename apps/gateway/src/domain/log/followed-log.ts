@@ -19,12 +19,12 @@ export type FollowStep =
 
 const BOUNDS = { versions: 20_000, bytes: 16 * 1024 * 1024 };
 
-export interface FollowedNode {
+export interface FollowSource {
   id: string;
   leads: boolean;
 }
 
-type HistoryPoint = Pick<Change, 'version' | 'term' | 'chain'>;
+type LogPoint = Pick<Change, 'version' | 'term' | 'chain'>;
 
 /** Where the copy ends; the chain is unknown until a node said it at exactly this version. */
 type End = Pick<Change, 'version' | 'term'> & { chain: string | null };
@@ -55,7 +55,7 @@ export class FollowedLog {
   }
 
   /** What is to be done, in this order. */
-  take(said: { changes: readonly Change[] } | LogNotice, from: FollowedNode): FollowStep[] {
+  take(said: { changes: readonly Change[] } | LogNotice, from: FollowSource): FollowStep[] {
     if ('changes' in said) return this.takeChanges(said.changes, from);
     if ('head' in said) return this.takeHead(said.head, from);
     this.begin(said.reset.version);
@@ -63,7 +63,7 @@ export class FollowedLog {
   }
 
   /** The term of a head is the highest that the node heard of, not one of its history. */
-  private takeHead(head: HistoryPoint, from: FollowedNode): FollowStep[] {
+  private takeHead(head: LogPoint, from: FollowSource): FollowStep[] {
     const { version, term, chain } = this.end;
     if (head.version !== version) return []; // behind, or the changes are on their way
     if (chain !== null && chain !== head.chain) return [this.contradicted(head, from, false)];
@@ -72,7 +72,7 @@ export class FollowedLog {
     return [];
   }
 
-  private takeChanges(changes: readonly Change[], from: FollowedNode): FollowStep[] {
+  private takeChanges(changes: readonly Change[], from: FollowSource): FollowStep[] {
     const steps: FollowStep[] = [];
     let told: Change[] = [];
     const flush = () => {
@@ -114,7 +114,7 @@ export class FollowedLog {
     return chain === null || chainAfter(chain, change) === change.chain ? 'next' : 'contradicts';
   }
 
-  private contradicted(at: HistoryPoint, from: FollowedNode, higherTerm: boolean): FollowStep {
+  private contradicted(at: LogPoint, from: FollowSource, higherTerm: boolean): FollowStep {
     const seconded = this.contradictedBy !== null && this.contradictedBy !== from.id;
     if (!higherTerm && !from.leads && !seconded) {
       this.contradictedBy = from.id;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Candidate } from '../nodes/candidate.js';
-import { FollowedNode } from './followed-node.js';
+import { FollowedNodeChoice } from './followed-node.js';
 
 const nodes = (count: number) =>
   Array.from({ length: count }, (_, index) => new Candidate(`n${index}`, `http://n${index}`));
@@ -11,8 +11,8 @@ describe('the node whose log a gateway follows', () => {
     const tier = nodes(4);
     const counts = new Map<string, number>();
     for (let i = 0; i < 400; i++) {
-      const chosen = new FollowedNode(`gateway-${i}`, 0).choose([tier], 0);
-      expect(new FollowedNode(`gateway-${i}`, 0.9).choose([tier.toReversed()], 5)).toBe(chosen);
+      const chosen = new FollowedNodeChoice(`gateway-${i}`, 0).choose([tier], 0);
+      expect(new FollowedNodeChoice(`gateway-${i}`, 0.9).choose([tier.toReversed()], 5)).toBe(chosen);
       counts.set(chosen?.id ?? '', (counts.get(chosen?.id ?? '') ?? 0) + 1);
     }
     for (const count of counts.values()) expect(Math.abs(count - 100)).toBeLessThan(40);
@@ -20,7 +20,7 @@ describe('the node whose log a gateway follows', () => {
 
   it('is another one when it failed, until all have failed', () => {
     const tier = nodes(3);
-    const choice = new FollowedNode('g', 0);
+    const choice = new FollowedNodeChoice('g', 0);
     const chosen = Array.from({ length: 3 }, (_, i) => {
       const node = choice.choose([tier], i) as Candidate;
       choice.failed(node, [tier], i);
@@ -28,12 +28,12 @@ describe('the node whose log a gateway follows', () => {
     });
     expect(new Set(chosen).size).toBe(3);
     expect(choice.choose([tier], 4)?.id).toBe(chosen[0]);
-    expect(new FollowedNode('g', 0).choose([], 0)).toBeUndefined();
+    expect(new FollowedNodeChoice('g', 0).choose([], 0)).toBeUndefined();
   });
 
   it('is of the best tier that has one which was not left', () => {
     const [a, b, c] = nodes(3) as [Candidate, Candidate, Candidate];
-    const choice = new FollowedNode('g', 0);
+    const choice = new FollowedNodeChoice('g', 0);
     expect(choice.choose([[a], [b], [c]], 0)).toBe(a);
     choice.failed(a, [[a], [b], [c]], 0);
     expect(choice.choose([[a], [b], [c]], 0)).toBe(b);
@@ -43,7 +43,7 @@ describe('the node whose log a gateway follows', () => {
 
   it('is gone back to when it has been fit for half a minute without a break', () => {
     const tier = nodes(3);
-    const choice = new FollowedNode('g', 0);
+    const choice = new FollowedNodeChoice('g', 0);
     const preferred = choice.choose([tier], 0) as Candidate;
     choice.failed(preferred, [tier], 10);
     const others = tier.filter((node) => node !== preferred);
@@ -58,7 +58,7 @@ describe('the node whose log a gateway follows', () => {
 
   it('is gone back to later each time that following it fails', () => {
     const tier = nodes(3);
-    const choice = new FollowedNode('g', 0);
+    const choice = new FollowedNodeChoice('g', 0);
     let nowMs = 0;
     const waits = Array.from({ length: 7 }, () => {
       const preferred = choice.choose([tier], nowMs) as Candidate;
@@ -77,7 +77,7 @@ describe('the node whose log a gateway follows', () => {
     fc.assert(
       fc.property(fc.string(), fc.subarray([0, 1, 2, 3, 4]), fc.nat(1_000_000), (name, present, nowMs) => {
         const all = nodes(5);
-        const choice = new FollowedNode(name, 0.5);
+        const choice = new FollowedNodeChoice(name, 0.5);
         const followed = choice.choose([all], 0) as Candidate;
         const tier = all.filter((node, index) => node === followed || present.includes(index));
         choice.shouldReturn(followed, tier, 0);

@@ -12,7 +12,7 @@ const TRUSTED_AFTER_MS = 300_000;
  * gateway draws it from its own name, so that all together spread and none moves without need. A gateway whose
  * node was lost goes back to it when it has been fit for a while; later each time, if following it fails again.
  */
-export class FollowedNode {
+export class FollowedNodeChoice {
   private left: Candidate[] = [];
   private preferredSinceMs: number | null = null;
   private troubles = 0;

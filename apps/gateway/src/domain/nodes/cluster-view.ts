@@ -1,5 +1,5 @@
 import type { HealthReport, NodeRole, NodeStatus, StatusReason } from '#libs/contracts';
-import type { Leader } from './leader-view.js';
+import type { KnownLeader } from './leader-view.js';
 import type { NodeRecord } from './node-table.js';
 
 /** One node as `GET /v1/cluster` shows it. */
@@ -24,7 +24,7 @@ export function nodeHealth(report: HealthReport): NodeHealth {
   return { state, reason, consecutive, observer, recent, transitions };
 }
 
-export function nodeView(node: NodeRecord, leader: Leader, headVersion: number): NodeView {
+export function nodeView(node: NodeRecord, leader: KnownLeader, headVersion: number): NodeView {
   return {
     id: node.id,
     role: roleOf(node, leader),
@@ -39,7 +39,7 @@ export function nodeView(node: NodeRecord, leader: Leader, headVersion: number):
 }
 
 /** There is one leader: a node that was deposed and has not said so yet is shown as what it is by now. */
-function roleOf(node: NodeRecord, leader: Leader): NodeRole {
+function roleOf(node: NodeRecord, leader: KnownLeader): NodeRole {
   if (node.id === leader.id) return 'leader';
   return node.role === null || node.role === 'leader' ? 'follower' : node.role;
 }

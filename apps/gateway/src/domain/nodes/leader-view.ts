@@ -3,7 +3,7 @@
  * heartbeats, probes, the answers of nodes. The highest term wins; within a term there is one leader, so that
  * later news of it only fills in what was missing.
  */
-export interface Leader {
+export interface KnownLeader {
   term: number;
   id: string | null;
   address: string | null;
@@ -21,12 +21,12 @@ export interface LeaderNews {
 export type Learnt = 'term' | 'leader' | 'none';
 
 export class LeaderView {
-  private known: Leader = { term: 0, id: null, address: null };
+  private known: KnownLeader = { term: 0, id: null, address: null };
   private lostTerm = 0;
   /** When what is known was heard; by the clock of this gateway, as all times here. */
   private knownAtMs = 0;
 
-  get leader(): Leader {
+  get leader(): KnownLeader {
     return this.known;
   }
 

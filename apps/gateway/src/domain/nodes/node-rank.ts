@@ -18,7 +18,7 @@ export const STANDINGS = [
 ] as const;
 export type Standing = (typeof STANDINGS)[number];
 
-export interface Evidence {
+export interface RankEvidence {
   status: NodeStatus | null;
   reason: StatusReason | null;
   judged: object | null;
@@ -26,19 +26,19 @@ export interface Evidence {
   answers: boolean | null;
 }
 
-export function standingOf(node: Evidence): Standing {
+export function standingOf(node: RankEvidence): Standing {
   if (isOut(node)) return node.answers === false ? 'unreachable' : 'out';
   if (node.status === 'healthy') return 'healthy';
   if (node.status === 'degraded') return hasState(node) ? 'degraded' : 'syncing';
   return node.answers === false ? 'unreachable' : 'unknown';
 }
 
-function isOut({ judged, brokenAtMs, status, reason }: Evidence): boolean {
+function isOut({ judged, brokenAtMs, status, reason }: RankEvidence): boolean {
   if (judged !== null || brokenAtMs !== null) return true;
   if (status === 'failed' || status === 'shutting-down') return true;
   return reason === 'draining' || reason === 'quarantined';
 }
 
-function hasState({ reason }: Evidence): boolean {
+function hasState({ reason }: RankEvidence): boolean {
   return reason !== 'syncing' && reason !== 'recovering' && reason !== 'wrong-database';
 }

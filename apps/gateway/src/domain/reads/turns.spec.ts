@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { Turns } from './turns.js';
+import { StreamSlots } from './turns.js';
 
 function turns(atOnce: number) {
   const began: string[] = [];
-  return { began, turns: new Turns<string>(atOnce, (holder) => began.push(holder)) };
+  return { began, turns: new StreamSlots<string>(atOnce, (holder) => began.push(holder)) };
 }
 
 describe('large answers take turns', () => {

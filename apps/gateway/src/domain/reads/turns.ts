@@ -2,7 +2,7 @@
  * Lets a few go at a time, in the order in which they asked. Who leaves before its turn came loses its place, so one
  * that is blocked leaves and asks again when it can go on.
  */
-export class Turns<Holder> {
+export class StreamSlots<Holder> {
   private readonly active = new Set<Holder>();
   private readonly waiting = new Set<Holder>();
 

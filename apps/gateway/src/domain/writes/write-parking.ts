@@ -5,7 +5,7 @@ import {
   type ParkingAction,
   type ParkingInput,
   type ParkingLimits,
-  type Target,
+  type LeaderTarget,
 } from './write-parking.types.js';
 
 const PROBE_FIRST_MS = 5;
@@ -14,7 +14,7 @@ const PROBE_CAP_MS = 20;
 const PROBE_TAKEN_MS = 20;
 const BUSY_PAUSE_MS = 100;
 
-interface Write {
+interface ParkedWrite {
   id: number;
   sizeBytes: number;
   arrivedMs: number;
@@ -53,11 +53,11 @@ interface Trouble {
  */
 export class WriteParking {
   /** In order of arrival. */
-  private readonly writes = new Map<number, Write>();
+  private readonly writes = new Map<number, ParkedWrite>();
   private parkedCount = 0;
   private parkedBytes = 0;
   private heldBytes = 0;
-  private target: Target | null = null;
+  private target: LeaderTarget | null = null;
   private trouble: Trouble | null = null;
 
   constructor(private readonly limits: ParkingLimits = PARKING_LIMITS) {}
@@ -111,7 +111,7 @@ export class WriteParking {
       actions.push({ do: 'refuse', id, code: 'cluster-busy', why: 'too many writes are under way here' });
       return;
     }
-    const write: Write = {
+    const write: ParkedWrite = {
       id,
       sizeBytes,
       arrivedMs: nowMs,
@@ -129,7 +129,7 @@ export class WriteParking {
     else this.park(write, actions);
   }
 
-  private answer(write: Write, answer: WriteAnswer, nowMs: number, actions: ParkingAction[]): void {
+  private answer(write: ParkedWrite, answer: WriteAnswer, nowMs: number, actions: ParkingAction[]): void {
     const fromTarget = this.isFromTarget(write);
     const notTaken = answer === 'not-leader' || answer === 'not-now';
     if (fromTarget && notTaken) this.troubled(write, nowMs, false);
@@ -151,7 +151,7 @@ export class WriteParking {
     }
   }
 
-  private attemptBroke(write: Write, sent: boolean, nowMs: number, actions: ParkingAction[]): void {
+  private attemptBroke(write: ParkedWrite, sent: boolean, nowMs: number, actions: ParkingAction[]): void {
     if (this.isFromTarget(write)) this.troubled(write, nowMs, !sent);
     if (sent) this.inFlightLost(write);
     this.park(write, actions);
@@ -164,7 +164,7 @@ export class WriteParking {
     this.forget(write);
   }
 
-  private retarget(target: Target | null, nowMs: number, actions: ParkingAction[]): void {
+  private retarget(target: LeaderTarget | null, nowMs: number, actions: ParkingAction[]): void {
     const before = this.target;
     this.target = target;
     if (target === null) {
@@ -229,7 +229,7 @@ export class WriteParking {
       this.trouble = null;
   }
 
-  private probe(trouble: Trouble, target: Target, nowMs: number, actions: ParkingAction[]): void {
+  private probe(trouble: Trouble, target: LeaderTarget, nowMs: number, actions: ParkingAction[]): void {
     for (const write of this.parkedWrites()) {
       if (write.notBeforeMs > nowMs) continue;
       this.send(write, target, nowMs, actions);
@@ -239,7 +239,7 @@ export class WriteParking {
     }
   }
 
-  private troubled(write: Write, nowMs: number, unreachable: boolean): void {
+  private troubled(write: ParkedWrite, nowMs: number, unreachable: boolean): void {
     const before = this.trouble;
     // Of the attempts that fail after the first only the probe's failure says something new.
     if (before !== null && before.probeId !== write.id) {
@@ -255,7 +255,7 @@ export class WriteParking {
     };
   }
 
-  private send(write: Write, target: Target, nowMs: number, actions: ParkingAction[]): void {
+  private send(write: ParkedWrite, target: LeaderTarget, nowMs: number, actions: ParkingAction[]): void {
     if (write.diedOn.length >= 2 && !write.diedOn.includes(target.term)) {
       this.finishUnknown(write, 'two leaders were lost while they had this write', actions);
       return;
@@ -270,7 +270,7 @@ export class WriteParking {
     actions.push({ do: 'send', id: write.id, target, fresh: write.ownKey && !write.unknown });
   }
 
-  private forward(write: Write, target: Target, nowMs: number, actions: ParkingAction[]): void {
+  private forward(write: ParkedWrite, target: LeaderTarget, nowMs: number, actions: ParkingAction[]): void {
     if (write.forwardedInTerm === target.term || write.diedOn.length >= 2) return;
     write.forwardedInTerm = target.term;
     this.unpark(write);
@@ -283,13 +283,13 @@ export class WriteParking {
     });
   }
 
-  private inFlightLost(write: Write): void {
+  private inFlightLost(write: ParkedWrite): void {
     write.unknown = true;
     const { term, via } = write.attempt;
     if (via === 'leader' && !write.diedOn.includes(term)) write.diedOn.push(term);
   }
 
-  private park(write: Write, actions: ParkingAction[]): void {
+  private park(write: ParkedWrite, actions: ParkingAction[]): void {
     if (
       this.parkedCount >= this.limits.parkedWrites ||
       this.parkedBytes + write.sizeBytes > this.limits.parkedBytes
@@ -302,19 +302,19 @@ export class WriteParking {
     this.parkedBytes += write.sizeBytes;
   }
 
-  private unpark(write: Write): void {
+  private unpark(write: ParkedWrite): void {
     if (write.state !== 'parked') return;
     write.state = 'sending';
     this.parkedCount -= 1;
     this.parkedBytes -= write.sizeBytes;
   }
 
-  private pass(write: Write, actions: ParkingAction[]): void {
+  private pass(write: ParkedWrite, actions: ParkingAction[]): void {
     this.forget(write);
     actions.push({ do: 'pass', id: write.id });
   }
 
-  private finish(write: Write, why: string, actions: ParkingAction[]): void {
+  private finish(write: ParkedWrite, why: string, actions: ParkingAction[]): void {
     if (write.unknown) {
       this.finishUnknown(write, why, actions);
       return;
@@ -323,27 +323,27 @@ export class WriteParking {
     actions.push({ do: 'refuse', id: write.id, code: 'no-leader', why });
   }
 
-  private finishUnknown(write: Write, why: string, actions: ParkingAction[]): void {
+  private finishUnknown(write: ParkedWrite, why: string, actions: ParkingAction[]): void {
     this.forget(write);
     actions.push({ do: 'refuse', id: write.id, code: 'outcome-unknown', why });
   }
 
-  private forget(write: Write): void {
+  private forget(write: ParkedWrite): void {
     this.unpark(write);
     this.writes.delete(write.id);
     this.heldBytes -= write.sizeBytes;
   }
 
-  private isFromTarget(write: Write): boolean {
+  private isFromTarget(write: ParkedWrite): boolean {
     return write.attempt.via === 'leader' && write.attempt.term === this.target?.term;
   }
 
-  private parkedWrites(): Write[] {
+  private parkedWrites(): ParkedWrite[] {
     if (this.parkedCount === 0) return [];
     return [...this.writes.values()].filter((write) => write.state === 'parked');
   }
 
-  private sendingOf(id: number): Write {
+  private sendingOf(id: number): ParkedWrite {
     const write = this.writes.get(id);
     invariant(write !== undefined && write.state === 'sending', `write ${id} is not under way`);
     return write;

@@ -1,7 +1,7 @@
 import type { WriteAnswer } from './write-answer.js';
 
 /** Where writes go: the leader of a term. */
-export interface Target {
+export interface LeaderTarget {
   term: number;
   address: string;
 }
@@ -14,12 +14,12 @@ export type ParkingInput =
   | { type: 'broke'; id: number; sent: boolean; nowMs: number }
   | { type: 'left'; id: number; nowMs: number }
   /** The leader as it is known now, also when it was heard again; null = nobody is known to lead. */
-  | { type: 'target'; target: Target | null; nowMs: number }
+  | { type: 'target'; target: LeaderTarget | null; nowMs: number }
   | { type: 'tick'; nowMs: number };
 
 export type ParkingAction =
   /** `fresh`: no attempt with this key can have reached the database. */
-  | { do: 'send'; id: number; target: Target; fresh: boolean }
+  | { do: 'send'; id: number; target: LeaderTarget; fresh: boolean }
   /** Send it once through some other node, which forwards it to the leader. */
   | { do: 'forward'; id: number; term: number; fresh: boolean }
   /** Break the attempt under way; nothing more of it is to be reported. */

@@ -33,7 +33,7 @@ const BLOCK_INDENT = /^ *(?:[-?:][ \t]+)*/;
 /** Of documents: they end or begin one only at the margin, inside of nodes too. */
 const MARKER = /^(?:---|\.\.\.)(?:\s|$)/;
 
-interface Span {
+interface NodeSpan {
   start: number;
   end: number;
 }
@@ -45,7 +45,7 @@ export function indentYaml(text: string): IndentedYaml | ValueFault | undefined 
   return withIndents(withoutTabs(text, nodes), nodes.outermost);
 }
 
-function withIndents(text: string, nodes: readonly Span[]): IndentedYaml | undefined {
+function withIndents(text: string, nodes: readonly NodeSpan[]): IndentedYaml | undefined {
   const spans = nodes.filter(({ start, end }) => /[\r\n]/.test(text.slice(start, end)));
   const pads: number[] = [];
   const lines: string[] = [];
@@ -108,15 +108,15 @@ function indentOf(line: string): number {
 
 interface Nodes {
   /** Flow collections and quoted scalars that stand in no other, in their order. */
-  outermost: readonly Span[];
+  outermost: readonly NodeSpan[];
   /** All quoted scalars, in their order. */
-  quoted: readonly Span[];
+  quoted: readonly NodeSpan[];
 }
 
 function nodesOf(text: string): Nodes | ValueFault {
   const begun: number[] = [];
-  const outermost: Span[] = [];
-  const quoted: Span[] = [];
+  const outermost: NodeSpan[] = [];
+  const quoted: NodeSpan[] = [];
   const listener = (event: 'open' | 'close', { position: end }: { readonly position: number }) => {
     if (event === 'open') {
       begun.push(end);
@@ -139,7 +139,7 @@ function nodesOf(text: string): Nodes | ValueFault {
 }
 
 /** In the place of those that it contains: the parser ends them first, and reads some nodes twice. */
-function put(spans: Span[], span: Span): void {
+function put(spans: NodeSpan[], span: NodeSpan): void {
   while ((spans.at(-1)?.start ?? -1) >= span.start) spans.pop();
   spans.push(span);
 }
