@@ -80,6 +80,41 @@ describe('the boundary gate', () => {
       },
     ],
     [
+      'lib-direction',
+      {
+        'libs/contracts/src/index.ts': "import { one } from '#libs/kernel';\nexport const two = one + one;\n",
+      },
+    ],
+    ['unlisted-lib', { 'libs/misc/src/index.ts': 'export const misc = 1;\n' }],
+    [
+      'room-order',
+      {
+        'apps/gateway/src/proxy/proxy.ts': 'export const proxy = 1;\n',
+        'apps/gateway/src/nodes/nodes.ts':
+          "import { proxy } from '../proxy/proxy.js';\nexport const nodes = proxy;\n",
+      },
+    ],
+    [
+      'room-wall',
+      {
+        'apps/config-node/src/store/store.ts': 'export interface Store {\n  rows: number;\n}\n',
+        'apps/config-node/src/http/route.ts':
+          "import type { Store } from '../store/store.js';\nexport const rows = (store: Store) => store.rows;\n",
+      },
+    ],
+    ['unlisted-room', { 'apps/gateway/src/misc/misc.ts': 'export const misc = 1;\n' }],
+    [
+      'impure-domain: ',
+      { 'libs/replica/src/index.ts': 'export const age = (atMs: number) => Date.now() - atMs;\n' },
+    ],
+    [
+      'io-in-domain',
+      {
+        'libs/balancer/src/index.ts':
+          "import { readFileSync } from 'node:fs';\nexport const weights = () => readFileSync('weights');\n",
+      },
+    ],
+    [
       'unresolvable',
       { 'apps/a/src/main.ts': "import { nothing } from './nowhere.js';\nconsole.log(nothing);\n" },
     ],

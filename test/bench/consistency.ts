@@ -9,7 +9,7 @@ import type { ConsistencySettings } from '../../apps/consistency/src/consistency
 import type { Pin } from '../../apps/consistency/src/domain/comparison/pin.js';
 import { DigestClient } from '../../apps/consistency/src/node-calls.js';
 import { EntriesStore } from '../../apps/consistency/src/reference/entries.store.js';
-import { TruthStore } from '../../apps/consistency/src/reference/reference.store.js';
+import { ReferenceStore } from '../../apps/consistency/src/reference/reference.store.js';
 import { digestOf } from '../../apps/consistency/src/reference/reference-check.js';
 import { RoundRunner } from '../../apps/consistency/src/rounds/round-runner.js';
 import { type LeaderLab, openMigratedLab, SYNCED } from '../integration/storage/storage-lab.js';
@@ -47,7 +47,7 @@ async function measure(keys: number, rounds: number): Promise<Row[]> {
   const { nodes, bytesPerKey } = await startNodes(keys);
   try {
     await fillLog(storage, keys);
-    const truth = new TruthStore(storage.pool({ role: 'holdfast_consistency' }));
+    const truth = new ReferenceStore(storage.pool({ role: 'holdfast_consistency' }));
     const runner = new RoundRunner(truth, calls, SETTINGS);
     const pin = { version: keys, chain: CHAIN };
     const addresses = new Map(nodes.map(({ host, address }) => [host.nodeId, address]));
@@ -145,7 +145,7 @@ async function roundsOf(
   for (let i = -2; i < rounds; i++) {
     const before = calls.receivedBytes;
     const begin = performance.now();
-    const outcomes = await runner.run(pin, addresses);
+    const outcomes = await runner.compare(pin, addresses);
     const last = outcomes.at(-1);
     if (last?.result !== expected) throw new Error(`${last?.result} ${last?.reason}`);
     if (expected === 'mismatch' && last.differences.length !== 1) throw new Error('not the one key');

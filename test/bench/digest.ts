@@ -114,7 +114,7 @@ function measure(changes: readonly Change[], replica: Replica): Cost {
 function scrub(replica: Replica): void {
   const scrub = new Scrub(replica);
   for (let finished = 0; finished < DIGEST_BUCKETS; ) {
-    const step = scrub.step(STEP_BYTES);
+    const step = scrub.scan(STEP_BYTES);
     if (step.findings.length > 0) throw new Error(JSON.stringify(step.findings));
     if (step.finished !== undefined) finished += 1;
   }

@@ -4,7 +4,7 @@ import { systemClock } from '#libs/kernel';
 import type { Bus } from '#libs/messaging';
 import { PrimaryPool } from '#libs/postgres';
 import { registerCatchUp } from '../../apps/config-node/src/internal-api/catch-up.routes.js';
-import { takeBodies } from '../../apps/config-node/src/internal-api/request-input.js';
+import { registerBodyParsers } from '../../apps/config-node/src/internal-api/request-input.js';
 import { registerSnapshot } from '../../apps/config-node/src/internal-api/snapshot.routes.js';
 import { PeerClient } from '../../apps/config-node/src/peers/peer-client.js';
 import { PeerTable } from '../../apps/config-node/src/peers/peers.js';
@@ -74,7 +74,7 @@ const receive: Replication['receive'] = (changes) => {
 };
 const replication = { receive, isLoading: false } as Replication;
 const server = fastify();
-takeBodies(server);
+registerBodyParsers(server);
 registerCatchUp(server, { host, replication, pushed: new PushedChanges(replication) });
 registerSnapshot(server, host);
 const address = await server.listen({ port: 0, host: '127.0.0.1' });

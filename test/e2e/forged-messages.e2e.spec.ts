@@ -1,19 +1,19 @@
 import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
-import { FACT_FAMILIES, FACTS, QUESTIONS } from '#libs/contracts';
+import { EVENT_FAMILIES, EVENTS, REQUESTS } from '#libs/contracts';
 import { Envelope } from '#libs/messaging';
 import { ApiClient, Cluster, problemCode } from '#libs/testing';
 import { sampleOf } from '../fixtures/contract-samples.js';
 
 type Kind = 'fact' | 'request';
 const SUBJECTS: { kind: Kind; subject: string; schema: z.ZodType }[] = [
-  ...Object.entries(FACTS).map(([subject, { schema }]) => ({ kind: 'fact' as const, subject, schema })),
-  ...Object.entries(FACT_FAMILIES).map(([family, { schema }]) => ({
+  ...Object.entries(EVENTS).map(([subject, { schema }]) => ({ kind: 'fact' as const, subject, schema })),
+  ...Object.entries(EVENT_FAMILIES).map(([family, { schema }]) => ({
     ...{ kind: 'fact' as const, schema },
     subject: `${family}.${family === 'config.changed' ? 'app' : 'critical'}`,
   })),
-  ...Object.entries(QUESTIONS).map(([subject, { request }]) => ({
+  ...Object.entries(REQUESTS).map(([subject, { request }]) => ({
     ...{ kind: 'request' as const, schema: request },
     subject: subject === 'election.poll' ? 'election.poll.node-1' : subject,
   })),

@@ -7,15 +7,15 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import {
-  FACT_FAMILIES,
-  FACTS,
-  type FactSubject,
-  memberMayAsk,
-  memberMaySay,
-  QUESTIONS,
-  type QuestionSubject,
+  EVENT_FAMILIES,
+  EVENTS,
+  type EventSubject,
+  memberMayPublish,
+  memberMayRequest,
+  REQUESTS,
+  type RequestSubject,
 } from '#libs/contracts';
-import { Bus, Envelope, type FactFamily, FactStream, MAC_HEADER } from '#libs/messaging';
+import { Bus, DurableEvents, Envelope, type FactFamily, MAC_HEADER } from '#libs/messaging';
 import { type NatsServer, startNats } from '#libs/servers';
 import { until } from '#libs/testing';
 import { leastSampleOf } from '../fixtures/contract-samples.js';
@@ -74,21 +74,21 @@ const FORGERIES: [string, (kind: Kind, subject: string, body: Buffer) => MsgHdrs
   ],
 ];
 
-const facts = Object.keys(FACTS) as FactSubject[];
-const families = Object.keys(FACT_FAMILIES) as FactFamily[];
-const questions = Object.keys(QUESTIONS) as QuestionSubject[];
+const facts = Object.keys(EVENTS) as EventSubject[];
+const families = Object.keys(EVENT_FAMILIES) as FactFamily[];
+const questions = Object.keys(REQUESTS) as RequestSubject[];
 
 describe('finding 2: a forged message changes nothing', () => {
   it.each([...facts, ...families])('of the fact %s', async (subject) => {
     const bus = await openBus();
     let heard = 0;
-    const isFact = Object.hasOwn(FACTS, subject);
-    if (isFact) bus.subscribe(subject as FactSubject, () => void heard++);
+    const isFact = Object.hasOwn(EVENTS, subject);
+    if (isFact) bus.subscribe(subject as EventSubject, () => void heard++);
     else bus.subscribeFamily(subject as FactFamily, () => void heard++);
     await bus.flush();
     const schema = isFact
-      ? FACTS[subject as FactSubject].schema
-      : FACT_FAMILIES[subject as FactFamily].schema;
+      ? EVENTS[subject as EventSubject].schema
+      : EVENT_FAMILIES[subject as FactFamily].schema;
     const address = isFact ? subject : `${subject}.info`;
     const body = bodyOf(schema);
     for (const [, forge] of FORGERIES) {
@@ -99,7 +99,7 @@ describe('finding 2: a forged message changes nothing', () => {
     await until('the true one is heard', () => heard > 0, 5_000);
     expect(heard).toBe(1);
     const { forged, ignored } = bus.counts;
-    const isOfMembers = isFact && memberMaySay(subject as FactSubject);
+    const isOfMembers = isFact && memberMayPublish(subject as EventSubject);
     expect({ forged, ignored }).toEqual(
       isOfMembers ? { forged: FORGERIES.length - 1, ignored: 1 } : { forged: FORGERIES.length, ignored: 0 },
     );
@@ -113,15 +113,15 @@ describe('finding 2: a forged message changes nothing', () => {
       throw new Error('enough');
     });
     await bus.flush();
-    const body = bodyOf(QUESTIONS[subject].request);
+    const body = bodyOf(REQUESTS[subject].request);
     for (const [, forge] of FORGERIES) {
       const forged = forge('request', subject, body);
       bare.publish(subject, body, forged === undefined ? {} : { headers: forged });
     }
     bare.publish(subject, body, { headers: ours.seal({ kind: 'request', subject }, body) });
     await until('the true one is answered', () => asked.includes('cluster'), 5_000);
-    expect(asked).toEqual(memberMayAsk(subject) ? ['member', 'cluster'] : ['cluster']);
-    expect(bus.counts.forged).toBe(FORGERIES.length - (memberMayAsk(subject) ? 1 : 0));
+    expect(asked).toEqual(memberMayRequest(subject) ? ['member', 'cluster'] : ['cluster']);
+    expect(bus.counts.forged).toBe(FORGERIES.length - (memberMayRequest(subject) ? 1 : 0));
   });
 
   it('in reply to a question, be it a true reply to another request', async () => {
@@ -150,10 +150,10 @@ describe('finding 2: a forged message changes nothing', () => {
 
   it('that the stream of facts keeps and replays', async () => {
     const bus = await openBus();
-    const stream = new FactStream(bus, logger);
+    const stream = new DurableEvents(bus, logger);
     expect(await stream.ensure()).toBe(true);
     const after = (await stream.range())?.last ?? 0;
-    const body = bodyOf(FACTS['leader.lost'].schema);
+    const body = bodyOf(EVENTS['leader.lost'].schema);
     bare.publish('leader.lost', body);
     await bare.flush();
     const lost = { nodeId: 'node-1', term: 7, reason: 'stopping', at: '2026-01-01T00:00:00.000Z' };
@@ -184,7 +184,7 @@ describe('finding 11: clusters that share a bus', () => {
     a.handle('registry.list', () => ({ nodes: [] }));
     await Promise.all([a.flush(), b.flush()]);
     const lost = { nodeId: 'node-1', term: 7, reason: 'stopping', at: '2026-01-01T00:00:00.000Z' };
-    const streams = [new FactStream(a, logger), new FactStream(b, logger)];
+    const streams = [new DurableEvents(a, logger), new DurableEvents(b, logger)];
     for (const stream of streams) expect(await stream.publish('leader.lost', lost, 'one')).toBe('stored');
     await until('each hears its own', () => heard.length === 2, 5_000);
     expect(heard.sort()).toEqual(['a', 'b']);
@@ -199,7 +199,7 @@ describe('finding 11: clusters that share a bus', () => {
     const bus = await openBus({ subjectPrefix: 'b' });
     bus.subscribe('leader.lost', () => undefined);
     await bus.flush();
-    const body = bodyOf(FACTS['leader.lost'].schema);
+    const body = bodyOf(EVENTS['leader.lost'].schema);
     bare.publish('b.leader.lost', body, {
       headers: ours.seal({ kind: 'fact', subject: 'leader.lost' }, body),
     });

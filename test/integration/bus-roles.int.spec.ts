@@ -5,7 +5,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FACT_FAMILIES, FACTS, QUESTIONS } from '#libs/contracts';
+import { EVENT_FAMILIES, EVENTS, REQUESTS } from '#libs/contracts';
 import { Bus } from '#libs/messaging';
 import { type NatsLogin, type NatsServer, startNats } from '#libs/servers';
 import { until } from '#libs/testing';
@@ -14,9 +14,9 @@ const logger = pino({ level: 'silent' });
 
 /** Every subject of the contracts, of the replies and of JetStream. */
 const CONTRACTS = [
-  ...Object.keys(FACTS),
-  ...Object.keys(FACT_FAMILIES).map((family) => `${family}.info`),
-  ...Object.keys(QUESTIONS),
+  ...Object.keys(EVENTS),
+  ...Object.keys(EVENT_FAMILIES).map((family) => `${family}.info`),
+  ...Object.keys(REQUESTS),
   'election.poll.node-1',
   'anything.else',
 ];

@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Client } from 'pg';
 import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
-import type { LeaderElected, NodeHold, QuestionReply, RecoveryStep } from '#libs/contracts';
+import type { LeaderElected, NodeHold, RecoveryStep, ReplyPayload } from '#libs/contracts';
 import { type NatsServer, startNats } from '#libs/servers';
 import { type RunningService, startService } from '#libs/service';
 import { signing } from '#libs/testing';
@@ -198,8 +198,8 @@ export class FailoverLab {
     return reply.json<R>();
   }
 
-  async holds(): Promise<QuestionReply<'failover.holds'>['holds']> {
-    return (await this.ask<QuestionReply<'failover.holds'>>('failover.holds')).holds;
+  async holds(): Promise<ReplyPayload<'failover.holds'>['holds']> {
+    return (await this.ask<ReplyPayload<'failover.holds'>>('failover.holds')).holds;
   }
 
   async until(what: string, done: () => Promise<boolean> | boolean, withinMs = 15_000): Promise<void> {

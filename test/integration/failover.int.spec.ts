@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { LeaderElected, NodeVerdict, QuestionReply } from '#libs/contracts';
+import type { LeaderElected, NodeVerdict, ReplyPayload } from '#libs/contracts';
 import { type NatsServer, startNats } from '#libs/servers';
 import { type RunningService, startService } from '#libs/service';
 import { FaultProxy, signing } from '#libs/testing';
@@ -132,9 +132,9 @@ async function steady(): Promise<Voter> {
 
 const followers = () => voters.filter((voter) => !voter.leads);
 
-async function elections(): Promise<QuestionReply<'failover.elections'>['elections']> {
+async function elections(): Promise<ReplyPayload<'failover.elections'>['elections']> {
   const reply = await bare.request('failover.elections', '{}', { timeout: 2_000 });
-  return reply.json<QuestionReply<'failover.elections'>>().elections;
+  return reply.json<ReplyPayload<'failover.elections'>>().elections;
 }
 
 describe('the first election', () => {

@@ -6,7 +6,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Problem } from '#libs/contracts';
-import { Bus, BusError, BusStrategy, FactStream, type StoredFact } from '#libs/messaging';
+import { Bus, BusError, BusStrategy, DurableEvents, type StoredEvent } from '#libs/messaging';
 import { type NatsServer, startNats } from '#libs/servers';
 import { FaultProxy, signing } from '#libs/testing';
 
@@ -334,7 +334,7 @@ describe('the stream of facts', () => {
 
   it('keeps a fact once by its id, replays from a position, and goes on live over a restart of the server', async () => {
     const bus = await connected();
-    const stream = new FactStream(bus, logger);
+    const stream = new DurableEvents(bus, logger);
     expect(await stream.ensure()).toBe(true);
     const before = (await stream.range())?.last ?? -1;
     expect(await stream.publish('node.failed', verdict('node-1'), 'verdict/1')).toBe('stored');
@@ -342,7 +342,7 @@ describe('the stream of facts', () => {
     expect(bus.publish('node.failed', verdict('node-2'), { id: 'verdict/2' })).toBe(true);
 
     const abort = new AbortController();
-    const facts: StoredFact[] = [];
+    const facts: StoredEvent[] = [];
     const reading = (async () => {
       for await (const fact of stream.follow(before, abort.signal)) facts.push(fact);
     })();

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { QuestionReply } from '#libs/contracts';
+import type { ReplyPayload } from '#libs/contracts';
 import { FaultProxy } from '#libs/testing';
 import { FailoverLab, type FakeSupervisor } from './failover-lab.js';
 
@@ -50,7 +50,7 @@ describe('a node that dies and stays away', () => {
     expect(supervisor.asked).toEqual([id]);
     const trail = ['waiting', 'restarting', 'verifying', 'catching-up', 'healthy'];
     expect(lab.heard.trail(id)).toEqual(trail);
-    const { recoveries } = await lab.ask<QuestionReply<'failover.recoveries'>>('failover.recoveries', {
+    const { recoveries } = await lab.ask<ReplyPayload<'failover.recoveries'>>('failover.recoveries', {
       nodeId: id,
     });
     expect(recoveries.map((step) => step.state).reverse()).toEqual(trail);

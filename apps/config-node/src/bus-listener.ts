@@ -1,6 +1,6 @@
 import { changeFromWire, changeToWire, type NodeHeartbeat, type PullReply } from '#libs/contracts';
 import type { Bus } from '#libs/messaging';
-import type { PollDoor } from './internal-api/candidate-poll.js';
+import type { CandidatePollHandler } from './internal-api/candidate-poll.js';
 import type { HeadFreshnessWatch } from './leadership/head-freshness-watch.js';
 import type { Leadership } from './leadership/leadership.js';
 import type { SameIdGuard } from './membership/same-id-guard.js';
@@ -22,7 +22,7 @@ export interface BusListenerParts {
   peers: PeerTable;
   leadership: Leadership;
   replication: Replication;
-  poll: PollDoor;
+  poll: CandidatePollHandler;
   sameId: SameIdGuard;
   freshness: HeadFreshnessWatch;
   /** Has head read soon. */

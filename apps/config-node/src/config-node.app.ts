@@ -7,7 +7,7 @@ import { Alerts } from './announce/alerts.js';
 import type { NodeSettings } from './config-node.config.js';
 import { configNodeModule } from './config-node.module.js';
 import { type PublicApi, registerPublicApi } from './http/public-api.js';
-import { Engine } from './node.js';
+import { ConfigNode } from './node.js';
 import { ConfigStore } from './store/config.store.js';
 
 /** Everything that one config node consists of, with the state of its last run, ready to be started. */
@@ -44,7 +44,7 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
     },
   };
   const store = ConfigStore.open(database, settings.nodeRole);
-  const engine = new Engine(
+  const engine = new ConfigNode(
     {
       nodeId,
       mayLead: settings.nodeRole === 'voter',

@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Publisher } from './commit/publisher.js';
 import { Leadership } from './leadership/leadership.js';
-import { Engine } from './node.js';
+import { ConfigNode } from './node.js';
 import { ReplicaHost } from './replica/replica-host.js';
 import { ConfigStore } from './store/config.store.js';
 
@@ -9,11 +9,11 @@ import { ConfigStore } from './store/config.store.js';
 export class ConfigNodeModule {}
 
 /** Wiring only: the parts are made by whoever starts the node, who also stops them. */
-export function configNodeModule(engine: Engine, store: ConfigStore): DynamicModule {
+export function configNodeModule(engine: ConfigNode, store: ConfigStore): DynamicModule {
   return {
     module: ConfigNodeModule,
     providers: [
-      { provide: Engine, useValue: engine },
+      { provide: ConfigNode, useValue: engine },
       { provide: ReplicaHost, useValue: engine.host },
       { provide: Leadership, useValue: engine.leadership },
       { provide: Publisher, useValue: engine.publisher },

@@ -5,7 +5,7 @@ import type { ReplicaHost } from './replica/replica-host.js';
 import type { Replication } from './replication/replication.js';
 
 /** Where a node stands, read when the metrics are asked for. */
-export class EngineMetrics {
+export class ConfigNodeMetrics {
   readonly stepDowns;
 
   constructor(metrics: Metrics, host: ReplicaHost, leadership: Leadership, replication: Replication) {

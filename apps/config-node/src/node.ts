@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Timings } from '#libs/config';
 import { type NodePing, Problem } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
-import { type Bus, BusError, FactStream } from '#libs/messaging';
+import { type Bus, BusError, DurableEvents } from '#libs/messaging';
 import { EventLoopLag, type Logger, type Metrics, type Readiness } from '#libs/observability';
 import { Alerts } from './announce/alerts.js';
 import { Broadcaster } from './announce/broadcaster.js';
@@ -13,9 +13,10 @@ import { PublisherMetrics } from './commit/publisher.metrics.js';
 import { RequestHashes } from './commit/request-hashes.js';
 import { COMMITTER_OPTIONS, Committer } from './domain/commit/committer.js';
 import type { StepDownReason } from './domain/commit/committer.types.js';
+import type { HeadRow } from './domain/log.types.js';
 import { Integrity } from './integrity/integrity.js';
-import { PollDoor } from './internal-api/candidate-poll.js';
-import { registerInternalDoors } from './internal-api/internal.routes.js';
+import { CandidatePollHandler } from './internal-api/candidate-poll.js';
+import { registerInternalRoutes } from './internal-api/internal.routes.js';
 import { HeadFreshnessWatch } from './leadership/head-freshness-watch.js';
 import { HeadMonitor, type HeadWatchOptions } from './leadership/head-watch.js';
 import { HighestVersion } from './leadership/highest-version.js';
@@ -24,7 +25,7 @@ import { ClusterMembership } from './membership/membership.js';
 import { addNodeReadiness } from './membership/node-readiness.js';
 import { SameIdGuard } from './membership/same-id-guard.js';
 import { migrateWhenPossible } from './migration.js';
-import { EngineMetrics } from './node.metrics.js';
+import { ConfigNodeMetrics } from './node.metrics.js';
 import { PeerClient } from './peers/peer-client.js';
 import { PeerTable } from './peers/peers.js';
 import { ReplicaHost } from './replica/replica-host.js';
@@ -37,9 +38,8 @@ import { Upkeep } from './retention/upkeep.js';
 import { Divergence } from './state-transfer/divergence.js';
 import { StateReload } from './state-transfer/state-reload.js';
 import type { ConfigStore } from './store/config.store.js';
-import type { HeadRow } from './store/store.types.js';
 
-export interface EngineOptions {
+export interface ConfigNodeOptions {
   nodeId: string;
   mayLead: boolean;
   priority: number;
@@ -53,7 +53,7 @@ export interface EngineOptions {
 }
 
 /** What the engine stands on; made and closed by whoever starts it. */
-export interface EngineParts {
+export interface ConfigNodeParts {
   store: ConfigStore;
   bus: Bus;
   metrics: Metrics;
@@ -68,7 +68,7 @@ const OBSERVER_READS_HEAD_MS = 10_000;
 const HANDOVER_MS = 2_000;
 
 /** Everything of a config node but its public interface: the replica, and what keeps it right. */
-export class Engine {
+export class ConfigNode {
   readonly host: ReplicaHost;
   readonly publisher: Publisher;
   readonly leadership: Leadership;
@@ -82,17 +82,17 @@ export class Engine {
   private readonly facts: FactCursor;
   private readonly upkeep: Upkeep;
   private readonly headWatch: HeadMonitor;
-  private readonly poll: PollDoor;
+  private readonly poll: CandidatePollHandler;
   private readonly sameId: SameIdGuard;
   private readonly listener: BusListener;
-  private readonly engineMetrics: EngineMetrics;
+  private readonly engineMetrics: ConfigNodeMetrics;
   private readonly eventLoop = new EventLoopLag();
   private readonly aborted = new AbortController();
   private migrating: Promise<void> | undefined;
 
   constructor(
-    options: EngineOptions,
-    private readonly parts: EngineParts,
+    options: ConfigNodeOptions,
+    private readonly parts: ConfigNodeParts,
   ) {
     const { store, bus, metrics, clock, logger } = parts;
     const { nodeId, dataDir, timings } = options;
@@ -106,7 +106,7 @@ export class Engine {
     this.snapshotter = new Snapshotter(host, new SnapshotFile(dataDir, logger), logger);
     const confirmedAgoMs = () => this.leadership.fenceConfirmedAgoMs;
     this.broadcaster = new Broadcaster(host, bus, timings.headEveryMs, confirmedAgoMs, logger);
-    this.facts = new FactCursor(host, store, bus, new FactStream(bus, logger), metrics, logger);
+    this.facts = new FactCursor(host, store, bus, new DurableEvents(bus, logger), metrics, logger);
     this.headWatch = new HeadMonitor(
       headPolling(options),
       host,
@@ -176,7 +176,7 @@ export class Engine {
       leaderId: () => this.leadership.leaderId,
       lag: () => this.replication.lag,
       readHead: () => store.readHead(),
-      reload: (peer: string | null) => reload.run(peer),
+      reload: (peer: string | null) => reload.reload(peer),
     };
     this.integrity = new Integrity(host, peers, client, duties, alerts, metrics, clock, logger);
     this.membership = new ClusterMembership(
@@ -190,14 +190,23 @@ export class Engine {
       clock,
       logger,
     );
-    this.poll = new PollDoor(host, this.leadership, this.membership, store, headRead, options, clock, logger);
+    this.poll = new CandidatePollHandler(
+      host,
+      this.leadership,
+      this.membership,
+      store,
+      headRead,
+      options,
+      clock,
+      logger,
+    );
     const { leadership, replication, poll, membership } = this;
     this.sameId = new SameIdGuard({ ...options, membership, client, bus, alerts, clock, logger });
     const freshness = new HeadFreshnessWatch(clock, () => bus.flush());
     const { sameId } = this;
     const heard = { host, peers, leadership, replication, poll, sameId, freshness };
     this.listener = new BusListener({ ...heard, bus, readHead });
-    this.engineMetrics = new EngineMetrics(metrics, host, this.leadership, this.replication);
+    this.engineMetrics = new ConfigNodeMetrics(metrics, host, this.leadership, this.replication);
   }
 
   /** Before the node listens: its number, and what it held when it last ran. */
@@ -223,7 +232,7 @@ export class Engine {
   }
 
   registerDoors(fastify: FastifyInstance): Promise<void> {
-    return registerInternalDoors(fastify, {
+    return registerInternalRoutes(fastify, {
       host: this.host,
       leadership: this.leadership,
       publisher: this.publisher,
@@ -319,7 +328,7 @@ export class Engine {
   }
 }
 
-function headPolling({ timings, mayLead }: EngineOptions): HeadWatchOptions {
+function headPolling({ timings, mayLead }: ConfigNodeOptions): HeadWatchOptions {
   const { headPollEveryMs: everyMs, headPollWithoutBusMs: withoutBusMs } = timings;
   return {
     everyMs,

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { maskSecrets } from '#libs/config';
 import { systemClock } from '#libs/kernel';
-import { Bus, BusStrategy, FactOutbox } from '#libs/messaging';
+import { Bus, BusStrategy, EventOutbox } from '#libs/messaging';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
 import { PublicGuard, type ServiceOptions } from '#libs/service';
@@ -62,7 +62,7 @@ export function consistencyApp(settings: ReturnType<typeof loadConsistencySettin
     started: (app) => {
       const service = app.get(ConsistencyService);
       const calls = app.get(DigestClient);
-      const outbox = app.get(FactOutbox);
+      const outbox = app.get(EventOutbox);
       service.start(settings.nodes);
       nodes = () => service.nodes;
       stop = async () => {

@@ -1,6 +1,6 @@
 import { Controller, UseFilters } from '@nestjs/common';
 import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
-import type { ConsistencyCheckReply, ConsistencyReport, FactPayload, NodeHeartbeat } from '#libs/contracts';
+import type { ConsistencyCheckReply, ConsistencyReport, EventPayload, NodeHeartbeat } from '#libs/contracts';
 import { type AskedRequest, BusErrorFilter } from '#libs/messaging';
 import { ConsistencyService } from './consistency.service.js';
 
@@ -26,12 +26,12 @@ export class ConsistencyController {
   }
 
   @EventPattern<string>('node.registered')
-  registered(@Payload() { node }: FactPayload<'node.registered'>): void {
+  registered(@Payload() { node }: EventPayload<'node.registered'>): void {
     this.consistency.registered(node);
   }
 
   @EventPattern<string>('node.deregistered')
-  deregistered(@Payload() fact: FactPayload<'node.deregistered'>): Promise<void> {
+  deregistered(@Payload() fact: EventPayload<'node.deregistered'>): Promise<void> {
     return this.consistency.deregistered(fact);
   }
 }

@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Clock } from '#libs/kernel';
 import type { Bus, BusLogger } from '#libs/messaging';
-import { FactJournal, FactOutbox, FactStream } from '#libs/messaging';
+import { DurableEvents, EventJournal, EventOutbox } from '#libs/messaging';
 import type { Metrics } from '#libs/observability';
 import type { PrimaryPool } from '#libs/postgres';
 import type { ConsistencySettings } from './consistency.config.js';
@@ -12,8 +12,8 @@ import { ConsistencyStore } from './consistency.store.js';
 import { KnownNodes } from './domain/members.js';
 import { DigestClient } from './node-calls.js';
 import { EntriesStore } from './reference/entries.store.js';
-import { TruthStore } from './reference/reference.store.js';
-import { TruthCheck } from './reference/reference-check.js';
+import { ReferenceStore } from './reference/reference.store.js';
+import { ReferenceCheck } from './reference/reference-check.js';
 import { Checks } from './rounds/checks.js';
 import { Repairer } from './rounds/repairer.js';
 import { RoundRunner } from './rounds/round-runner.js';
@@ -34,15 +34,22 @@ export class ConsistencyModule {}
 export function consistencyModule(parts: ConsistencyParts): DynamicModule {
   const { bus, pool, logger, clock, settings } = parts;
   const store = new ConsistencyStore(pool);
-  const truth = new TruthStore(pool);
+  const truth = new ReferenceStore(pool);
   const metrics = new ConsistencyMetrics(parts.metrics);
-  const outbox = new FactOutbox(new FactStream(bus, logger), store, logger, {
+  const outbox = new EventOutbox(new DurableEvents(bus, logger), store, logger, {
     everyMs: settings.outboxEveryMs,
   });
-  const journal = new FactJournal(store, outbox, logger);
+  const journal = new EventJournal(store, outbox, logger);
   const members = new KnownNodes();
   const calls = new DigestClient(settings.clusterKey);
-  const truthCheck = new TruthCheck(new EntriesStore(pool, clock), store, calls, metrics, settings, clock);
+  const truthCheck = new ReferenceCheck(
+    new EntriesStore(pool, clock),
+    store,
+    calls,
+    metrics,
+    settings,
+    clock,
+  );
   const runner = new RoundRunner(truth, calls, settings);
   const repairer = new Repairer(store, truth, calls, settings, clock, logger);
   const checks = new Checks(
@@ -80,7 +87,7 @@ export function consistencyModule(parts: ConsistencyParts): DynamicModule {
     module: ConsistencyModule,
     controllers: [ConsistencyController],
     providers: [
-      { provide: FactOutbox, useValue: outbox },
+      { provide: EventOutbox, useValue: outbox },
       { provide: DigestClient, useValue: calls },
       { provide: ConsistencyService, useValue: service },
     ],

@@ -4,22 +4,22 @@ import {
   type ConsistencyCheckReply,
   type ConsistencyRepaired,
   type ConsistencyReport,
-  type FactPayload,
+  type EventPayload,
   type NodeHeartbeat,
   type NodeInfo,
   Problem,
 } from '#libs/contracts';
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
-import { Bus, type BusLogger, FactJournal } from '#libs/messaging';
+import { Bus, type BusLogger, EventJournal } from '#libs/messaging';
 import { StorageUnavailable } from '#libs/postgres';
 import type { ConsistencySettings } from './consistency.config.js';
 import { ConsistencyMetrics } from './consistency.metrics.js';
 import { ConsistencyStore, type Happened } from './consistency.store.js';
 import type { KnownNodes } from './domain/members.js';
-import { entriesNews } from './domain/news.js';
+import { entriesEvents } from './domain/news.js';
 import type { DigestClient } from './node-calls.js';
-import { type EntryFinding, TruthStore } from './reference/reference.store.js';
-import type { TruthCheck } from './reference/reference-check.js';
+import { type EntryFinding, ReferenceStore } from './reference/reference.store.js';
+import type { ReferenceCheck } from './reference/reference-check.js';
 import { Checks } from './rounds/checks.js';
 
 const FINDINGS_AT_ONCE = 100;
@@ -41,10 +41,10 @@ export class ConsistencyService {
     private readonly bus: Bus,
     private readonly members: KnownNodes,
     private readonly store: ConsistencyStore,
-    private readonly truth: TruthStore,
-    truthCheck: TruthCheck,
+    private readonly truth: ReferenceStore,
+    truthCheck: ReferenceCheck,
     private readonly checks: Checks,
-    private readonly journal: FactJournal<Happened>,
+    private readonly journal: EventJournal<Happened>,
     calls: DigestClient,
     private readonly metrics: ConsistencyMetrics,
     private readonly settings: ConsistencySettings,
@@ -60,7 +60,7 @@ export class ConsistencyService {
   }
 
   start(seeds: readonly { id: string; address: string }[]): void {
-    for (const { id, address } of seeds) this.members.learn({ nodeId: id, incarnation: 0, address });
+    for (const { id, address } of seeds) this.members.update({ nodeId: id, incarnation: 0, address });
     const every = (what: string, everyMs: number, task: () => Promise<void>, firstAfterMs = 0) => {
       const loop = this.failures.repeat(what, task, { everyMs, firstAfterMs });
       this.loops.push(loop);
@@ -92,15 +92,15 @@ export class ConsistencyService {
   }
 
   heartbeat(beat: NodeHeartbeat): void {
-    if (beat.kind === 'config-node') this.members.learn(beat);
+    if (beat.kind === 'config-node') this.members.update(beat);
   }
 
   registered(node: NodeInfo): void {
     const { id: nodeId, incarnation, address } = node;
-    if (node.kind === 'config-node') this.members.learn({ nodeId, incarnation, address });
+    if (node.kind === 'config-node') this.members.update({ nodeId, incarnation, address });
   }
 
-  async deregistered({ nodeId, incarnation }: FactPayload<'node.deregistered'>): Promise<void> {
+  async deregistered({ nodeId, incarnation }: EventPayload<'node.deregistered'>): Promise<void> {
     if (this.members.forget(nodeId, incarnation)) await this.checks.forget(nodeId);
   }
 
@@ -156,7 +156,7 @@ export class ConsistencyService {
       const wallMs = this.clock.wallMs();
       const teller = { observer: finding.leaderId, wallMs, at: new Date(wallMs).toISOString() };
       const repaired = repairedOf(finding);
-      const facts = entriesNews(repaired, finding.id, teller);
+      const facts = entriesEvents(repaired, finding.id, teller);
       this.metrics.repairs.inc({ place: CONFIG_ENTRIES, outcome: repaired.outcome });
       // Several instances write the same rows: the first one counts.
       this.journal.add({ repairs: [{ id: facts[0]?.id ?? '', findingId: finding.id, repaired }], facts });

@@ -8,7 +8,7 @@ import type {
   NodeConsistency,
   TruthCompared,
 } from '#libs/contracts';
-import type { JournalRows, OutboxFact, OutboxRows } from '#libs/messaging';
+import type { JournalRows, OutboxEvent, OutboxRows } from '#libs/messaging';
 import { InstanceRows, migrate, PrimaryPool } from '#libs/postgres';
 import type { RepairHistory } from './domain/repair-plan.js';
 import { CONSISTENCY_MIGRATIONS } from './migrations/index.js';
@@ -22,7 +22,7 @@ export interface RepairRow {
 /** What happened, and what the world is told of it: written as one statement. */
 export interface Happened {
   repairs: readonly RepairRow[];
-  facts: readonly OutboxFact[];
+  facts: readonly OutboxEvent[];
 }
 
 export type NodeConsistencyRow = NodeConsistency & { differences: readonly Difference[]; more: number };
@@ -173,8 +173,8 @@ export class ConsistencyStore implements OutboxRows, JournalRows<Happened> {
     };
   }
 
-  async unpublished(limit: number): Promise<OutboxFact[]> {
-    const { rows } = await this.pool.query<OutboxFact>({
+  async unpublished(limit: number): Promise<OutboxEvent[]> {
+    const { rows } = await this.pool.query<OutboxEvent>({
       name: 'consistency.unpublished',
       text: `select id, subject, payload from consistency.facts
         where not published and at < clock_timestamp() - interval '1 second' order by at limit $1`,

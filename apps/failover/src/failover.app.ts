@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { maskSecrets } from '#libs/config';
 import { systemClock } from '#libs/kernel';
-import { Bus, BusStrategy, FactOutbox } from '#libs/messaging';
+import { Bus, BusStrategy, EventOutbox } from '#libs/messaging';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
 import { PublicGuard, type ServiceOptions } from '#libs/service';
@@ -63,7 +63,7 @@ export function failoverApp(settings: LoadedFailoverSettings): ServiceOptions {
     listen: { port: settings.port, host: settings.bind },
     started: (app) => {
       const service = app.get(FailoverService);
-      const outbox = app.get(FactOutbox);
+      const outbox = app.get(EventOutbox);
       const calls = app.get(HttpCalls);
       service.start(settings.nodes);
       readiness.add('tables', () => ({ ok: service.ready }), { required: false });

@@ -1,7 +1,7 @@
 import { Controller, UseFilters } from '@nestjs/common';
 import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import {
-  type FactPayload,
+  type EventPayload,
   type HandoverReply,
   type HoldReply,
   type LeaderElected,
@@ -10,7 +10,7 @@ import {
   type NodeHold,
   type NodeVerdict,
   Problem,
-  type QuestionReply,
+  type ReplyPayload,
   type RestartReply,
 } from '#libs/contracts';
 import { crashOnDefect } from '#libs/kernel';
@@ -21,7 +21,7 @@ import { HandoverService } from './election/handover.service.js';
 import { FailoverStore } from './failover.store.js';
 import { LeaderHeadMonitor } from './head/head-watch.js';
 import { NodeWatch } from './nodes/node-watch.js';
-import { HoldsView } from './nodes/restrictions-view.js';
+import { RestrictionsView } from './nodes/restrictions-view.js';
 import { OperatorService } from './operator.service.js';
 import { RecoveryStore } from './recovery/recovery.store.js';
 
@@ -38,11 +38,11 @@ export class FailoverController {
     private readonly store: FailoverStore,
     private readonly recoveries: RecoveryStore,
     private readonly operator: OperatorService,
-    private readonly holds: HoldsView,
+    private readonly holds: RestrictionsView,
   ) {}
 
   @MessagePattern('failover.witness', { queue: null })
-  witness(@Payload() request: AskedRequest<'failover.witness'>): Promise<QuestionReply<'failover.witness'>> {
+  witness(@Payload() request: AskedRequest<'failover.witness'>): Promise<ReplyPayload<'failover.witness'>> {
     return this.witnesses.answer(request);
   }
 
@@ -54,19 +54,19 @@ export class FailoverController {
   @MessagePattern('failover.elections')
   async elections(
     @Payload() request: AskedRequest<'failover.elections'>,
-  ): Promise<QuestionReply<'failover.elections'>> {
+  ): Promise<ReplyPayload<'failover.elections'>> {
     return { elections: await stored(this.store.elections(request.limit)) };
   }
 
   @MessagePattern('failover.holds')
-  async allHolds(): Promise<QuestionReply<'failover.holds'>> {
+  async allHolds(): Promise<ReplyPayload<'failover.holds'>> {
     return { holds: await stored(this.recoveries.holds()) };
   }
 
   @MessagePattern('failover.recoveries')
   async steps(
     @Payload() { limit, nodeId }: AskedRequest<'failover.recoveries'>,
-  ): Promise<QuestionReply<'failover.recoveries'>> {
+  ): Promise<ReplyPayload<'failover.recoveries'>> {
     return { recoveries: await stored(this.recoveries.steps(limit, nodeId)) };
   }
 
@@ -87,7 +87,7 @@ export class FailoverController {
 
   @EventPattern<string>('node.hold')
   held(@Payload() hold: NodeHold): void {
-    this.holds.take(hold);
+    this.holds.apply(hold);
   }
 
   @EventPattern<string>('node.heartbeat')
@@ -97,12 +97,12 @@ export class FailoverController {
   }
 
   @EventPattern<string>('node.registered')
-  registered(@Payload() { node }: FactPayload<'node.registered'>): void {
+  registered(@Payload() { node }: EventPayload<'node.registered'>): void {
     this.nodes.registered(node);
   }
 
   @EventPattern<string>('node.deregistered')
-  deregistered(@Payload() { nodeId, incarnation }: FactPayload<'node.deregistered'>): void {
+  deregistered(@Payload() { nodeId, incarnation }: EventPayload<'node.deregistered'>): void {
     this.nodes.deregistered(nodeId, incarnation);
   }
 

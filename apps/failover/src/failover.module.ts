@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Clock } from '#libs/kernel';
-import { Bus, type BusLogger, FactOutbox, FactStream } from '#libs/messaging';
+import { Bus, type BusLogger, DurableEvents, EventOutbox } from '#libs/messaging';
 import { Metrics } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
 import { DetectorService } from './detection/detector.service.js';
@@ -20,7 +20,7 @@ import { LeaderHeadMonitor } from './head/head-watch.js';
 import { HealthPasses } from './nodes/health-passes.js';
 import { HttpCalls } from './nodes/http-calls.js';
 import { NodeWatch } from './nodes/node-watch.js';
-import { HoldsView } from './nodes/restrictions-view.js';
+import { RestrictionsView } from './nodes/restrictions-view.js';
 import { OperatorService } from './operator.service.js';
 import { RecoveryMetrics } from './recovery/recovery.metrics.js';
 import { RecoveryService } from './recovery/recovery.service.js';
@@ -53,15 +53,15 @@ export function failoverModule({
   const store = new FailoverStore(pool);
   const headStore = new HeadStore(pool);
   const failoverMetrics = new FailoverMetrics(metrics);
-  const stream = new FactStream(bus, logger);
-  const outbox = new FactOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
+  const stream = new DurableEvents(bus, logger);
+  const outbox = new EventOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
   const calls = new HttpCalls(settings.clusterKey);
   const core = new FailureDetector(settings.detector);
   const { headPollEveryMs, headPollWithoutBusMs } = settings.timings;
   const pollEveryMs = () => (bus.connected ? headPollEveryMs : headPollWithoutBusMs);
   const head = new LeaderHeadMonitor(headStore, bus, logger, clock, pollEveryMs);
   const nodes = new NodeWatch(calls, clock, settings);
-  const holds = new HoldsView(clock);
+  const holds = new RestrictionsView(clock);
   const polls = new CandidatePoll(bus, calls, nodes, holds, settings, logger);
   const witnesses = new WitnessService(bus, store, nodes, core, settings, clock, logger);
   const elections = new ElectionService(
@@ -126,14 +126,14 @@ export function failoverModule({
     controllers: [FailoverController],
     providers: [
       { provide: FailoverStore, useValue: store },
-      { provide: FactOutbox, useValue: outbox },
+      { provide: EventOutbox, useValue: outbox },
       { provide: HttpCalls, useValue: calls },
       { provide: LeaderHeadMonitor, useValue: head },
       { provide: NodeWatch, useValue: nodes },
       { provide: WitnessService, useValue: witnesses },
       { provide: DetectorService, useValue: detector },
       { provide: HandoverService, useValue: handovers },
-      { provide: HoldsView, useValue: holds },
+      { provide: RestrictionsView, useValue: holds },
       { provide: RecoveryStore, useValue: recoveryStore },
       { provide: OperatorService, useValue: operator },
       { provide: FailoverService, useValue: service },

@@ -42,7 +42,7 @@ export class FailoverService {
     this.head.onChange((head) => this.headChanged(head));
     this.head.start();
     this.detector.start();
-    this.nodes.begin((input) => this.detector.give(input), seeds);
+    this.nodes.begin((input) => this.detector.submit(input), seeds);
     this.every('setting up its tables', MIGRATE_EVERY_MS, () => this.migrate());
     this.every('reading members from the registry', this.settings.registryEveryMs, () => this.askRegistry());
     this.every('reading verdicts', this.settings.timings.headPollWithoutBusMs, () => this.readVerdicts());
@@ -66,7 +66,7 @@ export class FailoverService {
     const { leaderId, incarnation } = head;
     const leader = leaderId === null ? undefined : { nodeId: leaderId, incarnation };
     if (leader) this.nodes.named(leader.nodeId, leader.incarnation);
-    this.detector.give({ type: 'leader', leader, nowMs: this.clock.monotonicMs() });
+    this.detector.submit({ type: 'leader', leader, nowMs: this.clock.monotonicMs() });
   }
 
   private async migrate(): Promise<void> {

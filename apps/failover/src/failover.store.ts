@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import type { NodeVerdict, QuestionReply, VerdictReason } from '#libs/contracts';
-import type { OutboxFact, OutboxRows } from '#libs/messaging';
+import type { NodeVerdict, ReplyPayload, VerdictReason } from '#libs/contracts';
+import type { OutboxEvent, OutboxRows } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
 import type { GivenVerdict } from './domain/detection/detector.types.js';
 import { FAILOVER_MIGRATIONS } from './migrations/index.js';
 
-type Election = QuestionReply<'failover.elections'>['elections'][number];
+type Election = ReplyPayload<'failover.elections'>['elections'][number];
 
 const WITNESS_LIVES_MS = 2_000;
 const FACTS_KEPT_DAYS = 7;
@@ -101,9 +101,9 @@ export class FailoverStore implements OutboxRows {
    * again may have heard something else meanwhile, and so may others. Undefined when another witness has just announced
    * it, or a newer incarnation was judged.
    */
-  async saveVerdict(verdict: NodeVerdict): Promise<OutboxFact | undefined> {
+  async saveVerdict(verdict: NodeVerdict): Promise<OutboxEvent | undefined> {
     const subject = verdict.verdict === 'clear' ? 'node.recovered' : 'node.failed';
-    const { rows } = await this.pool.query<OutboxFact>({
+    const { rows } = await this.pool.query<OutboxEvent>({
       name: 'failover.verdict',
       text: `with v as (
           insert into failover.verdicts as v (node_id, incarnation, seq, verdict, reason, judged_by, confirmed_by, evidence, at)
@@ -171,8 +171,8 @@ export class FailoverStore implements OutboxRows {
     return rows.map(electionOf);
   }
 
-  async unpublished(limit: number): Promise<OutboxFact[]> {
-    const { rows } = await this.pool.query<OutboxFact>({
+  async unpublished(limit: number): Promise<OutboxEvent[]> {
+    const { rows } = await this.pool.query<OutboxEvent>({
       name: 'failover.unpublished',
       text: `select id, subject, payload from failover.facts
         where not published and at < clock_timestamp() - interval '1 second' order by at limit $1`,

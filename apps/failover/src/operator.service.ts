@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type HoldReply, Problem, type RestartReply } from '#libs/contracts';
 import { crashOnDefect } from '#libs/kernel';
 import { type OperatorAnswer, type OperatorWish, planWish } from './domain/operator-plan.js';
-import type { RecoveryPlan, RecoveryInput } from './domain/recovery/recovery.types.js';
+import type { RecoveryInput, RecoveryPlan } from './domain/recovery/recovery.types.js';
 import { HandoverService } from './election/handover.service.js';
 import type { FailoverSettings } from './failover.config.js';
 import { LeaderHeadMonitor } from './head/head-watch.js';

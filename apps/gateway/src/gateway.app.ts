@@ -91,7 +91,7 @@ function edgeServer(edge: Edge, handler: RequestHandler): Server {
       noDelay: true,
     },
     (req, res) => {
-      if (!edge.take(req, res)) handler(req, res);
+      if (!edge.accept(req, res)) handler(req, res);
     },
   );
   return server;

@@ -3,7 +3,7 @@ import { Bus } from '#libs/messaging';
 import { ClusterController } from './cluster/cluster.controller.js';
 import { ClusterService } from './cluster/cluster.service.js';
 import { ConsistencyApiController } from './cluster/consistency.controller.js';
-import { ConsistencyQuestions } from './cluster/consistency-questions.js';
+import { ConsistencyClient } from './cluster/consistency-questions.js';
 import { OperatorController } from './cluster/operator.controller.js';
 import { OperatorCommands } from './cluster/operator.service.js';
 import { SyncApiController } from './cluster/sync.controller.js';
@@ -20,7 +20,7 @@ export function gatewayModule(parts: { bus: Bus; directory: NodeDirectory }): Dy
     providers: [
       { provide: Bus, useValue: parts.bus },
       { provide: NodeDirectory, useValue: parts.directory },
-      ConsistencyQuestions,
+      ConsistencyClient,
       OperatorCommands,
       ClusterService,
     ],

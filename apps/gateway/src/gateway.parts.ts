@@ -2,7 +2,7 @@ import { DEFAULT_LOAD_PERCENT } from '#libs/balancer';
 import { ReadProofs, RequestSigner } from '#libs/cluster-auth';
 import { SYSTEM_NAMESPACE } from '#libs/contracts';
 import { crashOnDefect, systemClock, systemRng } from '#libs/kernel';
-import { Bus, FactStream } from '#libs/messaging';
+import { Bus, DurableEvents } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
 import { PublicGuard } from '#libs/service';
 import { FollowedNodeChoice } from './domain/log/followed-node.js';
@@ -17,7 +17,7 @@ import { EventFeed } from './events/event-feed.js';
 import type { GatewaySettings } from './gateway.config.js';
 import { AskNode } from './nodes/ask-node.js';
 import { BalancingKey } from './nodes/balancing-key.js';
-import { BusNews } from './nodes/bus-news.js';
+import { NodeBusListener } from './nodes/bus-news.js';
 import { NodeDirectory } from './nodes/node-directory.js';
 import { NodeProber } from './nodes/prober.js';
 import { RotationClock } from './nodes/rotation-clock.js';
@@ -145,8 +145,8 @@ export function assembleGateway(
     balancingKey,
     follower,
     hub,
-    news: new BusNews(bus, directory, logger),
+    news: new NodeBusListener(bus, directory, logger),
     edge: new Edge(guard, reads, writes),
-    feed: new EventFeed(bus, new FactStream(bus, logger), logger),
+    feed: new EventFeed(bus, new DurableEvents(bus, logger), logger),
   };
 }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { maskSecrets } from '#libs/config';
 import { systemClock, systemRng } from '#libs/kernel';
-import { Bus, BusStrategy, FactOutbox } from '#libs/messaging';
+import { Bus, BusStrategy, EventOutbox } from '#libs/messaging';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
 import { PublicGuard, type ServiceOptions } from '#libs/service';
@@ -64,7 +64,7 @@ export function healthApp(settings: ReturnType<typeof loadHealthSettings>): Serv
     started: async (app) => {
       const service = app.get(HealthService);
       const reports = app.get(HealthReports);
-      const outbox = app.get(FactOutbox);
+      const outbox = app.get(EventOutbox);
       service.start(settings.nodes);
       reports.start();
       probing = () => service.probing;

@@ -1,7 +1,7 @@
 import { Controller, UseFilters } from '@nestjs/common';
 import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import type {
-  FactPayload,
+  EventPayload,
   HealthChanged,
   HealthListReply,
   HealthReport,
@@ -47,12 +47,12 @@ export class HealthController {
   }
 
   @EventPattern<string>('node.registered')
-  registered(@Payload() { node }: FactPayload<'node.registered'>): void {
+  registered(@Payload() { node }: EventPayload<'node.registered'>): void {
     this.health.registered(node);
   }
 
   @EventPattern<string>('node.deregistered')
-  deregistered(@Payload() fact: FactPayload<'node.deregistered'>): void {
+  deregistered(@Payload() fact: EventPayload<'node.deregistered'>): void {
     this.health.deregistered(fact);
   }
 }

@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Clock, Rng } from '#libs/kernel';
 import type { Bus, BusLogger } from '#libs/messaging';
-import { FactJournal, FactOutbox, FactStream } from '#libs/messaging';
+import { DurableEvents, EventJournal, EventOutbox } from '#libs/messaging';
 import type { Metrics } from '#libs/observability';
 import type { PrimaryPool } from '#libs/postgres';
 import type { HealthSettings } from './health.config.js';
@@ -31,9 +31,9 @@ export function healthModule(parts: HealthParts): DynamicModule {
   const { bus, pool, logger, clock, rng, settings } = parts;
   const store = new HealthStore(pool);
   const metrics = new HealthMetrics(parts.metrics);
-  const stream = new FactStream(bus, logger);
-  const outbox = new FactOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
-  const journal = new FactJournal(store, outbox, logger);
+  const stream = new DurableEvents(bus, logger);
+  const outbox = new EventOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
+  const journal = new EventJournal(store, outbox, logger);
   const probes = new NodeProbes(metrics, settings, clock, rng);
   const peers = new HealthInstances(bus, store, settings, clock);
   const service = new HealthService(bus, store, probes, peers, journal, metrics, settings, clock, logger);
@@ -42,7 +42,7 @@ export function healthModule(parts: HealthParts): DynamicModule {
     module: HealthModule,
     controllers: [HealthController],
     providers: [
-      { provide: FactOutbox, useValue: outbox },
+      { provide: EventOutbox, useValue: outbox },
       { provide: HealthService, useValue: service },
       { provide: HealthReports, useValue: reports },
     ],

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type {
-  FactPayload,
+  EventPayload,
   HealthChanged,
   HealthListReply,
   HealthStanding,
@@ -8,7 +8,7 @@ import type {
   NodeInfo,
 } from '#libs/contracts';
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
-import { Bus, type BusLogger, FactJournal } from '#libs/messaging';
+import { Bus, type BusLogger, EventJournal } from '#libs/messaging';
 import { PeerEvidence } from './domain/heard-evidence.js';
 import { shareOf } from './domain/live-instances.js';
 import { type CheckMove, changeOf } from './domain/node-check.js';
@@ -39,7 +39,7 @@ export class HealthService {
     private readonly store: HealthStore,
     private readonly probes: NodeProbes,
     private readonly peers: HealthInstances,
-    private readonly journal: FactJournal<MoveEntry>,
+    private readonly journal: EventJournal<MoveEntry>,
     private readonly metrics: HealthMetrics,
     private readonly settings: HealthSettings,
     private readonly clock: Clock,
@@ -90,7 +90,7 @@ export class HealthService {
     if (node.kind === 'config-node') this.learn({ nodeId, incarnation, address });
   }
 
-  deregistered({ nodeId, incarnation }: FactPayload<'node.deregistered'>): void {
+  deregistered({ nodeId, incarnation }: EventPayload<'node.deregistered'>): void {
     if (!this.targets.forget(nodeId, incarnation)) return;
     this.evidence.forget(nodeId);
     this.changed = true;
@@ -102,7 +102,7 @@ export class HealthService {
     if (observer === this.settings.instanceId) return;
     this.peers.heard({ instanceId: observer, leaving: false });
     this.noteSeq(nodeId, change.seq);
-    if (this.evidence.take(change, this.clock.monotonicMs()) !== 'newer') return;
+    if (this.evidence.apply(change, this.clock.monotonicMs()) !== 'newer') return;
     const check = this.probes.check(nodeId);
     const mine = check?.standing;
     // It is this instance's node to judge: what another says of it (before it heard of us) does not stay.
@@ -116,7 +116,7 @@ export class HealthService {
     this.peers.heard(standing);
     for (const change of standing.down) {
       this.noteSeq(change.nodeId, change.seq);
-      this.evidence.take(change, this.clock.monotonicMs());
+      this.evidence.apply(change, this.clock.monotonicMs());
     }
   }
 
@@ -124,9 +124,9 @@ export class HealthService {
     return { nodes: this.evidence.standing(this.clock.monotonicMs()) };
   }
 
-  private learn(heard: Parameters<CheckTargets['learn']>[0]): void {
+  private learn(heard: Parameters<CheckTargets['update']>[0]): void {
     const known = this.targets.get(heard.nodeId);
-    const change = this.targets.learn(heard);
+    const change = this.targets.update(heard);
     const now = this.targets.get(heard.nodeId);
     if (change !== 'same' || known?.incarnation !== now?.incarnation) this.changed = true;
   }
@@ -162,7 +162,7 @@ export class HealthService {
     this.seqs.set(nodeId, seq);
     this.metrics.transitions.inc({ to, reason: reason ?? 'none' });
     this.logger[to === 'down' ? 'warn' : 'info']({ ...move }, 'the checks of a node changed');
-    if (change) this.evidence.take(change, this.clock.monotonicMs());
+    if (change) this.evidence.apply(change, this.clock.monotonicMs());
     const id = `health.changed/${nodeId}/${incarnation}/${seq}`;
     const facts = change ? [{ id, subject: 'health.changed', payload: change }] : [];
     this.journal.add({ move, facts });
@@ -174,7 +174,7 @@ export class HealthService {
       .checks()
       .map(({ standing }) => (standing?.to === 'down' ? changeOf(standing) : undefined))
       .filter((change) => change !== undefined);
-    for (const change of down) this.evidence.take(change, this.clock.monotonicMs());
+    for (const change of down) this.evidence.apply(change, this.clock.monotonicMs());
     this.peers.say(down, false);
   }
 

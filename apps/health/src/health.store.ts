@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { CheckTransition, HealthReport } from '#libs/contracts';
-import type { JournalRows, OutboxFact, OutboxRows } from '#libs/messaging';
+import type { JournalRows, OutboxEvent, OutboxRows } from '#libs/messaging';
 import { InstanceRows, migrate, PrimaryPool } from '#libs/postgres';
 import type { CheckMove } from './domain/node-check.js';
 import { HEALTH_MIGRATIONS } from './migrations/index.js';
@@ -8,7 +8,7 @@ import { HEALTH_MIGRATIONS } from './migrations/index.js';
 /** What one move of a node's checks leaves behind, written as one statement. */
 export interface MoveEntry {
   move: CheckMove;
-  facts: OutboxFact[];
+  facts: OutboxEvent[];
 }
 
 export type NodeHealthRow = Omit<HealthReport, 'transitions'> & { seq: number };
@@ -100,8 +100,8 @@ export class HealthStore implements OutboxRows, JournalRows<MoveEntry> {
     return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
   }
 
-  async unpublished(limit: number): Promise<OutboxFact[]> {
-    const { rows } = await this.pool.query<OutboxFact>({
+  async unpublished(limit: number): Promise<OutboxEvent[]> {
+    const { rows } = await this.pool.query<OutboxEvent>({
       name: 'health.unpublished',
       text: `select id, subject, payload from health.facts
         where not published and at < clock_timestamp() - interval '1 second' order by at limit $1`,

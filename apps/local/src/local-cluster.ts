@@ -15,7 +15,7 @@ import {
   type ProcessView,
   type RestartHow,
   type SupervisedProcesses,
-  SupervisorDoor,
+  SupervisorEndpoint,
 } from './supervision/supervisor-endpoint.js';
 import type { Terminal } from './terminal.js';
 
@@ -45,7 +45,7 @@ export interface ClusterOptions {
 
 /** All processes of one cluster on this machine, started and stopped together. */
 export class LocalCluster implements SupervisedProcesses {
-  private supervisorDoor: SupervisorDoor | undefined;
+  private supervisorDoor: SupervisorEndpoint | undefined;
   private services: ServiceProcess[] = [];
   private stopping = false;
 
@@ -64,7 +64,7 @@ export class LocalCluster implements SupervisedProcesses {
     if (!access || this.stopping) return false;
     this.services = this.plan(access);
     for (const service of this.services) this.writeEnvironment(service);
-    this.supervisorDoor = await SupervisorDoor.open(state.ports[SUPERVISOR] ?? 0, state.clusterKey, this);
+    this.supervisorDoor = await SupervisorEndpoint.open(state.ports[SUPERVISOR] ?? 0, state.clusterKey, this);
     // All at once: a service that is up before what it needs tries again until that is there.
     const allReady = Promise.all(this.services.map((service) => this.launch(service)));
     await this.untilServing(allReady);
@@ -120,7 +120,7 @@ export class LocalCluster implements SupervisedProcesses {
 
   private writeEnvironment(service: ServiceProcess): void {
     const { runFolder, home, programOf } = this.options;
-    const command = `${process.execPath} --env-file=${home.run}/${service.name}.env ${programOf(service.app)}`;
+    const command = `${process.execPath} --env-file=${home.runFolder}/${service.name}.env ${programOf(service.app)}`;
     runFolder.writeEnvironment(service.name, environmentFile(service.name, command, service.env));
   }
 

@@ -14,7 +14,7 @@ import { LocalCluster } from './local-cluster.js';
 import { onFolder, StartRefused } from './start-refused.js';
 import { Children } from './supervision/children.js';
 import { leaderIdOf } from './supervision/gateway-probe.js';
-import { openDoor } from './supervision/gateway-socket.js';
+import { openGatewaySocket } from './supervision/gateway-socket.js';
 import { stopOnSignals } from './supervision/stop-on-signals.js';
 import { banner, duration, Terminal } from './terminal.js';
 
@@ -35,17 +35,17 @@ async function main(): Promise<void> {
 
   const root = resolve(settings.home);
   const home = await onFolder(root, () => prepareHome(root));
-  await onFolder(root, () => lockHome(home.run));
+  await onFolder(root, () => lockHome(home.runFolder));
   const terminal = new Terminal(process.stdout, new LogFile(join(home.log, 'local.log')));
   const { passedOn, ignored } = splitVariables(process.env);
   if (ignored.length > 0)
     terminal.complain(`a local cluster decides itself on ${ignored.join(', ')}: ignored`);
-  const runFolder = new RunFolder(home.run, (message) => terminal.complain(message));
+  const runFolder = new RunFolder(home.runFolder, (message) => terminal.complain(message));
   const swept = await onFolder(root, () => runFolder.sweep());
   if (swept.length > 0)
     terminal.complain(`ended what an earlier start had left running: ${swept.join(', ')}`);
 
-  const door = await openDoor(settings.bind, settings.port);
+  const door = await openGatewaySocket(settings.bind, settings.port);
   ensurePrograms({ allowed: settings.noInstall === '0', report: (line) => terminal.say(line) });
   const state = await onFolder(root, () => loadState(home.state, settings.port));
   terminal.say(`Holdfast starts in ${root}`);
@@ -73,7 +73,7 @@ async function main(): Promise<void> {
   }
   terminal.say(`\nHoldfast is ready: ${cluster.address}  (${duration(performance.now() - begunMs)})`);
   const leaderId = (await leaderIdOf(cluster.address)) ?? 'node-1';
-  terminal.say(banner({ address: cluster.address, runFolder: shownPath(home.run), leaderId }));
+  terminal.say(banner({ address: cluster.address, runFolder: shownPath(home.runFolder), leaderId }));
 }
 
 function refuseUnsuitableMachine(): void {

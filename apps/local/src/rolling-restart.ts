@@ -62,7 +62,7 @@ class RollingRestart {
     this.supervisor = `http://127.0.0.1:${state.ports[SUPERVISOR]}`;
   }
 
-  async run(): Promise<void> {
+  async execute(): Promise<void> {
     const begunMs = performance.now();
     let left = await this.processes();
     const before = await this.cluster();
@@ -173,7 +173,7 @@ async function main(): Promise<void> {
       `no cluster of this release was started in ${resolve(home)} (HOLDFAST_HOME): npm start`,
     );
   }
-  await new RollingRestart(state, (line) => process.stdout.write(`${line}\n`)).run();
+  await new RollingRestart(state, (line) => process.stdout.write(`${line}\n`)).execute();
 }
 
 main().catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { NodeStatusChanged } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
-import { type BusLogger, FactJournal, type OutboxFact } from '#libs/messaging';
+import { type BusLogger, EventJournal, type OutboxEvent } from '#libs/messaging';
 import type { MemberRecord, Transition } from './domain/member.js';
 import { MemberTable } from './domain/membership.js';
 import { RegistryMetrics } from './registry.metrics.js';
@@ -15,7 +15,7 @@ export class Announcer {
 
   constructor(
     private readonly members: MemberTable,
-    private readonly journal: FactJournal<MemberEntry>,
+    private readonly journal: EventJournal<MemberEntry>,
     private readonly metrics: RegistryMetrics,
     private readonly clock: Clock,
     private readonly logger: BusLogger,
@@ -30,7 +30,7 @@ export class Announcer {
   record(
     record: MemberRecord,
     transition: Transition | undefined,
-    others: readonly OutboxFact[],
+    others: readonly OutboxEvent[],
     cause: Record<string, unknown> = {},
   ): void {
     const { nodeId } = record;

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { maskSecrets } from '#libs/config';
 import { deriveKey, systemClock } from '#libs/kernel';
-import { Bus, BusStrategy, FactOutbox } from '#libs/messaging';
+import { Bus, BusStrategy, EventOutbox } from '#libs/messaging';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
 import { RedisCache } from '#libs/redis';
@@ -56,7 +56,7 @@ export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): 
 
   let service: RegistryService | undefined;
   let intake: EvidenceIntake | undefined;
-  let outbox: FactOutbox | undefined;
+  let outbox: EventOutbox | undefined;
   return {
     module: registryModule({
       bus,
@@ -75,7 +75,7 @@ export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): 
     strategies: [new BusStrategy(bus, { queue: 'registry' })],
     listen: { port: settings.port, host: settings.bind },
     started: (app) => {
-      outbox = app.get(FactOutbox);
+      outbox = app.get(EventOutbox);
       const registry = app.get(RegistryService);
       registry.start();
       const evidence = app.get(EvidenceIntake);

@@ -1,7 +1,7 @@
 import { Controller, UseFilters } from '@nestjs/common';
 import { type BaseRpcContext, Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import type {
-  FactPayload,
+  EventPayload,
   GetNodeReply,
   HealthChanged,
   HealthStanding,
@@ -9,8 +9,8 @@ import type {
   NodeHold,
   NodeStatusChanged,
   NodeVerdict,
-  QuestionReply,
   RegisterReply,
+  ReplyPayload,
   SyncHead,
 } from '#libs/contracts';
 import { type AskedRequest, BusErrorFilter, speakerIn } from '#libs/messaging';
@@ -44,7 +44,7 @@ export class RegistryController {
   }
 
   @MessagePattern('registry.list')
-  list(@Payload() request: AskedRequest<'registry.list'>): QuestionReply<'registry.list'> {
+  list(@Payload() request: AskedRequest<'registry.list'>): ReplyPayload<'registry.list'> {
     return { nodes: this.registry.list(request) };
   }
 
@@ -89,7 +89,7 @@ export class RegistryController {
   }
 
   @EventPattern<string>('node.registered')
-  registered(@Payload() fact: FactPayload<'node.registered'>): void {
+  registered(@Payload() fact: EventPayload<'node.registered'>): void {
     this.registry.registered(fact);
   }
 

@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Clock } from '#libs/kernel';
-import { type Bus, type BusLogger, FactJournal, FactOutbox, FactStream } from '#libs/messaging';
+import { type Bus, type BusLogger, DurableEvents, EventJournal, EventOutbox } from '#libs/messaging';
 import type { Metrics } from '#libs/observability';
 import type { PrimaryPool } from '#libs/postgres';
 import type { RedisCache } from '#libs/redis';
@@ -36,9 +36,9 @@ export function registryModule(parts: RegistryParts): DynamicModule {
   const store = new RegistryStore(pool);
   const metrics = new RegistryMetrics(parts.metrics);
   const cache = new RegistryCache(redis, { ttlMs: settings.cacheTtlMs });
-  const stream = new FactStream(bus, logger);
-  const outbox = new FactOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
-  const journal = new FactJournal(store, outbox, logger);
+  const stream = new DurableEvents(bus, logger);
+  const outbox = new EventOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
+  const journal = new EventJournal(store, outbox, logger);
   const members = new MemberTable(settings);
   const announcer = new Announcer(members, journal, metrics, clock, logger);
   const intake = new EvidenceIntake(bus, members, store, announcer, metrics, settings, clock, logger);
@@ -59,7 +59,7 @@ export function registryModule(parts: RegistryParts): DynamicModule {
     module: RegistryModule,
     controllers: [RegistryController],
     providers: [
-      { provide: FactOutbox, useValue: outbox },
+      { provide: EventOutbox, useValue: outbox },
       { provide: EvidenceIntake, useValue: intake },
       { provide: RegistryService, useValue: service },
     ],

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import {
-  type FactPayload,
+  type EventPayload,
   type GetNodeReply,
   type NodeHeartbeat,
   type NodeInfo,
@@ -9,9 +9,9 @@ import {
   type RegisterReply,
 } from '#libs/contracts';
 import { type Clock, deferred, FailureLog, type Repeating, sleep } from '#libs/kernel';
-import { type AskedRequest, Bus, type BusLogger, FactJournal, type Speaker } from '#libs/messaging';
+import { type AskedRequest, Bus, type BusLogger, EventJournal, type Speaker } from '#libs/messaging';
 import { Announcer } from './announcer.js';
-import { HearingGuard } from './domain/hearing-guard.js';
+import { LocalPauseGuard } from './domain/hearing-guard.js';
 import type { MemberRecord } from './domain/member.js';
 import { memberBeat, memberMayBe } from './domain/member-rights.js';
 import { MemberTable } from './domain/membership.js';
@@ -27,7 +27,7 @@ const TRANSITIONS_SHOWN = 20;
 @Injectable()
 export class RegistryService {
   private readonly failures: FailureLog;
-  private readonly hearing: HearingGuard;
+  private readonly hearing: LocalPauseGuard;
   private readonly loops: Repeating[] = [];
   /** Resolved when the stores have been asked once after the start, whatever they said. */
   private readonly firstLook = deferred<void>();
@@ -40,7 +40,7 @@ export class RegistryService {
     private readonly members: MemberTable,
     private readonly store: RegistryStore,
     private readonly cache: RegistryCache,
-    private readonly journal: FactJournal<MemberEntry>,
+    private readonly journal: EventJournal<MemberEntry>,
     private readonly announcer: Announcer,
     private readonly intake: EvidenceIntake,
     private readonly metrics: RegistryMetrics,
@@ -49,7 +49,7 @@ export class RegistryService {
     logger: BusLogger,
   ) {
     this.failures = new FailureLog(logger, clock, (what) => metrics.troubles.inc({ what }));
-    this.hearing = new HearingGuard(settings);
+    this.hearing = new LocalPauseGuard(settings);
     journal.whenTaken(({ record }) => this.reload(record.nodeId));
     metrics.watch(() => this.members.records());
   }
@@ -84,7 +84,7 @@ export class RegistryService {
     if (speaker === 'cluster') this.members.ownedByCluster(request.nodeId);
     const node = this.members.info(result.record);
     const id = `node.registered/${node.id}/${node.incarnation}`;
-    const payload: FactPayload<'node.registered'> = { node };
+    const payload: EventPayload<'node.registered'> = { node };
     this.announcer.record(result.record, result.transition, [{ id, subject: 'node.registered', payload }]);
     const { heartbeatEveryMs, heartbeatTimeoutMs } = this.settings;
     return { accepted: true, node, heartbeatEveryMs, heartbeatTimeoutMs };
@@ -116,7 +116,7 @@ export class RegistryService {
     this.members.mergeStatus({ ...rest, status }, { authoritative: false });
   }
 
-  registered({ node }: FactPayload<'node.registered'>): void {
+  registered({ node }: EventPayload<'node.registered'>): void {
     this.introduce(node);
   }
 
@@ -170,7 +170,7 @@ export class RegistryService {
 
   private tick(): void {
     const nowMs = this.clock.monotonicMs();
-    const hearing = this.hearing.step(nowMs, this.bus.responsive);
+    const hearing = this.hearing.observe(nowMs, this.bus.responsive);
     if (hearing !== 'hears') {
       this.members.forgiveSilence(nowMs);
       return;

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { type GetNodeReply, HealthChanged, NodeHold, VERDICT_REASONS } from '#libs/contracts';
-import type { OutboxFact, OutboxRows } from '#libs/messaging';
+import type { OutboxEvent, OutboxRows } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
 import type { MemberRecord, StoredEvidence, Transition } from './domain/member.js';
 import { REGISTRY_MIGRATIONS } from './migrations/index.js';
@@ -15,7 +15,7 @@ export interface MemberEntry {
   at: string;
   evidence: Record<string, unknown> | null;
   standing: StoredEvidence;
-  facts: OutboxFact[];
+  facts: OutboxEvent[];
 }
 
 export interface StoredMember {
@@ -165,8 +165,8 @@ export class RegistryStore implements OutboxRows {
     return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
   }
 
-  async unpublished(limit: number): Promise<OutboxFact[]> {
-    const { rows } = await this.pool.query<OutboxFact>({
+  async unpublished(limit: number): Promise<OutboxEvent[]> {
+    const { rows } = await this.pool.query<OutboxEvent>({
       name: 'registry.unpublished',
       text: `select id, subject, payload from registry.facts
         where not published and at < clock_timestamp() - interval '1 second' order by at limit $1`,

@@ -105,7 +105,12 @@ export class Pusher {
     return this.judge(after, page, answer, this.clock.monotonicMs() - begunMs);
   }
 
-  private judge(after: ReportedPosition, page: readonly Change[], answer: SyncReply, tookMs: number): SyncOutcome {
+  private judge(
+    after: ReportedPosition,
+    page: readonly Change[],
+    answer: SyncReply,
+    tookMs: number,
+  ): SyncOutcome {
     const verdict = judgeAnswer(after, page, answer);
     if (verdict === 'diverged') return { type: 'diverged', position: answer };
     if (verdict !== 'known') return { type: 'elsewhere', position: answer };
@@ -152,7 +157,7 @@ export class Pusher {
   }
 
   private async pace(changes: number): Promise<void> {
-    const waitMs = this.throttle.take(changes, this.clock.monotonicMs());
+    const waitMs = this.throttle.withdraw(changes, this.clock.monotonicMs());
     if (waitMs <= 0) return;
     this.metrics.throttledSeconds.inc(waitMs / 1_000);
     await sleep(waitMs, this.stopping.signal);

@@ -1,6 +1,6 @@
 import { Controller, UseFilters } from '@nestjs/common';
 import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
-import type { FactPayload, NodeHeartbeat, SyncReport } from '#libs/contracts';
+import type { EventPayload, NodeHeartbeat, SyncReport } from '#libs/contracts';
 import { BusErrorFilter } from '#libs/messaging';
 import { SyncService } from './sync.service.js';
 
@@ -21,7 +21,7 @@ export class SyncController {
   }
 
   @EventPattern<string>('node.deregistered')
-  deregistered(@Payload() { nodeId }: FactPayload<'node.deregistered'>): Promise<void> {
+  deregistered(@Payload() { nodeId }: EventPayload<'node.deregistered'>): Promise<void> {
     return this.sync.deregistered(nodeId);
   }
 }

@@ -6,7 +6,7 @@ import { StorageUnavailable } from '#libs/postgres';
 import type { ReportedPosition } from './domain/history-check.js';
 import { shareOf } from './domain/share.js';
 import type { SyncAction } from './domain/sync-action.js';
-import { type SyncState, SyncPlanner } from './domain/sync-planner.js';
+import { SyncPlanner, type SyncState } from './domain/sync-planner.js';
 import { SyncNodeClient } from './node-calls.js';
 import { Pusher } from './pusher.js';
 import type { SyncSettings } from './sync.config.js';
@@ -126,7 +126,7 @@ export class SyncService {
   }
 
   private step(): void {
-    for (const action of this.planner.step(this.clock.monotonicMs())) this.carryOut(action);
+    for (const action of this.planner.plan(this.clock.monotonicMs())) this.carryOut(action);
   }
 
   private carryOut(action: SyncAction): void {

@@ -3,7 +3,7 @@ import type { Change, NodeSync, SyncReport } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import { InstanceRows, migrate, PrimaryPool } from '#libs/postgres';
 import type { Sizes } from './domain/catch-up-way.js';
-import { LOG_PAGE, type SyncPageRow, pageOf } from './log-rows.js';
+import { LOG_PAGE, pageOf, type SyncPageRow } from './log-rows.js';
 import { SYNC_MIGRATIONS } from './migrations/index.js';
 
 export type NodeSyncRow = Omit<NodeSync, 'lagVersions' | 'seenAt' | 'observer'>;

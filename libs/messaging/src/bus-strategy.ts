@@ -6,13 +6,7 @@ import {
   Server,
 } from '@nestjs/microservices';
 import { lastValueFrom, type Observable, throwError } from 'rxjs';
-import {
-  FACTS,
-  type FactSubject,
-  QUESTIONS,
-  type QuestionReply,
-  type QuestionSubject,
-} from '#libs/contracts';
+import { EVENTS, type EventSubject, REQUESTS, type ReplyPayload, type RequestSubject } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import type { Bus, Speaker } from './bus.js';
 
@@ -55,7 +49,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
   }
 
   private listenToFact(pattern: string, handler: MessageHandler): void {
-    invariant(isFact(pattern), `no such fact: ${pattern}`);
+    invariant(isEvent(pattern), `no such fact: ${pattern}`);
     const queue = queueOf(handler, undefined);
     this.unsubscribe.push(
       this.bus.subscribe(
@@ -70,13 +64,13 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
   }
 
   private answerQuestion(pattern: string, handler: MessageHandler): void {
-    invariant(isQuestion(pattern), `no such question: ${pattern}`);
+    invariant(isRequest(pattern), `no such question: ${pattern}`);
     const queue = queueOf(handler, this.options.queue);
     this.unsubscribe.push(
       this.bus.handle(
         pattern,
         async (request, speaker) =>
-          (await run(handler, request, pattern, speaker)) as QuestionReply<typeof pattern>,
+          (await run(handler, request, pattern, speaker)) as ReplyPayload<typeof pattern>,
         queue === undefined ? {} : { queue },
       ),
     );
@@ -115,10 +109,10 @@ function isObservable(value: unknown): value is Observable<unknown> {
   return typeof value === 'object' && value !== null && 'subscribe' in value;
 }
 
-function isFact(subject: string): subject is FactSubject {
-  return Object.hasOwn(FACTS, subject);
+function isEvent(subject: string): subject is EventSubject {
+  return Object.hasOwn(EVENTS, subject);
 }
 
-function isQuestion(subject: string): subject is QuestionSubject {
-  return Object.hasOwn(QUESTIONS, subject);
+function isRequest(subject: string): subject is RequestSubject {
+  return Object.hasOwn(REQUESTS, subject);
 }

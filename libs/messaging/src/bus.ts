@@ -1,19 +1,19 @@
 import { createInbox, headers, type Msg, type MsgHdrs, nuid } from '@nats-io/transport-node';
 import type { ZodType, z } from 'zod';
 import {
-  FACT_FAMILIES,
-  FACTS,
-  type FactPayload,
-  type FactSubject,
+  EVENT_FAMILIES,
+  EVENTS,
+  type EventPayload,
+  type EventSubject,
   isPlausibleIncarnation,
-  memberMayAsk,
-  memberMaySay,
+  memberMayPublish,
+  memberMayRequest,
   namespaceToken,
   Problem,
-  QUESTIONS,
-  type QuestionReply,
-  type QuestionRequest,
-  type QuestionSubject,
+  REQUESTS,
+  type ReplyPayload,
+  type RequestPayload,
+  type RequestSubject,
 } from '#libs/contracts';
 import {
   type Clock,
@@ -27,7 +27,7 @@ import {
 import { BusError } from './bus-error.js';
 import { BusConnection, type BusLogger, type ConnectionSettings, INBOX_PREFIX } from './connection.js';
 import { Envelope, type WireMessage } from './envelope.js';
-import { OncePer } from './once-per.js';
+import { RateLimit } from './once-per.js';
 import { busErrorFrom, isInboxOf, readReply } from './reply.js';
 import { Sampler } from './sampler.js';
 import {
@@ -49,11 +49,11 @@ export interface BusOptions extends ConnectionSettings {
   rng?: Rng;
 }
 
-export type FactFamily = keyof typeof FACT_FAMILIES;
-export type FamilyPayload<F extends FactFamily> = z.output<(typeof FACT_FAMILIES)[F]['schema']>;
+export type FactFamily = keyof typeof EVENT_FAMILIES;
+export type FamilyPayload<F extends FactFamily> = z.output<(typeof EVENT_FAMILIES)[F]['schema']>;
 
 /** What a handler of a question is given: the request with its defaults filled in. */
-export type AskedRequest<S extends QuestionSubject> = z.output<(typeof QUESTIONS)[S]['request']>;
+export type AskedRequest<S extends RequestSubject> = z.output<(typeof REQUESTS)[S]['request']>;
 
 /** Whose word a message is: a process of this cluster proved itself; a member is whoever may publish on the bus. */
 export type Speaker = 'cluster' | 'member';
@@ -96,7 +96,7 @@ export class Bus {
     ...{ published: 0, unsent: 0, received: 0 },
     ...{ invalid: 0, forged: 0, ignored: 0, unsampled: 0, failed: 0 },
   };
-  private readonly complaints: OncePer;
+  private readonly complaints: RateLimit;
 
   private constructor(
     private readonly link: BusConnection,
@@ -104,7 +104,7 @@ export class Bus {
     private readonly logger: BusLogger,
     private readonly clock: Clock,
   ) {
-    this.complaints = new OncePer(1_000, clock);
+    this.complaints = new RateLimit(1_000, clock);
   }
 
   /** Returns at once, connected or not; the connection is sought for ever. */
@@ -142,9 +142,9 @@ export class Bus {
   }
 
   /** True when handed to the connection, false when not sent. With an `id` the stream of facts keeps it once. */
-  publish<S extends FactSubject>(
+  publish<S extends EventSubject>(
     subject: S,
-    payload: FactPayload<S>,
+    payload: EventPayload<S>,
     options: { id?: string } = {},
   ): boolean {
     return this.send(subject, subject, payload, options.id);
@@ -189,13 +189,13 @@ export class Bus {
   }
 
   /** Facts of processes of this cluster; with `members` also what members may say, which is theirs alone. */
-  subscribe<S extends FactSubject>(
+  subscribe<S extends EventSubject>(
     subject: S,
-    handler: (payload: FactPayload<S>, speaker: Speaker) => void | Promise<void>,
+    handler: (payload: EventPayload<S>, speaker: Speaker) => void | Promise<void>,
     options: { queue?: string; members?: boolean; sample?: SampleOptions } = {},
   ): () => void {
-    const schema: ZodType = FACTS[subject].schema;
-    const heard = (payload: unknown, speaker: Speaker) => handler(payload as FactPayload<S>, speaker);
+    const schema: ZodType = EVENTS[subject].schema;
+    const heard = (payload: unknown, speaker: Speaker) => handler(payload as EventPayload<S>, speaker);
     const { sample } = options;
     const sampler = sample && new Sampler(sample.perSecond, this.clock, systemRng);
     return this.link.subscribe(this.space.wire(subject), options.queue, (message) => {
@@ -203,7 +203,7 @@ export class Bus {
         this.counts.unsampled++;
         return;
       }
-      const speaker = this.speakerOf(message, memberMaySay(subject));
+      const speaker = this.speakerOf(message, memberMayPublish(subject));
       if (speaker === 'member' && !options.members) this.counts.ignored++;
       else if (speaker !== undefined) this.deliver(message, speaker, schema, heard);
     });
@@ -215,7 +215,7 @@ export class Bus {
     handler: (payload: FamilyPayload<F>) => void | Promise<void>,
     options: { queue?: string; token?: string } = {},
   ): () => void {
-    const schema: ZodType = FACT_FAMILIES[family].schema;
+    const schema: ZodType = EVENT_FAMILIES[family].schema;
     const token = options.token === undefined ? '*' : namespaceToken(options.token);
     const heard = (payload: unknown) => handler(payload as FamilyPayload<F>);
     return this.link.subscribe(this.space.wire(`${family}.${token}`), options.queue, (message) => {
@@ -225,11 +225,11 @@ export class Bus {
   }
 
   /** Asks one responder. Rejects with a BusError, or with the Problem that the responder answered. */
-  async request<S extends QuestionSubject>(
+  async request<S extends RequestSubject>(
     subject: S,
-    payload: QuestionRequest<S>,
+    payload: RequestPayload<S>,
     options: { timeoutMs: number; token?: string },
-  ): Promise<QuestionReply<S>> {
+  ): Promise<ReplyPayload<S>> {
     const nc = this.link.current;
     if (!nc) throw new BusError('disconnected', subject);
     const question = this.sealRequest(subject, options.token, payload);
@@ -249,12 +249,12 @@ export class Bus {
    * Asks everyone who listens and gives what came within `waitMs`, sooner when `enough` says so or nobody listens.
    * Replies that are errors or not what the contract says are left out.
    */
-  async requestMany<S extends QuestionSubject>(
+  async requestMany<S extends RequestSubject>(
     subject: S,
-    payload: QuestionRequest<S>,
-    options: { waitMs: number; token?: string; enough?: (replies: readonly QuestionReply<S>[]) => boolean },
-  ): Promise<QuestionReply<S>[]> {
-    const replies: QuestionReply<S>[] = [];
+    payload: RequestPayload<S>,
+    options: { waitMs: number; token?: string; enough?: (replies: readonly ReplyPayload<S>[]) => boolean },
+  ): Promise<ReplyPayload<S>[]> {
+    const replies: ReplyPayload<S>[] = [];
     const inbox = createInbox(INBOX_PREFIX);
     const question = this.sealRequest(subject, options.token, payload);
     const done = deferred<void>();
@@ -281,16 +281,16 @@ export class Bus {
   }
 
   /** Answers a question. A Problem thrown by the handler is the answer; anything else becomes `internal`. */
-  handle<S extends QuestionSubject>(
+  handle<S extends RequestSubject>(
     subject: S,
-    handler: (request: AskedRequest<S>, speaker: Speaker) => Promise<QuestionReply<S>> | QuestionReply<S>,
+    handler: (request: AskedRequest<S>, speaker: Speaker) => Promise<ReplyPayload<S>> | ReplyPayload<S>,
     options: { queue?: string; token?: string } = {},
   ): () => void {
-    const schema: ZodType = QUESTIONS[subject].request;
+    const schema: ZodType = REQUESTS[subject].request;
     let working = 0;
     return this.link.subscribe(this.address(subject, options.token), options.queue, (message) => {
       this.counts.received++;
-      const speaker = this.speakerOf(message, memberMayAsk(subject), 'request');
+      const speaker = this.speakerOf(message, memberMayRequest(subject), 'request');
       if (speaker === undefined || !this.mayBeAnswered(message, speaker)) return;
       if (working >= MAX_CONCURRENT_QUESTIONS) {
         return this.refuse(message, new Problem('cluster-busy', `too many ${subject} at once`));
@@ -351,7 +351,7 @@ export class Bus {
   private mayBeAnswered({ subject, reply }: Msg, speaker: Speaker): boolean {
     if (!reply || isInboxOf(speaker, reply)) return true;
     this.counts.forged++;
-    const complaint = this.complaints.take(`inbox ${subject}`);
+    const complaint = this.complaints.admit(`inbox ${subject}`);
     if (complaint) {
       this.logger.warn(
         { subject, reply, ...complaint },
@@ -363,7 +363,7 @@ export class Bus {
 
   private dropForged(subject: string, origin: 'member' | 'forged'): void {
     this.counts.forged++;
-    const complaint = this.complaints.take(`forged ${subject}`);
+    const complaint = this.complaints.admit(`forged ${subject}`);
     if (complaint) {
       const fault = origin === 'member' ? 'no MAC' : 'wrong MAC';
       this.logger.warn({ subject, fault, ...complaint }, 'a message without a valid MAC was dropped');
@@ -371,7 +371,7 @@ export class Bus {
   }
 
   /** The reply, when it is of this cluster and to this very request. */
-  private open<S extends QuestionSubject>(subject: S, asked: string, message: Msg): QuestionReply<S> {
+  private open<S extends RequestSubject>(subject: S, asked: string, message: Msg): ReplyPayload<S> {
     const origin = this.envelope.originOfReply(asked, message);
     if (origin === 'cluster') return readReply(subject, message);
     this.dropForged(`reply to ${asked}`, origin);
@@ -418,7 +418,7 @@ export class Bus {
     if (result?.success && !isFuture) return { ok: true, value: result.data };
     this.counts.invalid++;
     const fault = isFuture ? 'incarnation: more than a day ahead' : faultOf(result?.error?.issues[0]);
-    const complaint = this.complaints.take(message.subject);
+    const complaint = this.complaints.admit(message.subject);
     if (complaint) {
       this.logger.warn({ subject: message.subject, fault, ...complaint }, 'a malformed message was dropped');
     }

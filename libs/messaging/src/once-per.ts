@@ -1,7 +1,7 @@
 import type { Clock } from '#libs/kernel';
 
 /** Says yes to a key at most once per interval, so that a flood of bad messages does not become a flood of log lines. */
-export class OncePer {
+export class RateLimit {
   private readonly lastMs = new Map<string, number>();
   private readonly suppressed = new Map<string, number>();
 
@@ -12,7 +12,7 @@ export class OncePer {
   ) {}
 
   /** How many were suppressed since the last yes; undefined = not now. */
-  take(key: string): { suppressed: number } | undefined {
+  admit(key: string): { suppressed: number } | undefined {
     const now = this.clock.monotonicMs();
     const last = this.lastMs.get(key);
     if (last !== undefined && now - last < this.intervalMs) {

@@ -1,21 +1,21 @@
 import { errors, type Msg } from '@nats-io/transport-node';
 import type { ZodType } from 'zod';
-import { QUESTIONS, type QuestionReply, type QuestionSubject } from '#libs/contracts';
+import { REQUESTS, type ReplyPayload, type RequestSubject } from '#libs/contracts';
 import { BusError } from './bus-error.js';
 import { INBOX_PREFIX } from './connection.js';
 import { decodeJson, decodeProblem, WIRE_HEADERS } from './wire.js';
 
 /** The reply that a message carries; throws the Problem that it carries instead, or BusError `invalid`. */
-export function readReply<S extends QuestionSubject>(subject: S, message: Msg): QuestionReply<S> {
+export function readReply<S extends RequestSubject>(subject: S, message: Msg): ReplyPayload<S> {
   const errorCode = message.headers?.get(WIRE_HEADERS.errorCode);
   if (errorCode) {
     throw decodeProblem(errorCode, message.headers?.get(WIRE_HEADERS.error) ?? '', message.data);
   }
   const decoded = decodeJson(message.data);
-  const schema: ZodType = QUESTIONS[subject].reply;
+  const schema: ZodType = REQUESTS[subject].reply;
   const result = decoded.ok ? schema.safeParse(decoded.value) : undefined;
   if (!result?.success) throw new BusError('invalid', subject, { cause: result?.error });
-  return result.data as QuestionReply<S>;
+  return result.data as ReplyPayload<S>;
 }
 
 /**

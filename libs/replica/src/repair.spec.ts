@@ -46,7 +46,7 @@ function findings(replica: Replica): ScrubFinding[] {
   const scrub = new Scrub(replica);
   const found: ScrubFinding[] = [];
   for (let finished = 0; finished < DIGEST_BUCKETS; ) {
-    const step = scrub.step(1e9);
+    const step = scrub.scan(1e9);
     found.push(...step.findings);
     if (step.finished !== undefined) finished++;
   }

@@ -89,11 +89,11 @@ export function* encodeSnapshot(state: PinnedState): Generator<Buffer> {
   for (const page of state.pages) {
     for (const entry of page) {
       chunks.write(encodeEntry(entry));
-      if (chunks.full) yield chunks.take();
+      if (chunks.full) yield chunks.flush();
     }
   }
   chunks.write(Buffer.alloc(4));
-  yield chunks.take();
+  yield chunks.flush();
   yield hash.digest();
 }
 
@@ -143,7 +143,7 @@ class ChunkWriter {
     this.bytes += part.length;
   }
 
-  take(): Buffer {
+  flush(): Buffer {
     const chunk = Buffer.concat(this.parts, this.bytes);
     this.parts = [];
     this.bytes = 0;

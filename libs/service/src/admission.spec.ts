@@ -14,12 +14,12 @@ describe('finding 6a: heavy work is admitted a few pieces at a time', () => {
     const ends = Array.from({ length: 4 }, () => deferred<void>());
     const began: number[] = [];
     const runs = ends.map((end, index) =>
-      gate.run(() => {
+      gate.execute(() => {
         began.push(index);
         return end.promise;
       }),
     );
-    await expect(gate.run(async () => began.push(9))).rejects.toEqual(refused);
+    await expect(gate.execute(async () => began.push(9))).rejects.toEqual(refused);
     expect(began).toEqual([0, 1]);
     ends[1]?.resolve();
     await runs[1];
@@ -33,8 +33,8 @@ describe('finding 6a: heavy work is admitted a few pieces at a time', () => {
   it('gives the place on when the work fails', async () => {
     const gate = admission({ atOnce: 1, waiting: 1 });
     const end = deferred<void>();
-    const first = gate.run(() => end.promise);
-    const second = gate.run(async () => 'done');
+    const first = gate.execute(() => end.promise);
+    const second = gate.execute(async () => 'done');
     end.reject(new Error('broken'));
     await expect(first).rejects.toThrow('broken');
     expect(await second).toBe('done');
@@ -43,10 +43,10 @@ describe('finding 6a: heavy work is admitted a few pieces at a time', () => {
   it('refuses what has waited too long, and only that', async () => {
     const gate = admission({ atOnce: 1, waiting: 5, waitMs: 1 });
     const end = deferred<void>();
-    const first = gate.run(() => end.promise);
-    await expect(gate.run(async () => undefined)).rejects.toEqual(refused);
+    const first = gate.execute(() => end.promise);
+    await expect(gate.execute(async () => undefined)).rejects.toEqual(refused);
     end.resolve();
     await first;
-    expect(await gate.run(async () => 'next')).toBe('next');
+    expect(await gate.execute(async () => 'next')).toBe('next');
   });
 });

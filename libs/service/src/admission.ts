@@ -32,7 +32,7 @@ export class Admission {
   }
 
   /** Runs the work when its turn has come. Rejects with `cluster-busy`, or as the work does. */
-  async run<Result>(work: () => Promise<Result>): Promise<Result> {
+  async execute<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.underWay >= this.limits.atOnce) await this.turn();
     else this.underWay += 1;
     try {

@@ -17,7 +17,7 @@ import { CatchUp } from './history/catch-up.js';
 import type { ChangeSource, SourceReset } from './history/change-source.js';
 import { OlderPages } from './history/older-pages.js';
 import { PresentPages } from './history/present-pages.js';
-import { SharedQuestion } from './history/shared-question.js';
+import { SharedRequest } from './history/shared-question.js';
 import { listPresent } from './http/listing.js';
 import { type LongPollAnswer, LongPolls, type PollStart } from './http/long-polls.js';
 import type { WatchSink } from './http/watch-sink.js';
@@ -68,7 +68,7 @@ export class WatchHub {
   private readonly frames = new FrameCache();
   private readonly pages: OlderPages;
   private readonly presentPages: PresentPages;
-  private readonly newest: SharedQuestion<number | undefined>;
+  private readonly newest: SharedRequest<number | undefined>;
   private readonly catchUp: CatchUp;
   private readonly polls: LongPolls;
   private readonly clock: Clock;
@@ -82,7 +82,7 @@ export class WatchHub {
     this.clock = options.clock ?? systemClock;
     this.head = source.version;
     this.pages = new OlderPages(source);
-    this.newest = new SharedQuestion(() => source.newestVersion());
+    this.newest = new SharedRequest(() => source.newestVersion());
     this.presentPages = new PresentPages(source);
     this.catchUp = new CatchUp({
       source,

@@ -12,7 +12,7 @@ import { PublicGuard, startService } from '#libs/service';
 import { ApiClient, freePort, until } from '#libs/testing';
 import { configNodeModule } from '../../../apps/config-node/src/config-node.module.js';
 import { type PublicApi, registerPublicApi } from '../../../apps/config-node/src/http/public-api.js';
-import { Engine } from '../../../apps/config-node/src/node.js';
+import { ConfigNode } from '../../../apps/config-node/src/node.js';
 import type { CompactorOptions } from '../../../apps/config-node/src/retention/compactor.js';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
 import { type LeaderLab, openMigratedLab } from '../storage/storage-lab.js';
@@ -36,7 +36,7 @@ export interface ApiNodeOptions {
 export interface ApiNode {
   readonly id: string;
   readonly address: string;
-  readonly engine: Engine;
+  readonly engine: ConfigNode;
   readonly store: ConfigStore;
   readonly api: PublicApi;
   readonly fastify: FastifyInstance;
@@ -64,7 +64,7 @@ export async function openApiLab(): Promise<ApiLab> {
       logger,
     });
     const clusterKey = CLUSTER_KEY;
-    const engine = new Engine(
+    const engine = new ConfigNode(
       {
         nodeId: id,
         mayLead: true,

@@ -13,7 +13,7 @@ import { type NatsServer, startNats } from '#libs/servers';
 import { PublicGuard, type RunningService, startService } from '#libs/service';
 import { configNodeModule } from '../../../apps/config-node/src/config-node.module.js';
 import type { WriteOperation, WriteRequest } from '../../../apps/config-node/src/domain/commit/write.js';
-import { Engine, type EngineOptions } from '../../../apps/config-node/src/node.js';
+import { ConfigNode, type ConfigNodeOptions } from '../../../apps/config-node/src/node.js';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
 import { type LeaderLab, openMigratedLab } from '../storage/storage-lab.js';
 
@@ -28,7 +28,7 @@ export interface EngineLab {
   close(): Promise<void>;
 }
 
-export interface NodeOptions extends Partial<EngineOptions> {
+export interface NodeOptions extends Partial<ConfigNodeOptions> {
   database?: PostgresHost;
   /** Serves what people ask for, instead of the node's one pool. */
   reads?: PrimaryPool;
@@ -37,7 +37,7 @@ export interface NodeOptions extends Partial<EngineOptions> {
 
 export interface LabNode {
   readonly id: string;
-  readonly engine: Engine;
+  readonly engine: ConfigNode;
   readonly replica: Replica;
   readonly bus: Bus;
   readonly address: string;
@@ -69,7 +69,7 @@ export async function openEngineLab(): Promise<EngineLab> {
       logger,
     });
     const dataDir = join(home, 'nodes', id);
-    const engine = new Engine(
+    const engine = new ConfigNode(
       {
         nodeId: id,
         mayLead: true,

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FactStream, type StoredFact } from '#libs/messaging';
+import { DurableEvents, type StoredEvent } from '#libs/messaging';
 import { type EngineLab, openEngineLab, put, until, write } from './engine-lab.js';
 
 let lab: EngineLab;
@@ -15,9 +15,9 @@ describe('config.changed', () => {
     const first = await lab.node('node-1');
     const second = await lab.node('node-2');
     await lab.elect(first);
-    const facts: StoredFact[] = [];
+    const facts: StoredEvent[] = [];
     const abort = new AbortController();
-    const stream = new FactStream(second.bus, pino({ level: 'silent' }));
+    const stream = new DurableEvents(second.bus, pino({ level: 'silent' }));
     await until(() => second.bus.connected, 'connected');
     const following = (async () => {
       for await (const fact of stream.follow(0, abort.signal)) {
@@ -52,7 +52,7 @@ describe('config.changed', () => {
     const node = await lab.node('node-3');
     const logged: string[] = [];
     const logger = pino({ level: 'error' }, { write: (line: string) => void logged.push(line) });
-    const stream = new FactStream(node.bus, logger);
+    const stream = new DurableEvents(node.bus, logger);
     await until(() => node.bus.connected, 'connected');
     expect(await stream.ensure()).toBe(true);
     const alert = (summary: string) =>

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type HealthReport, type NodeInfo, Problem } from '#libs/contracts';
-import { Bus, FactStream } from '#libs/messaging';
+import { Bus, DurableEvents } from '#libs/messaging';
 import { type NatsServer, startNats } from '#libs/servers';
 import { EventStream } from './event-stream.js';
 import { FakeCluster, FakeNode } from './fake-node.js';
@@ -270,7 +270,7 @@ describe('a gateway on the bus', () => {
   });
 
   it('streams the facts of the bus, from anywhere, resumably', async () => {
-    const facts = new FactStream(bus, logger);
+    const facts = new DurableEvents(bus, logger);
     const lose = (term: number) =>
       facts.publish('leader.lost', { nodeId: 'node-1', term, reason: 'test', at: 'now' }, `lost/${term}`);
     for (const term of [100, 101, 102]) expect(await lose(term)).toBe('stored');

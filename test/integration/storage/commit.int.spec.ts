@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { isDataError } from '#libs/postgres';
-import type { BatchChange, Fence } from '../../../apps/config-node/src/store/store.types.js';
+import type { BatchChange, Fence } from '../../../apps/config-node/src/domain/log.types.js';
 import {
   after,
   batchOf,

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seededRng } from '#libs/kernel';
 import { migrate, StatementRefused } from '#libs/postgres';
+import type { BatchChange } from '../../../apps/config-node/src/domain/log.types.js';
 import { removable } from '../../../apps/config-node/src/domain/retention.js';
 import type { OldOperation } from '../../../apps/config-node/src/store/compaction.js';
-import type { BatchChange } from '../../../apps/config-node/src/store/store.types.js';
-import { TruthStore } from '../../../apps/consistency/src/reference/reference.store.js';
+import { ReferenceStore } from '../../../apps/consistency/src/reference/reference.store.js';
 import { FailoverStore } from '../../../apps/failover/src/failover.store.js';
 import { FAILOVER_MIGRATIONS } from '../../../apps/failover/src/migrations/index.js';
 import { REGISTRY_MIGRATIONS } from '../../../apps/registry/src/migrations/index.js';
@@ -203,7 +203,7 @@ describe('old history', () => {
   });
 
   it('is unknown to the consistency check below the floor, and nothing else is', async () => {
-    const store = new TruthStore(lab.pool({ role: 'holdfast_consistency' }));
+    const store = new ReferenceStore(lab.pool({ role: 'holdfast_consistency' }));
     const floor = await lab.store.log.floor();
     const keys = ['a', 'gone', 'x'].map((key) => ({ namespace: key === 'x' ? 'other' : 'app', key }));
     const { version, chain } = await lab.store.readHead();

@@ -2,8 +2,8 @@ import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { OutcomeUnknown, type PrimaryPool, StatementRefused } from '#libs/postgres';
 import { FaultProxy, pause } from '#libs/testing';
+import type { BatchChange, Fence } from '../../../apps/config-node/src/domain/log.types.js';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
-import type { BatchChange, Fence } from '../../../apps/config-node/src/store/store.types.js';
 import {
   after,
   batchOf,

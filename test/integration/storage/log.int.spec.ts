@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Fence, StoredEntry } from '../../../apps/config-node/src/domain/log.types.js';
 import { CHANGES_OF_NAMESPACES } from '../../../apps/config-node/src/store/sql/log-page.sql.js';
-import type { Fence, StoredEntry } from '../../../apps/config-node/src/store/store.types.js';
 import { after, batchOf, kept, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
 
 let lab: LeaderLab;

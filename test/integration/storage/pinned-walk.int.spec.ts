@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Operation } from '#libs/contracts';
 import { type Rng, seededRng, systemClock } from '#libs/kernel';
 import { bucketOf, HistoryReplaced, StateDigest } from '#libs/replica';
-import type { Fence } from '../../../apps/config-node/src/store/store.types.js';
+import type { Fence } from '../../../apps/config-node/src/domain/log.types.js';
 import { EntriesStore } from '../../../apps/consistency/src/reference/entries.store.js';
 import { after, batchOf, type LeaderLab, lead, openMigratedLab, put } from './storage-lab.js';
 

@@ -6,8 +6,8 @@ import type { PutOperation } from '#libs/contracts';
 import { sha256 } from '#libs/kernel';
 import { bootstrapSql, type PostgresHost, PrimaryPool, type ServiceRole } from '#libs/postgres';
 import { type PostgresServer, startPostgres } from '#libs/servers';
+import type { BatchChange, Fence, HeadRow } from '../../../apps/config-node/src/domain/log.types.js';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
-import type { BatchChange, Fence, HeadRow } from '../../../apps/config-node/src/store/store.types.js';
 
 const PASSWORDS: Record<ServiceRole, string> = {
   holdfast_node: 'no\'de\\ $$ "pass',

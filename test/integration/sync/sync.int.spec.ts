@@ -10,7 +10,7 @@ import { chainAfter } from '#libs/replica';
 import { type NatsServer, startNats } from '#libs/servers';
 import { startService } from '#libs/service';
 import { signing, until } from '#libs/testing';
-import type { Fence } from '../../../apps/config-node/src/store/store.types.js';
+import type { Fence } from '../../../apps/config-node/src/domain/log.types.js';
 import { syncApp } from '../../../apps/sync/src/sync.app.js';
 import { loadSyncSettings } from '../../../apps/sync/src/sync.config.js';
 import { after, batchOf, type LeaderLab, lead, openMigratedLab, put } from '../storage/storage-lab.js';

@@ -3,10 +3,10 @@ import { Problem } from '#libs/contracts';
 import { Readiness } from '#libs/observability';
 import { encodeSnapshot, pinState } from '#libs/replica';
 import { WatchHub } from '#libs/watch';
+import { StorageReads } from '../../../apps/config-node/src/history/storage-reads.js';
 import { NodeChanges } from '../../../apps/config-node/src/http/reads/node-changes.js';
 import { ReadGate } from '../../../apps/config-node/src/http/reads/read-gate.js';
-import { StorageReads } from '../../../apps/config-node/src/http/storage-reads.js';
-import { Engine } from '../../../apps/config-node/src/node.js';
+import { ConfigNode } from '../../../apps/config-node/src/node.js';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
 import { asPrimaryPool, SimPool } from '../database/sim-pool.js';
 import type { Answer, Asked } from '../world/network.js';
@@ -22,7 +22,7 @@ const RESTART_WITHIN_MS = 15_000;
 
 /** A config node: the real engine, on a simulated machine. */
 export class SimNode {
-  readonly engine: Engine;
+  readonly engine: ConfigNode;
   readonly hub: WatchHub;
   private readonly doors = new Doors();
   private readonly gate: ReadGate;
@@ -40,7 +40,7 @@ export class SimNode {
     const { clock, name: nodeId } = process;
     const logger = traceLogger(process);
     const store = new ConfigStore(asPrimaryPool(new SimPool(process, network, database)));
-    this.engine = new Engine(
+    this.engine = new ConfigNode(
       {
         nodeId,
         mayLead,

@@ -9,7 +9,7 @@ import { FailoverService } from '../../../apps/failover/src/failover.service.js'
 import { FailoverStore } from '../../../apps/failover/src/failover.store.js';
 import { LeaderHeadMonitor } from '../../../apps/failover/src/head/head-watch.js';
 import { NodeWatch } from '../../../apps/failover/src/nodes/node-watch.js';
-import { HoldsView } from '../../../apps/failover/src/nodes/restrictions-view.js';
+import { RestrictionsView } from '../../../apps/failover/src/nodes/restrictions-view.js';
 import { OperatorService } from '../../../apps/failover/src/operator.service.js';
 import { RecoveryStore } from '../../../apps/failover/src/recovery/recovery.store.js';
 import { asPrimaryPool, SimPool } from '../database/sim-pool.js';
@@ -50,7 +50,7 @@ export function startFailover(platform: Platform, process: SimProcess): void {
     part(FailoverStore),
     part(RecoveryStore),
     part(OperatorService),
-    part(HoldsView),
+    part(RestrictionsView),
   );
   listen(bus, controller);
   part(FailoverService).start(platform.nodeSeeds);

@@ -6,7 +6,7 @@ import type { Candidate } from '../../../apps/gateway/src/domain/nodes/candidate
 import { Rotation } from '../../../apps/gateway/src/domain/nodes/rotation.js';
 import { OwnWrites } from '../../../apps/gateway/src/domain/reads/own-writes.js';
 import { WriteParking } from '../../../apps/gateway/src/domain/writes/write-parking.js';
-import { BusNews } from '../../../apps/gateway/src/nodes/bus-news.js';
+import { NodeBusListener } from '../../../apps/gateway/src/nodes/bus-news.js';
 import { NodeDirectory } from '../../../apps/gateway/src/nodes/node-directory.js';
 import { NodeProber } from '../../../apps/gateway/src/nodes/prober.js';
 import { RotationClock } from '../../../apps/gateway/src/nodes/rotation-clock.js';
@@ -65,8 +65,14 @@ export class SimGateway {
       monotonicMs: this.nowMs,
       logger,
     });
-    const prober = new NodeProber({ directory, upstreams, clock, logger, urgent: () => this.writes.parked > 0 });
-    new BusNews(bus, directory, logger).start();
+    const prober = new NodeProber({
+      directory,
+      upstreams,
+      clock,
+      logger,
+      urgent: () => this.writes.parked > 0,
+    });
+    new NodeBusListener(bus, directory, logger).start();
     prober.start();
     platform.network.listen(process, (asked, reply) => this.answer(asked, reply));
     prober.askAll().catch((error: unknown) => process.world.fail('a prober broke', String(error)));

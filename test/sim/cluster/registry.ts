@@ -1,6 +1,6 @@
 import { Problem } from '#libs/contracts';
 import { repeat } from '#libs/kernel';
-import { HearingGuard } from '../../../apps/registry/src/domain/hearing-guard.js';
+import { LocalPauseGuard } from '../../../apps/registry/src/domain/hearing-guard.js';
 import type { MemberRecord, Transition } from '../../../apps/registry/src/domain/member.js';
 import { MemberTable } from '../../../apps/registry/src/domain/membership.js';
 import { registrySettings } from '../../../apps/registry/src/registry.config.js';
@@ -15,7 +15,7 @@ export type RegistryRows = Map<string, MemberRecord>;
 export function startRegistry(platform: Platform, process: SimProcess, rows: RegistryRows): void {
   const settings = registrySettings('local');
   const members = new MemberTable(settings);
-  const hearing = new HearingGuard(settings);
+  const hearing = new LocalPauseGuard(settings);
   const bus = asBus(new SimBus(process, platform.broker));
   const nowMs = () => process.clock.monotonicMs();
   const now = () => new Date(process.clock.wallMs()).toISOString();
@@ -53,7 +53,7 @@ export function startRegistry(platform: Platform, process: SimProcess, rows: Reg
   bus.subscribe('node.hold', (hold) => tell(members.hold(hold, nowMs(), process.clock.wallMs()).transition));
   bus.subscribe('sync.head', ({ version }) => members.noteHead(version));
   const tick = () => {
-    if (hearing.step(nowMs(), bus.responsive) !== 'hears') members.forgiveSilence(nowMs());
+    if (hearing.observe(nowMs(), bus.responsive) !== 'hears') members.forgiveSilence(nowMs());
     else for (const transition of members.tick(nowMs())) tell(transition);
   };
   repeat(tick, {

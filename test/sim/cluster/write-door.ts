@@ -6,7 +6,7 @@ import type {
   WriteOperation,
   WriteRequest,
 } from '../../../apps/config-node/src/domain/commit/write.js';
-import type { Engine } from '../../../apps/config-node/src/node.js';
+import type { ConfigNode } from '../../../apps/config-node/src/node.js';
 import { hostOf } from '../stand-ins/http.js';
 import { type Answer, type Asked, CallFailed, type Network } from '../world/network.js';
 import type { SimProcess } from '../world/process.js';
@@ -30,7 +30,7 @@ const FORWARD_MS = 6_000;
 /** The write routes of a node without HTTP and without the checking of values: who may answer, and from what. */
 export class WriteDoor {
   constructor(
-    private readonly engine: Engine,
+    private readonly engine: ConfigNode,
     private readonly process: SimProcess,
     private readonly network: Network,
   ) {}

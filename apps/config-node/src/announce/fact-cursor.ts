@@ -1,6 +1,6 @@
 import { type Change, LIMITS } from '#libs/contracts';
 import { FailureLog, type Repeating, systemClock } from '#libs/kernel';
-import type { Bus, FactStream } from '#libs/messaging';
+import type { Bus, DurableEvents } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
 import { factsOf } from '../domain/commit/config-facts.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
@@ -26,7 +26,7 @@ export class FactCursor {
     private readonly host: ReplicaHost,
     private readonly store: ConfigStore,
     private readonly bus: Bus,
-    private readonly stream: FactStream,
+    private readonly stream: DurableEvents,
     metrics: Metrics,
     private readonly logger: Logger,
   ) {

@@ -7,11 +7,10 @@ import type {
   CommitterAction,
   CommitterInput,
   StatementFailure,
-  Fence,
-  HeadState,
   StepDownReason,
 } from '../domain/commit/committer.types.js';
 import { faultOf, type WriteOutcome, type WriteRequest } from '../domain/commit/write.js';
+import type { Fence, HeadState } from '../domain/log.types.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { PublisherMetrics } from './publisher.metrics.js';
 import type { RequestHashes } from './request-hashes.js';
@@ -103,7 +102,7 @@ export class Publisher {
   }
 
   private step(input: CommitterInput): void {
-    for (const action of this.committer.step(input, this.clock.monotonicMs())) this.perform(action);
+    for (const action of this.committer.handle(input, this.clock.monotonicMs())) this.perform(action);
   }
 
   private perform(action: CommitterAction): void {

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { type OfficeInput, decideLeadership } from './office.js';
+import { decideLeadership, type LeadershipInput } from './office.js';
 
 const self = { nodeId: 'n1', incarnation: 7, mayLead: true };
 const head = { term: 4, leaderId: 'n1', incarnation: 7 };
 
-it.each<[string, Partial<OfficeInput>, string]>([
+it.each<[string, Partial<LeadershipInput>, string]>([
   ['head names it', {}, 'take'],
   ['head names somebody else', { head: { ...head, leaderId: 'n2' } }, 'none'],
   ['head names nobody', { head: { ...head, leaderId: null } }, 'none'],

@@ -12,7 +12,7 @@
  */
 export type LeadershipDecision = 'take' | 'keep' | 'leave' | 'none';
 
-export interface OfficeInput {
+export interface LeadershipInput {
   head: { term: number; leaderId: string | null; incarnation: number };
   self: { nodeId: string; incarnation: number; mayLead: boolean };
   /** The term that this node leads; undefined = none. */
@@ -21,7 +21,7 @@ export interface OfficeInput {
   highestTerm: number;
 }
 
-export function decideLeadership({ head, self, ownTerm, highestTerm }: OfficeInput): LeadershipDecision {
+export function decideLeadership({ head, self, ownTerm, highestTerm }: LeadershipInput): LeadershipDecision {
   const isOverdue = (term: number) => term < Math.max(head.term, highestTerm);
   if (ownTerm !== undefined) return isOverdue(ownTerm) ? 'leave' : 'keep';
   const isMine = head.leaderId === self.nodeId && head.incarnation === self.incarnation;

@@ -40,7 +40,7 @@ export class SameId {
     this.other = { ...it, sinceMs: isKnown ? other.sinceMs : nowMs, heardAtMs: nowMs };
   }
 
-  step(ownIncarnation: number, nowMs: number): { do: SameIdStep; other?: HeardProcess } {
+  decide(ownIncarnation: number, nowMs: number): { do: SameIdStep; other?: HeardProcess } {
     const { other } = this;
     if (!other) return { do: 'none' };
     const isGone = other.stopping || nowMs - other.heardAtMs >= GONE_MS;

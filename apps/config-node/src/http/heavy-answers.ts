@@ -38,7 +38,7 @@ export class HeavyAnswers {
     if (this.unreadBytes + size.bytes > MAX_UNREAD_BYTES) {
       throw new Problem('cluster-busy', 'too many large answers wait for their clients to read them');
     }
-    const text = await this.encoding.run(async () => {
+    const text = await this.encoding.execute(async () => {
       if (reply.raw.destroyed) throw new Problem('cluster-busy', 'the client has left');
       return encodeInSlices(pieces());
     });

@@ -4,9 +4,10 @@ import type { Logger, Metrics } from '#libs/observability';
 import type { Alerts } from '../announce/alerts.js';
 import type { Publisher } from '../commit/publisher.js';
 import { type EntryVerdict, judgeEntry } from '../domain/entry-repair.js';
+import type { KeyAddress } from '../domain/log.types.js';
 import { MAX_REPAIRS, RepairBreaker } from '../domain/repair-breaker.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
-import type { DifferingEntry, EntriesScrub, KeyAddress, WrongEntry } from '../store/entries-scrub.js';
+import type { DifferingEntry, EntriesScrub, WrongEntry } from '../store/entries-scrub.js';
 import type { LeaderFence } from '../store/leader-lock.js';
 
 /** 2,000 keys a second, so that 100,000 are looked at within 50 s. */

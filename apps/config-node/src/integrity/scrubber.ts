@@ -3,7 +3,7 @@ import { type Clock, crashOnDefect } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { DIGEST_BUCKETS, Scrub, type ScrubFinding } from '#libs/replica';
 import type { Alerts } from '../announce/alerts.js';
-import { rest } from '../replica/backoff.js';
+import { backOff } from '../replica/backoff.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { DigestMetrics } from './digest.metrics.js';
 
@@ -57,7 +57,7 @@ export class Scrubber {
   async lookAgain(bucket: number): Promise<void> {
     const scrub = new Scrub(this.host.replica, bucket);
     for (let clean = true; !this.aborted.signal.aborted; await nextTurn()) {
-      const { findings, finished } = scrub.step(STEP_BYTES);
+      const { findings, finished } = scrub.scan(STEP_BYTES);
       clean &&= findings.length === 0;
       if (finished === undefined) continue;
       if (clean) this.told.delete(bucket);
@@ -67,7 +67,7 @@ export class Scrubber {
 
   private async run(): Promise<void> {
     const { signal } = this.aborted;
-    for (let restMs = BUCKET_MS; await rest(restMs, signal); ) {
+    for (let restMs = BUCKET_MS; await backOff(restMs, signal); ) {
       try {
         restMs = this.step();
       } catch (error) {
@@ -83,7 +83,7 @@ export class Scrubber {
     const begunMs = this.clock.monotonicMs();
     let finished: number | undefined;
     for (let left = STEP_BYTES, buckets = 0; left > 0 && buckets < BUCKETS_AT_ONCE; buckets++) {
-      const step = this.scrub.step(left);
+      const step = this.scrub.scan(left);
       left -= step.bytes;
       for (const finding of step.findings) this.found(finding);
       finished = step.finished;

@@ -3,13 +3,13 @@ import { type Clock, crashOnDefect, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { DIGEST_FORMAT } from '#libs/replica';
 import type { Alerts } from '../announce/alerts.js';
+import type { HeadRow } from '../domain/log.types.js';
 import { type Comparison, compareDigests, nextStep, type OwnDigest } from '../domain/verification.js';
 import type { PeerClient } from '../peers/peer-client.js';
 import type { PeerTable } from '../peers/peers.js';
-import { rest } from '../replica/backoff.js';
+import { backOff } from '../replica/backoff.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ReloadResult } from '../state-transfer/state-reload.js';
-import type { HeadRow } from '../store/store.types.js';
 import type { DigestMetrics } from './digest.metrics.js';
 
 /** What verification asks of the rest of the node. */
@@ -103,7 +103,7 @@ export class Verification {
         crashOnDefect(error);
         this.logger.warn({ error }, 'the state could not be verified; it is tried again');
       }
-      if (this.state === 'pending') await rest(restMs, signal);
+      if (this.state === 'pending') await backOff(restMs, signal);
     }
   }
 

@@ -1,22 +1,22 @@
 import type { PollReply } from '#libs/contracts';
 import { type Clock, crashOnDefect, TimeoutError, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
+import type { HeadRow } from '../domain/log.types.js';
+import type { StoredHistory } from '../history/stored-history.js';
 import type { HeadListener } from '../leadership/head-watch.js';
 import type { Leadership } from '../leadership/leadership.js';
 import type { ClusterMembership } from '../membership/membership.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
-import type { ConfigStore } from '../store/config.store.js';
-import type { HeadRow } from '../store/store.types.js';
 
 const WRITE_CHECK_MS = 800;
 
 /** Answers a failover instance that looks for a leader: may this node lead, and how far is its history? */
-export class PollDoor {
+export class CandidatePollHandler {
   constructor(
     private readonly host: ReplicaHost,
     private readonly leadership: Leadership,
     private readonly membership: ClusterMembership,
-    private readonly store: ConfigStore,
+    private readonly store: StoredHistory,
     private readonly headRead: HeadListener,
     private readonly options: { mayLead: boolean; priority: number },
     private readonly clock: Clock,

@@ -25,7 +25,7 @@ export interface CatchUpParts {
 export function registerCatchUp(doors: FastifyInstance, { host, replication, pushed }: CatchUpParts): void {
   doors.post('/sync', async (request) => {
     pushed.refuseIfBusy();
-    return pushed.take(pushedIn(request));
+    return pushed.accept(pushedIn(request));
   });
 
   doors.post('/internal/catch-up', async (request): Promise<CatchUpReply> => {

@@ -43,7 +43,11 @@ interface IntegrityFindings {
 }
 
 /** What this node's state comes to, as a whole, by bucket and by key: all of one moment, from memory alone. */
-export function registerDigest(doors: FastifyInstance, host: ReplicaHost, integrity: IntegrityFindings): void {
+export function registerDigest(
+  doors: FastifyInstance,
+  host: ReplicaHost,
+  integrity: IntegrityFindings,
+): void {
   const { nodeId, replica } = host;
   const atVersion = async ({ version = replica.version, waitMs }: z.infer<typeof PointQuery>) => {
     if (waitMs > 0) await host.waitForVersion(version, waitMs);

@@ -1,9 +1,9 @@
 import type { Change } from '#libs/contracts';
 import { crashOnDefect } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
+import type { StoredHistory } from '../history/stored-history.js';
 import type { Leadership } from '../leadership/leadership.js';
 import type { ReplicaHost, Reset } from '../replica/replica-host.js';
-import type { ConfigStore } from '../store/config.store.js';
 import type { LogOutput } from './log-output.js';
 
 const PAGE_CHANGES = 500;
@@ -24,7 +24,7 @@ export class FollowResponse {
     private readonly out: LogOutput,
     private readonly host: ReplicaHost,
     private readonly leadership: Leadership,
-    private readonly store: ConfigStore,
+    private readonly store: StoredHistory,
     private readonly logger: Logger,
   ) {
     this.stops = [
@@ -36,7 +36,7 @@ export class FollowResponse {
     ];
   }
 
-  async run(): Promise<void> {
+  async serve(): Promise<void> {
     this.stops.push(this.out.onClose(() => this.wake?.()));
     try {
       await this.writeHead();

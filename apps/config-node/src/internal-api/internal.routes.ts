@@ -14,36 +14,36 @@ import {
 } from '#libs/contracts';
 import { TimeoutError, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
-import { SharedQuestion } from '#libs/watch';
+import { SharedRequest } from '#libs/watch';
 import type { Publisher } from '../commit/publisher.js';
-import { fromStorage } from '../http/storage-problem.js';
+import { logPage } from '../history/log-pages.js';
+import { fromStorage } from '../history/storage-problem.js';
+import type { StoredHistory } from '../history/stored-history.js';
 import type { Integrity } from '../integrity/integrity.js';
 import type { Leadership } from '../leadership/leadership.js';
-import type { SameIdGuard } from '../membership/same-id-guard.js';
+import { SameIdClaim, type SameIdGuard } from '../membership/same-id-guard.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
-import { logPage } from '../replication/log-pages.js';
 import { PushedChanges } from '../replication/pushed-changes.js';
 import type { Replication } from '../replication/replication.js';
-import type { ConfigStore } from '../store/config.store.js';
-import type { PollDoor } from './candidate-poll.js';
+import type { CandidatePollHandler } from './candidate-poll.js';
 import { registerCatchUp } from './catch-up.routes.js';
 import { registerDigest } from './digest.routes.js';
 import { FollowResponse } from './follow-stream.js';
 import { LogOutput, logFormFor } from './log-output.js';
 import { type RepairParts, registerRepair } from './repair.routes.js';
-import { bodyOf, queryOf, takeBodies } from './request-input.js';
+import { bodyOf, queryOf, registerBodyParsers } from './request-input.js';
 import { registerSnapshot } from './snapshot.routes.js';
 
-export interface DoorParts {
+export interface InternalApiParts {
   host: ReplicaHost;
   leadership: Leadership;
   publisher: Publisher;
   replication: Replication;
-  poll: PollDoor;
+  poll: CandidatePollHandler;
   integrity: Integrity;
   repair: Omit<RepairParts, 'host' | 'logger' | 'scrubber'>;
   sameId: SameIdGuard;
-  store: ConfigStore;
+  store: StoredHistory;
   logger: Logger;
 }
 
@@ -64,14 +64,20 @@ const LogQuery = z.object({
 const FollowQuery = LogQuery.pick({ after: true });
 
 /** What the processes of the cluster ask of a node. The guard that demands the cluster's secret stands before these. */
-export async function registerInternalDoors(fastify: FastifyInstance, parts: DoorParts): Promise<void> {
+export async function registerInternalRoutes(
+  fastify: FastifyInstance,
+  parts: InternalApiParts,
+): Promise<void> {
   await fastify.register(async (doors) => {
-    takeBodies(doors);
+    registerBodyParsers(doors);
     registerLog(doors, parts);
     registerStreams(doors, parts);
     registerQuestions(doors, parts);
     const { host, integrity, replication, logger } = parts;
-    parts.sameId.register(doors);
+    doors.post('/internal/same-id', async (request) => {
+      parts.sameId.claimed(bodyOf(request, SameIdClaim));
+      return {};
+    });
     registerSnapshot(doors, host);
     registerDigest(doors, host, integrity);
     registerCatchUp(doors, { host, replication, pushed: new PushedChanges(replication) });
@@ -79,7 +85,7 @@ export async function registerInternalDoors(fastify: FastifyInstance, parts: Doo
   });
 }
 
-function registerLog(doors: FastifyInstance, { host, store }: DoorParts): void {
+function registerLog(doors: FastifyInstance, { host, store }: InternalApiParts): void {
   doors.get('/internal/log', async (request, reply) => {
     const query = queryOf(request, LogQuery);
     const page = await fromStorage(logPage(host, store, query));
@@ -93,7 +99,7 @@ function registerLog(doors: FastifyInstance, { host, store }: DoorParts): void {
   });
 }
 
-function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
+function registerStreams(doors: FastifyInstance, parts: InternalApiParts): void {
   const { host, leadership, store, logger } = parts;
   const open = new Set<PassThrough>();
   const keep = (line: PassThrough) => {
@@ -110,7 +116,7 @@ function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
     const form = logFormFor(request.headers.accept);
     const bytes = keep(new PassThrough({ highWaterMark: 256 * 1024 }));
     const stream = new FollowResponse(after, new LogOutput(bytes, form), host, leadership, store, logger);
-    stream.run().then(
+    stream.serve().then(
       () => bytes.end(),
       (error: unknown) => {
         logger.warn({ error }, 'a follower was cut off');
@@ -140,9 +146,9 @@ function registerStreams(doors: FastifyInstance, parts: DoorParts): void {
 
 function registerQuestions(
   doors: FastifyInstance,
-  { host, leadership, publisher, poll, store }: DoorParts,
+  { host, leadership, publisher, poll, store }: InternalApiParts,
 ): void {
-  const newest = new SharedQuestion(() => fromStorage(store.barrier()));
+  const newest = new SharedRequest(() => fromStorage(store.barrier()));
   // Where the history ends, by a statement of the database that began after the question came.
   doors.get('/internal/head', async () => ({ version: (await newest.ask()).version }));
   doors.post('/internal/poll', async (request) => poll.answer(bodyOf(request, PollRequest)));

@@ -19,7 +19,7 @@ export interface RepairParts {
   host: ReplicaHost;
   scrubber: Pick<Scrubber, 'lookAgain'>;
   snapshotter: Pick<Snapshotter, 'outdated'>;
-  reload: Pick<StateReload, 'run'>;
+  reload: Pick<StateReload, 'reload'>;
   logger: Logger;
 }
 
@@ -41,7 +41,7 @@ export function registerRepair(doors: FastifyInstance, parts: RepairParts): void
     reloading = true;
     try {
       parts.logger.error({ why }, 'the consistency service has this node load its state anew');
-      const result = await parts.reload.run(null, { whateverItsDigest: true });
+      const result = await parts.reload.reload(null, { whateverItsDigest: true });
       return { result, version: parts.host.replica.version };
     } finally {
       reloading = false;

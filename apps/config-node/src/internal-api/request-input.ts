@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { CHANGE_FRAMES_TYPE, CHANGE_PAGE_BYTES, JSON_VALUE_FACTOR, Problem } from '#libs/contracts';
 
 /** Bodies in JSON stay text until a door reads them; those of changes stay bytes. */
-export function takeBodies(doors: FastifyInstance): void {
+export function registerBodyParsers(doors: FastifyInstance): void {
   doors.removeAllContentTypeParsers();
   // In JSON a value takes at most twice its bytes; only the release before pushes changes in it.
   doors.addContentTypeParser(

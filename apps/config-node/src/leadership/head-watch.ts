@@ -1,8 +1,8 @@
 import { type Clock, FailureLog, type Repeating, repeat } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
+import type { HeadRow } from '../domain/log.types.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
-import type { HeadRow } from '../store/store.types.js';
 
 export interface HeadWatchOptions {
   everyMs: number;

@@ -2,11 +2,11 @@ import type { NodeRole } from '#libs/contracts';
 import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { Publisher } from '../commit/publisher.js';
-import type { Fence, HeadState, StepDownReason } from '../domain/commit/committer.types.js';
-import { type LeadershipDecision, decideLeadership } from '../domain/office.js';
+import type { StepDownReason } from '../domain/commit/committer.types.js';
+import type { Fence, HeadRow, HeadState } from '../domain/log.types.js';
+import { decideLeadership, type LeadershipDecision } from '../domain/office.js';
 import type { PeerTable } from '../peers/peers.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
-import type { HeadRow } from '../store/store.types.js';
 
 export interface LeadershipOptions {
   nodeId: string;

@@ -1,4 +1,3 @@
-import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { NodeAddress, type NodeHeartbeat, type NodePing, Problem } from '#libs/contracts';
 import { type Clock, crash, crashOnDefect, FailureLog, type Repeating } from '#libs/kernel';
@@ -6,7 +5,6 @@ import { type Bus, BusError } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 import type { Alerts } from '../announce/alerts.js';
 import { type HeardProcess, SameId } from '../domain/same-id.js';
-import { bodyOf } from '../internal-api/request-input.js';
 import type { PeerClient } from '../peers/peer-client.js';
 import type { ClusterMembership } from './membership.js';
 
@@ -15,7 +13,8 @@ const REGISTRY_TIMEOUT_MS = 300;
 /** Both sides log it, and one alerts, no more often than this. */
 const ALERT_EVERY_MS = 30_000;
 
-const Claim = z.object({ address: NodeAddress, incarnation: z.number().int().positive() });
+/** How another process with this node's id names itself. */
+export const SameIdClaim = z.object({ address: NodeAddress, incarnation: z.number().int().positive() });
 
 export interface SameIdParts {
   nodeId: string;
@@ -73,17 +72,13 @@ export class SameIdGuard {
   }
 
   /** Another process found this one when it started, and ends: both sides say so. */
-  register(doors: FastifyInstance): void {
-    doors.post('/internal/same-id', async (request) => {
-      const other = bodyOf(request, Claim);
-      this.alert(other, 'it ends, since this one answers');
-      return {};
-    });
+  claimed(other: z.infer<typeof SameIdClaim>): void {
+    this.alert(other, 'it ends, since this one answers');
   }
 
   private async step(): Promise<void> {
     const { membership, clock, logger, nodeId } = this.parts;
-    const { do: step, other } = this.watch.step(membership.incarnation, clock.monotonicMs());
+    const { do: step, other } = this.watch.decide(membership.incarnation, clock.monotonicMs());
     if (!other || step === 'none') return;
     if (step === 'return') {
       logger.warn(

@@ -1,7 +1,7 @@
 import { sleep } from '#libs/kernel';
 
 /** Waits so long, or until the signal aborts: then false. */
-export async function rest(ms: number, signal: AbortSignal): Promise<boolean> {
+export async function backOff(ms: number, signal: AbortSignal): Promise<boolean> {
   try {
     await sleep(ms, signal);
     return true;

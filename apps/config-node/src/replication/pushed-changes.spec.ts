@@ -35,7 +35,7 @@ describe('PushedChanges', () => {
     async (count) => {
       const node = follower();
       const changes = history(count);
-      const { version, chain } = await new PushedChanges(node).take(changes);
+      const { version, chain } = await new PushedChanges(node).accept(changes);
       expect({ version, chain }).toEqual({ version: count, chain: changes.at(-1)?.chain ?? '0'.repeat(64) });
     },
   );
@@ -43,18 +43,18 @@ describe('PushedChanges', () => {
   it('takes one batch at a time, and lets others have their turn meanwhile', async () => {
     const pushed = new PushedChanges(follower());
     const changes = history(350);
-    const first = pushed.take(changes);
+    const first = pushed.accept(changes);
     expect(() => pushed.refuseIfBusy()).toThrow('cluster-busy');
-    await expect(pushed.take(changes)).rejects.toMatchObject({ code: 'cluster-busy', status: 429 });
+    await expect(pushed.accept(changes)).rejects.toMatchObject({ code: 'cluster-busy', status: 429 });
     expect((await first).version).toBe(350);
-    expect((await pushed.take(changes)).version).toBe(350);
+    expect((await pushed.accept(changes)).version).toBe(350);
   });
 
   it('stops where a change is not taken, and refuses while the state is being loaded', async () => {
     const node = follower();
     const changes = history(350).toSpliced(149, 1);
-    expect((await new PushedChanges(node).take(changes)).version).toBe(149);
+    expect((await new PushedChanges(node).accept(changes)).version).toBe(149);
     node.isLoading = true;
-    await expect(new PushedChanges(node).take([])).rejects.toMatchObject({ code: 'cluster-busy' });
+    await expect(new PushedChanges(node).accept([])).rejects.toMatchObject({ code: 'cluster-busy' });
   });
 });

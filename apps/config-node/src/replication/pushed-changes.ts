@@ -17,7 +17,7 @@ export class PushedChanges {
     if (this.replication.isLoading) throw new Problem('cluster-busy', 'this node is loading a whole state');
   }
 
-  async take(changes: readonly Change[]): Promise<SyncReply> {
+  async accept(changes: readonly Change[]): Promise<SyncReply> {
     this.refuseIfBusy();
     this.isTaking = true;
     try {

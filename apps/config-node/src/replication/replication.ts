@@ -3,13 +3,13 @@ import { type Clock, FailureLog, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { ApplyResult } from '#libs/replica';
 import { type HeadVerdict, judgeHead } from '../domain/head-verdict.js';
+import type { HeadRow } from '../domain/log.types.js';
 import type { PeerClient } from '../peers/peer-client.js';
 import type { PeerTable } from '../peers/peers.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { Divergence } from '../state-transfer/divergence.js';
 import { StateLoading } from '../state-transfer/state-loading.js';
 import type { ConfigStore } from '../store/config.store.js';
-import type { HeadRow } from '../store/store.types.js';
 import type { LogSources, Pulled } from './log-sources.js';
 
 export type HeadPoint = Pick<Head, 'version' | 'chain'>;

@@ -2,10 +2,10 @@ import type { Change } from '#libs/contracts';
 import { type Clock, crashOnDefect } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { Alerts } from '../announce/alerts.js';
+import type { HeadRow } from '../domain/log.types.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { Snapshotter } from '../replica/snapshotter.js';
 import type { ConfigStore } from '../store/config.store.js';
-import type { HeadRow } from '../store/store.types.js';
 import { keepDiscarded } from './discarded-history.js';
 
 export interface DivergenceOptions {

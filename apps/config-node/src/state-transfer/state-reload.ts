@@ -42,7 +42,7 @@ export class StateReload {
    * @param peer address of a node that has another state
    * @param whateverItsDigest the bytes may be altered: that this node's digest is the database's proves nothing
    */
-  async run(peer: string | null, { whateverItsDigest = false } = {}): Promise<ReloadResult> {
+  async reload(peer: string | null, { whateverItsDigest = false } = {}): Promise<ReloadResult> {
     const { host, publisher, snapshotter } = this;
     // A leader goes on until it is sure: its writes do not depend on what may be wrong here.
     if (!publisher.isLeading) host.distrust('damaged');

@@ -1,5 +1,6 @@
 import type { Change } from '#libs/contracts';
 import type { PrimaryPool } from '#libs/postgres';
+import type { HistoryItem, NamespacePage, StoredEntry } from '../domain/log.types.js';
 import {
   CHANGE_COLUMNS,
   type ChangeRow,
@@ -10,16 +11,9 @@ import {
   type OperationRow,
 } from './log-rows.js';
 import { ALL_CHANGES, CHANGES_OF_NAMESPACES } from './sql/log-page.sql.js';
-import type { HistoryItem, StoredEntry } from './store.types.js';
 
 /** A page of the log ends at this many bytes unless the caller says otherwise. */
 const PAGE_BYTES = 4 * 1024 * 1024;
-/** Changes that touch some namespaces, complete up to and with version `through`. */
-export interface NamespacePage {
-  changes: Change[];
-  through: number;
-}
-
 /**
  * The change log, for whoever replays it or looks back. Retention leaves holes in what is older than the floor: nothing
  * here shows such a part as if it were whole. Every answer and the floor that it is judged by are of one moment.

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '#libs/contracts';
 import { InvariantViolation } from '#libs/kernel';
+import type { BatchChange, Fence } from '../domain/log.types.js';
 import { commitParameters } from './commit-parameters.js';
-import type { BatchChange, Fence } from './store.types.js';
 
 const CHAIN = 'ab'.repeat(32);
 const fence: Fence = { term: 3, leaderId: 'node-1', incarnation: 9, attempt: 2, version: 10, chain: CHAIN };

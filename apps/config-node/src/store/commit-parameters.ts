@@ -1,7 +1,7 @@
 import { isStorableText, LIMITS } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import { DataError } from '#libs/postgres';
-import type { BatchChange, Fence } from './store.types.js';
+import type { BatchChange, Fence } from '../domain/log.types.js';
 
 const CHARACTER_NOT_IN_REPERTOIRE = '22021';
 

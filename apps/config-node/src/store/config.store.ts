@@ -1,5 +1,6 @@
 import { invariant } from '#libs/kernel';
 import { migrate, type PostgresSettings, PrimaryPool, type Queryable } from '#libs/postgres';
+import type { BatchChange, Fence, HeadRow, StoredRequest, WriteKind } from '../domain/log.types.js';
 import { ChangeLog } from './change-log.js';
 import { commitParameters, fenceParameters } from './commit-parameters.js';
 import { Compaction } from './compaction.js';
@@ -16,7 +17,6 @@ import {
 import { CONFIG_MIGRATIONS } from './migrations/index.js';
 import { COMMIT, CONFIRM_FENCE } from './sql/commit.sql.js';
 import { type EntryPages, statePages } from './state-pages.js';
-import type { BatchChange, Fence, HeadRow, RequestKind, StoredRequest } from './store.types.js';
 
 const HEAD_COLUMNS = `h.cluster_id as "clusterId", h.version, encode(h.chain, 'hex') as chain, h.term,
   h.leader_id as "leaderId", h.incarnation, h.attempt`;
@@ -191,7 +191,7 @@ const READ_HEAD = {
 interface RequestRow extends ChangeRow, OperationRow {
   request_id: string;
   request_hash: Buffer | null;
-  request_kind: RequestKind | null;
+  request_kind: WriteKind | null;
   created: boolean | null;
 }
 

@@ -1,5 +1,5 @@
 import type { Queryable } from '#libs/postgres';
-import type { Fence } from './store.types.js';
+import type { Fence } from '../domain/log.types.js';
 
 export type LeaderFence = Pick<Fence, 'term' | 'leaderId' | 'incarnation'>;
 

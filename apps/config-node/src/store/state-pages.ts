@@ -1,9 +1,9 @@
 import { invariant } from '#libs/kernel';
 import type { PrimaryPool } from '#libs/postgres';
 import { type HistoryMark, type WalkedKey, type WalkSource, walkPinned } from '#libs/replica';
+import type { StoredEntry } from '../domain/log.types.js';
 import { checksumText } from './log-rows.js';
 import { CHAINS, ENTRIES_PAGE, ENTRIES_TOUCHED } from './sql/state-pages.sql.js';
-import type { StoredEntry } from './store.types.js';
 
 /** The entries of one state, each once, page after page. */
 export type EntryPages = AsyncIterable<StoredEntry[]>;

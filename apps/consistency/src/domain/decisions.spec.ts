@@ -6,7 +6,7 @@ import type { NodeOutcome } from './comparison/round.js';
 import { truthOf, witnessed } from './reference/reference.js';
 import { inPieces, planRepair } from './repair-plan.js';
 import { shareOf } from './share.js';
-import { Standings } from './standing.js';
+import { ConsistencyStates } from './standing.js';
 
 const state = (version: number): KeyState => ({
   version,
@@ -132,19 +132,19 @@ describe('the plan of a repair', () => {
 
 describe('the standing of nodes', () => {
   const take = (
-    standings: Standings,
+    standings: ConsistencyStates,
     result: ConsistencyResult,
     nowMs: number,
     reason = 'unreachable' as const,
   ) =>
     standings
-      .take([outcome({ result, reason: result === 'match' ? null : reason })], nowMs)
+      .apply([outcome({ result, reason: result === 'match' ? null : reason })], nowMs)
       .map((news) =>
         news.type === 'changed' ? `${news.from} ${news.outcome.result}` : `${news.type} ${news.forMs}`,
       );
 
   it('makes news of changes only, and once of a node that stays unknown', () => {
-    const standings = new Standings(300_000);
+    const standings = new ConsistencyStates(300_000);
     expect(take(standings, 'match', 0)).toEqual(['null match']);
     expect(take(standings, 'match', 5_000)).toEqual([]);
     expect(take(standings, 'unknown', 10_000)).toEqual(['match unknown']);
@@ -156,7 +156,7 @@ describe('the standing of nodes', () => {
   });
 
   it('recalls what was found before a restart', () => {
-    const standings = new Standings(300_000);
+    const standings = new ConsistencyStates(300_000);
     standings.recall('n', { result: 'unknown', reason: 'unreachable', sinceMs: -299_000, warned: false });
     expect(take(standings, 'unknown', 0)).toEqual([]);
     expect(take(standings, 'unknown', 1_001)).toEqual(['stays-unknown 300001']);

@@ -11,7 +11,7 @@ const MAX_MEMBERS = 1_000;
 export class KnownNodes {
   private readonly nodes = new Map<string, { incarnation: number; address: string | undefined }>();
 
-  learn({ nodeId, incarnation, address }: ReportedNode): void {
+  update({ nodeId, incarnation, address }: ReportedNode): void {
     const known = this.nodes.get(nodeId);
     if (known ? incarnation < known.incarnation : this.nodes.size >= MAX_MEMBERS) return;
     this.nodes.set(nodeId, { incarnation, address: address ?? known?.address });

@@ -6,13 +6,13 @@ import type { RepairPlan } from './repair-plan.js';
 import type { ConsistencyTransition } from './standing.js';
 
 /** As it is published, from its row. */
-export interface News {
+export interface ConsistencyEvent {
   id: string;
   subject: string;
   payload: unknown;
 }
 
-export interface Teller {
+export interface Reporter {
   observer: string;
   /** RFC 3339, and the same in milliseconds. */
   at: string;
@@ -22,7 +22,7 @@ export interface Teller {
 const MAX_TOLD = 100;
 
 /** What the world is told when a node's result changes, or does not for too long. */
-export function newsOf(news: ConsistencyTransition, pin: Pin, teller: Teller): News[] {
+export function eventsFor(news: ConsistencyTransition, pin: Pin, teller: Reporter): ConsistencyEvent[] {
   if (news.type === 'stays-unknown') {
     const { nodeId, reason, forMs } = news;
     const what = `its state could not be compared for ${Math.round(forMs / 1_000)} s: ${reason}`;
@@ -35,20 +35,20 @@ export function newsOf(news: ConsistencyTransition, pin: Pin, teller: Teller): N
     ...{ observer: teller.observer, at: teller.at },
   };
   const id = `consistency.checked/${nodeId}/${teller.wallMs}`;
-  const told: News[] = [{ id, subject: 'consistency.checked', payload: checked }];
+  const told: ConsistencyEvent[] = [{ id, subject: 'consistency.checked', payload: checked }];
   if (result === 'mismatch')
     told.push(alert('consistency.mismatch', 'critical', mismatchOf(outcome, pin), nodeId, teller));
   return told;
 }
 
 /** Besides each repair: that the whole state is replaced, or would be, is for an operator to look at. */
-export function repairNews(
+export function repairEvent(
   nodeId: string,
   plan: RepairPlan['type'],
   repairs: readonly ConsistencyRepaired[],
-  teller: Teller,
-): News[] {
-  const told = repairs.map((repaired, index): News => {
+  teller: Reporter,
+): ConsistencyEvent[] {
+  const told = repairs.map((repaired, index): ConsistencyEvent => {
     const id = `consistency.repaired/${nodeId}/${teller.wallMs}/${index}`;
     return { id, subject: 'consistency.repaired', payload: repaired };
   });
@@ -62,7 +62,11 @@ export function repairNews(
 }
 
 /** What the leader found in the database itself. */
-export function entriesNews(repaired: ConsistencyRepaired, findingId: number, teller: Teller): News[] {
+export function entriesEvents(
+  repaired: ConsistencyRepaired,
+  findingId: number,
+  teller: Reporter,
+): ConsistencyEvent[] {
   const id = `consistency.repaired/${CONFIG_ENTRIES}/${findingId}`;
   const { difference, outcome } = repaired;
   const what = `${difference?.namespace}/${difference?.key} was not what the log says: ${difference?.class}, ${outcome}`;
@@ -77,9 +81,9 @@ function alert(
   severity: 'warning' | 'critical',
   summary: string,
   node: string,
-  { at, wallMs }: Teller,
+  { at, wallMs }: Reporter,
   suffix = '',
-): News {
+): ConsistencyEvent {
   const payload = { name, severity, summary, labels: { node }, at };
   return { id: `${name}/${node}/${wallMs}${suffix}`, subject: `alert.raised.${severity}`, payload };
 }

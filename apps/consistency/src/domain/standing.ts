@@ -19,7 +19,7 @@ export type ConsistencyTransition =
  * Results of nodes, round after round: only changes are news. Times are of this process's own clock. A node that is the
  * only one cannot be compared with anybody, and nobody needs to be told so again and again.
  */
-export class Standings {
+export class ConsistencyStates {
   private readonly nodes = new Map<string, NodeConsistencyState>();
 
   constructor(private readonly unknownAlertMs: number) {}
@@ -37,7 +37,7 @@ export class Standings {
     this.nodes.delete(nodeId);
   }
 
-  take(outcomes: readonly NodeOutcome[], nowMs: number): ConsistencyTransition[] {
+  apply(outcomes: readonly NodeOutcome[], nowMs: number): ConsistencyTransition[] {
     return outcomes.flatMap((outcome) => [...this.changed(outcome, nowMs), ...this.overdue(outcome, nowMs)]);
   }
 

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { TruthCompared } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import { bucketOf, StateDigest } from '#libs/replica';
+import { type Addresses, askAll, NO_ADDRESS } from '../ask-all.js';
 import type { ConsistencySettings } from '../consistency.config.js';
 import { ConsistencyMetrics } from '../consistency.metrics.js';
 import { ConsistencyStore } from '../consistency.store.js';
@@ -14,7 +15,6 @@ import {
 } from '../domain/reference/reference-comparison.js';
 import { TruthPace } from '../domain/reference/reference-pace.js';
 import type { DigestClient } from '../node-calls.js';
-import { type Addresses, askAll, NO_ADDRESS } from '../rounds/round-runner.js';
 import { type EntriesAt, EntriesStore } from './entries.store.js';
 
 /** More keys of suspected buckets are not collected: the whole state is to be looked at then. */
@@ -22,7 +22,7 @@ const MAX_KEYS = 20_000;
 
 /** Compares nodes with the state in the database: with its digest, at the version of one snapshot of it. */
 @Injectable()
-export class TruthCheck {
+export class ReferenceCheck {
   readonly pace: TruthPace;
   private last: { version: number; endedMs: number } | undefined;
   private running: Promise<SuspectBuckets> | undefined;
@@ -45,7 +45,7 @@ export class TruthCheck {
   }
 
   /** Joins when one is under way. Resolves to what is to be looked into. */
-  run(nodes: Addresses): Promise<SuspectBuckets> {
+  check(nodes: Addresses): Promise<SuspectBuckets> {
     this.running ??= this.compare(nodes).finally(() => {
       this.running = undefined;
     });

@@ -12,7 +12,7 @@ const UNDEFINED_TABLE = '42P01';
 
 /** The log and the state in the database, read with a role that can only read them. */
 @Injectable()
-export class TruthStore {
+export class ReferenceStore {
   constructor(private readonly pool: PrimaryPool) {}
 
   /** Where the history stands: what a round compares at. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ConsistencyCheckReply, ConsistencyRepaired, Difference } from '#libs/contracts';
 import { type Clock, rendezvousOwner } from '#libs/kernel';
-import { type BusLogger, FactJournal } from '#libs/messaging';
+import { type BusLogger, EventJournal } from '#libs/messaging';
 import type { ConsistencySettings } from '../consistency.config.js';
 import { ConsistencyMetrics } from '../consistency.metrics.js';
 import { ConsistencyStore, type Happened, type NodeConsistencyRow } from '../consistency.store.js';
@@ -9,12 +9,12 @@ import type { Pin } from '../domain/comparison/pin.js';
 import type { NodeOutcome } from '../domain/comparison/round.js';
 import { NO_SUSPICION } from '../domain/comparison/suspicion.js';
 import type { KnownNodes } from '../domain/members.js';
-import { newsOf, repairNews, type Teller } from '../domain/news.js';
+import { eventsFor, type Reporter, repairEvent } from '../domain/news.js';
 import { stillSuspected } from '../domain/reference/reference-comparison.js';
 import { shareOf } from '../domain/share.js';
-import { Standings } from '../domain/standing.js';
-import { TruthStore } from '../reference/reference.store.js';
-import { TruthCheck } from '../reference/reference-check.js';
+import { ConsistencyStates } from '../domain/standing.js';
+import { ReferenceStore } from '../reference/reference.store.js';
+import { ReferenceCheck } from '../reference/reference-check.js';
 import { Repairer } from './repairer.js';
 import { RoundRunner } from './round-runner.js';
 
@@ -23,7 +23,7 @@ const MAX_STORED = 100;
 /** One check after the other, regular ones and those that are asked for: pin, compare, tell, repair. */
 @Injectable()
 export class Checks {
-  private readonly standings: Standings;
+  private readonly standings: ConsistencyStates;
   private turn: Promise<unknown> = Promise.resolve();
   private instances: string[] = [];
   /** Nodes that agree with each other may all be wrong: looked into until they are found right. */
@@ -32,17 +32,17 @@ export class Checks {
   constructor(
     private readonly members: KnownNodes,
     private readonly store: ConsistencyStore,
-    private readonly truth: TruthStore,
-    private readonly truthCheck: TruthCheck,
+    private readonly truth: ReferenceStore,
+    private readonly truthCheck: ReferenceCheck,
     private readonly runner: RoundRunner,
     private readonly repairer: Repairer,
-    private readonly journal: FactJournal<Happened>,
+    private readonly journal: EventJournal<Happened>,
     private readonly metrics: ConsistencyMetrics,
     private readonly settings: ConsistencySettings,
     private readonly clock: Clock,
     private readonly logger: BusLogger,
   ) {
-    this.standings = new Standings(settings.unknownAlertMs);
+    this.standings = new ConsistencyStates(settings.unknownAlertMs);
   }
 
   get counts() {
@@ -99,7 +99,7 @@ export class Checks {
   }
 
   private async compareWithTruth(): Promise<void> {
-    this.suspicion = await this.truthCheck.run(this.addressesOf(this.members.ids()));
+    this.suspicion = await this.truthCheck.check(this.addressesOf(this.members.ids()));
   }
 
   private async roundOfAll(repair: boolean): Promise<ConsistencyCheckReply> {
@@ -132,7 +132,7 @@ export class Checks {
     const pin = { version, chain };
     const begunMs = this.clock.monotonicMs();
     const { suspicion } = this;
-    const all = await this.runner.run(pin, this.addressesOf(asked), suspicion);
+    const all = await this.runner.compare(pin, this.addressesOf(asked), suspicion);
     // What was raised meanwhile this round has not looked into.
     if (this.suspicion === suspicion) this.suspicion = stillSuspected(suspicion, all);
     const outcomes = (await this.spokenFor(all)).filter(({ nodeId }) => own.includes(nodeId));
@@ -153,9 +153,9 @@ export class Checks {
   private async tell(pin: Pin, outcomes: readonly NodeOutcome[]): Promise<void> {
     const teller = this.teller();
     const nowMs = this.clock.monotonicMs();
-    const facts = this.standings.take(outcomes, nowMs).flatMap((news) => {
+    const facts = this.standings.apply(outcomes, nowMs).flatMap((news) => {
       if (news.type === 'changed') this.log(news.outcome, pin);
-      return newsOf(news, pin, teller);
+      return eventsFor(news, pin, teller);
     });
     if (facts.length > 0) this.journal.add({ repairs: [], facts });
     const rows = outcomes.map((outcome): NodeConsistencyRow => {
@@ -180,7 +180,7 @@ export class Checks {
       const address = this.members.addressOf(outcome.nodeId);
       if (outcome.result !== 'mismatch' || address === undefined) continue;
       const { plan, repairs } = await this.repairer.repair(pin, outcome, address);
-      const facts = repairNews(outcome.nodeId, plan, repairs, this.teller());
+      const facts = repairEvent(outcome.nodeId, plan, repairs, this.teller());
       const rows = repairs.map((repaired, index) => {
         this.metrics.repairs.inc({ place: 'node', outcome: repaired.outcome });
         return { id: facts[index]?.id ?? '', findingId: null, repaired };
@@ -207,7 +207,7 @@ export class Checks {
     this.logger[result === 'mismatch' ? 'error' : 'info'](found, 'the state of a node was compared');
   }
 
-  private teller(): Teller {
+  private teller(): Reporter {
     const wallMs = this.clock.wallMs();
     return { observer: this.settings.instanceId, wallMs, at: new Date(wallMs).toISOString() };
   }

@@ -8,7 +8,7 @@ import { nameOf, type Pin } from '../domain/comparison/pin.js';
 import type { NodeOutcome } from '../domain/comparison/round.js';
 import { inPieces, planRepair, type RepairPlan } from '../domain/repair-plan.js';
 import type { DigestClient } from '../node-calls.js';
-import { TruthStore } from '../reference/reference.store.js';
+import { ReferenceStore } from '../reference/reference.store.js';
 
 export interface RepairDone {
   plan: RepairPlan['type'];
@@ -22,7 +22,7 @@ type Reply = (difference: Difference) => RepairOutcome;
 export class Repairer {
   constructor(
     private readonly store: ConsistencyStore,
-    private readonly truth: TruthStore,
+    private readonly truth: ReferenceStore,
     private readonly calls: DigestClient,
     private readonly settings: ConsistencySettings,
     private readonly clock: Clock,

@@ -1,25 +1,27 @@
 import { Injectable } from '@nestjs/common';
 import { unreachable } from '#libs/kernel';
+import { type Addresses, askAll, NO_ADDRESS } from '../ask-all.js';
 import type { ConsistencySettings } from '../consistency.config.js';
 import type { Pin } from '../domain/comparison/pin.js';
-import type { RootAnswer } from '../domain/comparison/root-comparison.js';
 import { type NodeOutcome, Round, type Step } from '../domain/comparison/round.js';
 import { NO_SUSPICION, type SuspectBuckets } from '../domain/comparison/suspicion.js';
 import type { DigestClient } from '../node-calls.js';
-import { TruthStore } from '../reference/reference.store.js';
-
-export type Addresses = ReadonlyMap<string, string | undefined>;
+import { ReferenceStore } from '../reference/reference.store.js';
 
 /** Carries out one round: asks what it wants to know, and hands it the answers. */
 @Injectable()
 export class RoundRunner {
   constructor(
-    private readonly truth: TruthStore,
+    private readonly truth: ReferenceStore,
     private readonly calls: DigestClient,
     private readonly settings: ConsistencySettings,
   ) {}
 
-  async run(pin: Pin, nodes: Addresses, suspicion: SuspectBuckets = NO_SUSPICION): Promise<NodeOutcome[]> {
+  async compare(
+    pin: Pin,
+    nodes: Addresses,
+    suspicion: SuspectBuckets = NO_SUSPICION,
+  ): Promise<NodeOutcome[]> {
     const round = new Round(pin, [...nodes.keys()], this.settings.round, suspicion);
     for (let step = round.step; step.ask !== 'nothing'; step = round.step) {
       await this.take(round, step, nodes);
@@ -68,19 +70,4 @@ export class RoundRunner {
         unreachable(step);
     }
   }
-}
-
-export const NO_ADDRESS: RootAnswer = { known: false, reason: 'no-address' };
-
-export async function askAll<T>(
-  nodeIds: readonly string[],
-  nodes: Addresses,
-  without: T,
-  ask: (address: string) => Promise<T>,
-): Promise<Map<string, T>> {
-  const asked = nodeIds.map(async (nodeId): Promise<[string, T]> => {
-    const address = nodes.get(nodeId);
-    return [nodeId, address === undefined ? without : await ask(address)];
-  });
-  return new Map(await Promise.all(asked));
 }

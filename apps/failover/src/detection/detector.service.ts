@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { LeaderLost, NodeVerdict } from '#libs/contracts';
 import { type Clock, crashOnDefect, type Repeating, repeat } from '#libs/kernel';
-import { Bus, type BusLogger, FactOutbox, FactStream } from '#libs/messaging';
+import { Bus, type BusLogger, DurableEvents, EventOutbox } from '#libs/messaging';
 import type { DetectorInput, DetectorOutput, GivenVerdict } from '../domain/detection/detector.types.js';
 import type { FailureDetector } from '../domain/detection/failure-detector.js';
 import { ElectionService, type Grounds } from '../election/election.service.js';
@@ -33,8 +33,8 @@ export class DetectorService {
     private readonly head: LeaderHeadMonitor,
     private readonly nodes: NodeWatch,
     private readonly store: FailoverStore,
-    private readonly stream: FactStream,
-    private readonly outbox: FactOutbox,
+    private readonly stream: DurableEvents,
+    private readonly outbox: EventOutbox,
     private readonly bus: Bus,
     private readonly metrics: FailoverMetrics,
     private readonly settings: FailoverSettings,
@@ -45,8 +45,8 @@ export class DetectorService {
   start(): void {
     const nowMs = () => this.clock.monotonicMs();
     const tick = () => {
-      this.give({ type: 'bus', connected: this.bus.responsive, nowMs: nowMs() });
-      this.give({ type: 'tick', nowMs: nowMs() });
+      this.submit({ type: 'bus', connected: this.bus.responsive, nowMs: nowMs() });
+      this.submit({ type: 'tick', nowMs: nowMs() });
     };
     this.loop = repeat(tick, {
       everyMs: this.settings.detector.tickEveryMs,
@@ -59,14 +59,14 @@ export class DetectorService {
     await Promise.all(this.tasks);
   }
 
-  give(input: DetectorInput): void {
-    for (const output of this.detector.step(input)) this.carryOut(output);
+  submit(input: DetectorInput): void {
+    for (const output of this.detector.handle(input)) this.carryOut(output);
   }
 
   /** A verdict that another witness gave. */
   heard(verdict: HeardVerdict): void {
     const nowMs = this.clock.monotonicMs();
-    this.give({ type: 'verdict', verdict, nowMs });
+    this.submit({ type: 'verdict', verdict, nowMs });
     const { reason, judgedBy, evidence = {} } = verdict;
     if (reason === null || !DEPOSING.includes(reason) || !this.leads(verdict)) return;
     // Whoever judged elects too; two are faster than one that dies on the way.
@@ -132,7 +132,7 @@ export class DetectorService {
       },
       at: this.now(),
     };
-    this.give({ type: 'verdict', verdict, nowMs: judgedMs });
+    this.submit({ type: 'verdict', verdict, nowMs: judgedMs });
     this.metrics.suspicions.inc({ reason, outcome: quorum.outcome });
     this.logger.warn({ ...verdict }, 'verdict');
     if (DEPOSING.includes(reason) && this.leads(verdict)) {
@@ -151,7 +151,7 @@ export class DetectorService {
     this.metrics.suspicions.inc({ reason, outcome });
     this.logger.info({ nodeId, reason, outcome }, 'a suspicion was not confirmed');
     const alone = outcome === 'alone-too-often';
-    this.give({ type: 'not-confirmed', nodeId, reason, alone, nowMs: this.clock.monotonicMs() });
+    this.submit({ type: 'not-confirmed', nodeId, reason, alone, nowMs: this.clock.monotonicMs() });
   }
 
   /** It proves itself that the old incarnation is gone: nobody needs to be asked. */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { QuestionReply } from '#libs/contracts';
+import type { ReplyPayload } from '#libs/contracts';
 import {
   type Clock,
   crashOnDefect,
@@ -17,7 +17,7 @@ import {
   LoneWitness,
   type Quorum,
   type QuorumQuestion,
-  type WitnessReply,
+  type WitnessVote,
 } from '../domain/detection/witness-quorum.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { FailoverStore } from '../failover.store.js';
@@ -99,7 +99,7 @@ export class WitnessService {
     return quorum;
   }
 
-  async answer(request: AskedRequest<'failover.witness'>): Promise<QuestionReply<'failover.witness'>> {
+  async answer(request: AskedRequest<'failover.witness'>): Promise<ReplyPayload<'failover.witness'>> {
     const { instanceId } = this.settings;
     const { nodeId, incarnation, askedBy, reason } = request;
     const view = this.detector.view(nodeId, this.clock.monotonicMs());
@@ -159,9 +159,9 @@ export class WitnessService {
     return echoes.some((reply) => reply.instanceId === instanceId);
   }
 
-  private async askByBus(suspicion: SuspectedNode): Promise<WitnessReply[] | undefined> {
+  private async askByBus(suspicion: SuspectedNode): Promise<WitnessVote[] | undefined> {
     const { instanceId, confirmCrashMs, confirmSilenceMs } = this.settings;
-    const others = (replies: readonly QuestionReply<'failover.witness'>[]): WitnessReply[] =>
+    const others = (replies: readonly ReplyPayload<'failover.witness'>[]): WitnessVote[] =>
       replies
         .filter((reply) => reply.instanceId !== instanceId)
         .map(({ agrees = false, ...reply }) => ({ ...reply, agrees }));
@@ -183,10 +183,10 @@ export class WitnessService {
   }
 
   /** Without the bus the question and its answers are rows. */
-  private async askByRows(suspicion: SuspectedNode): Promise<WitnessReply[]> {
+  private async askByRows(suspicion: SuspectedNode): Promise<WitnessVote[]> {
     const { instanceId, confirmByRowsMs } = this.settings;
     const beginMs = this.clock.monotonicMs();
-    let replies: WitnessReply[] = [];
+    let replies: WitnessVote[] = [];
     try {
       await this.store.saveView(suspicion, { instanceId, view: 'lost', agrees: true }, true);
       while (this.live?.length !== 0 && this.clock.monotonicMs() - beginMs < confirmByRowsMs) {
@@ -213,7 +213,7 @@ export class WitnessService {
     }
   }
 
-  private question(suspicion: SuspectedNode, replies: readonly WitnessReply[]): QuorumQuestion {
+  private question(suspicion: SuspectedNode, replies: readonly WitnessVote[]): QuorumQuestion {
     const mayJudgeAlone = this.lone.mayJudge(this.clock.monotonicMs());
     return { reason: suspicion.reason, live: this.live, replies, mayJudgeAlone };
   }
@@ -230,12 +230,12 @@ export class WitnessService {
     this.live = await renewing;
     this.failures.succeeded(RENEWING);
     const nowMs = this.clock.monotonicMs();
-    this.detector.step({ type: 'own-write', ok: true, tookMs: nowMs - beginMs, nowMs });
+    this.detector.handle({ type: 'own-write', ok: true, tookMs: nowMs - beginMs, nowMs });
   }
 
   private couldNotWrite(error: unknown): void {
     this.live = undefined;
-    this.detector.step({ type: 'own-write', ok: false, nowMs: this.clock.monotonicMs() });
+    this.detector.handle({ type: 'own-write', ok: false, nowMs: this.clock.monotonicMs() });
     this.failures.failed(RENEWING, error);
   }
 }

@@ -1,4 +1,10 @@
-import type { HoldRow, RecoveryRow, ObservedNode, RecoveryInput, VerdictRow } from './recovery/recovery.types.js';
+import type {
+  HoldRow,
+  ObservedNode,
+  RecoveryInput,
+  RecoveryRow,
+  VerdictRow,
+} from './recovery/recovery.types.js';
 
 /** What the fleet as a whole allows to be done to one of its nodes. */
 export type RestartLeave =

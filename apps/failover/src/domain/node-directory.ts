@@ -17,7 +17,7 @@ const MAX_NODES = 1_000;
 export class KnownVoters {
   private readonly nodes = new Map<string, KnownNode>();
 
-  learn(heard: {
+  update(heard: {
     nodeId: string;
     incarnation: number;
     address?: string | null | undefined;

@@ -2,10 +2,10 @@ import type { ErrorCode } from '#libs/contracts';
 import { NO_FLAPS } from './detection/flap-score.js';
 import type {
   HoldRow,
-  RecoveryPlan,
-  RecoverySettings,
   ObservedNode,
   RecoveryInput,
+  RecoveryPlan,
+  RecoverySettings,
 } from './recovery/recovery.types.js';
 import { noHold, PlanDraft } from './recovery/recovery-plan.js';
 

@@ -7,7 +7,7 @@ import type { KnownNode } from '../domain/node-directory.js';
 import type { FailoverSettings } from '../failover.config.js';
 import type { HttpCalls } from '../nodes/http-calls.js';
 import { NodeWatch } from '../nodes/node-watch.js';
-import { HoldsView } from '../nodes/restrictions-view.js';
+import { RestrictionsView } from '../nodes/restrictions-view.js';
 
 export interface PollAbout {
   term: number;
@@ -24,7 +24,7 @@ export class CandidatePoll {
     private readonly bus: Bus,
     private readonly calls: HttpCalls,
     private readonly nodes: NodeWatch,
-    private readonly holds: HoldsView,
+    private readonly holds: RestrictionsView,
     private readonly settings: FailoverSettings,
     private readonly logger: BusLogger,
   ) {}

@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { LeaderElected, PollReply } from '#libs/contracts';
 import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
-import { type BusLogger, FactOutbox } from '#libs/messaging';
+import { type BusLogger, EventOutbox } from '#libs/messaging';
 import type { FailureDetector } from '../domain/detection/failure-detector.js';
 import { chooseLeader } from '../domain/election-choice.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { FailoverMetrics } from '../failover.metrics.js';
-import { type Claim, HeadLocked, type LeaderHead, HeadStore } from '../head/head.store.js';
+import { type Claim, HeadLocked, HeadStore, type LeaderHead } from '../head/head.store.js';
 import { LeaderHeadMonitor } from '../head/head-watch.js';
 import { CandidatePoll, type RunningPoll } from './candidate-poll.js';
 
@@ -45,7 +45,7 @@ export class ElectionService {
     private readonly head: LeaderHeadMonitor,
     private readonly store: HeadStore,
     private readonly polls: CandidatePoll,
-    private readonly outbox: FactOutbox,
+    private readonly outbox: EventOutbox,
     private readonly detector: FailureDetector,
     private readonly metrics: FailoverMetrics,
     private readonly settings: FailoverSettings,

@@ -15,7 +15,7 @@ import { HeadLocked, type LeaderHead } from '../head/head.store.js';
 import { LeaderHeadMonitor } from '../head/head-watch.js';
 import type { HttpCalls } from '../nodes/http-calls.js';
 import { NodeWatch } from '../nodes/node-watch.js';
-import { HoldsView } from '../nodes/restrictions-view.js';
+import { RestrictionsView } from '../nodes/restrictions-view.js';
 import { CandidatePoll } from './candidate-poll.js';
 import { ElectionService } from './election.service.js';
 
@@ -37,7 +37,7 @@ export class HandoverService {
   constructor(
     private readonly head: LeaderHeadMonitor,
     private readonly nodes: NodeWatch,
-    private readonly holds: HoldsView,
+    private readonly holds: RestrictionsView,
     private readonly polls: CandidatePoll,
     private readonly elections: ElectionService,
     private readonly calls: HttpCalls,

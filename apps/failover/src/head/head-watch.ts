@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { isPlausibleTerm, type LeaderElected, TERM_AHEAD_MAX } from '#libs/contracts';
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
-import { type LeaderHead, HeadStore } from './head.store.js';
+import { HeadStore, type LeaderHead } from './head.store.js';
 
 const LOOP_EVERY_MS = 100;
 

@@ -2,7 +2,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { dial } from './dial.js';
-import { LivenessConnection, type TetherEvent } from './liveness-connection.js';
+import { LivenessConnection, type LivenessEvent } from './liveness-connection.js';
 
 const servers: Server[] = [];
 afterEach(async () => {
@@ -47,7 +47,7 @@ it('a process whose port is closed last of all is not taken for a living one', a
     }, 5);
   });
   const address = await listen(server);
-  const events: TetherEvent[] = [];
+  const events: LivenessEvent[] = [];
   const tether = new LivenessConnection(address, (event) => events.push(event));
   await expect.poll(() => events).toEqual(['tether-open']);
   for (const socket of held) socket.resetAndDestroy();

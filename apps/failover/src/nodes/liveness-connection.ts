@@ -3,7 +3,7 @@ import { request as requestHttps } from 'node:https';
 import { fullJitterMs, sleep, systemRng } from '#libs/kernel';
 import { type DialOutcome, dial } from './dial.js';
 
-export type TetherEvent = 'tether-open' | 'tether-closed' | 'dial-refused' | 'dial-accepted';
+export type LivenessEvent = 'tether-open' | 'tether-closed' | 'dial-refused' | 'dial-accepted';
 
 const OPEN_TIMEOUT_MS = 1_000;
 /** The node sends a newline every 5 s. */
@@ -27,7 +27,7 @@ export class LivenessConnection {
 
   constructor(
     readonly address: string,
-    private readonly tell: (event: TetherEvent) => void,
+    private readonly tell: (event: LivenessEvent) => void,
   ) {
     this.loop = this.run();
   }

@@ -6,7 +6,7 @@ import { KnownVoters } from '../domain/node-directory.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { type DialOutcome, dial } from './dial.js';
 import type { HttpCalls } from './http-calls.js';
-import { LivenessConnection, type TetherEvent } from './liveness-connection.js';
+import { LivenessConnection, type LivenessEvent } from './liveness-connection.js';
 import { Pinger, type PingResult } from './pinger.js';
 
 interface Probe {
@@ -83,8 +83,8 @@ export class NodeWatch {
     await Promise.all(this.stopping);
   }
 
-  private learn(heard: Parameters<KnownVoters['learn']>[0]): void {
-    const change = this.directory.learn(heard);
+  private learn(heard: Parameters<KnownVoters['update']>[0]): void {
+    const change = this.directory.update(heard);
     if (change === 'same' || this.stopped) return;
     const { nodeId } = heard;
     if (change === 'new') {
@@ -118,7 +118,7 @@ export class NodeWatch {
     return tether;
   }
 
-  private tethered(nodeId: string, event: TetherEvent): void {
+  private tethered(nodeId: string, event: LivenessEvent): void {
     this.give({ type: event, nodeId, nowMs: this.clock.monotonicMs() });
     // Whoever answers after a close may be a new incarnation: ask who it is.
     if (event === 'dial-accepted' || event === 'tether-open') this.probes.get(nodeId)?.pinger.send();

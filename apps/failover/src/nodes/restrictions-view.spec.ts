@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeHold } from '#libs/contracts';
-import { HoldsView } from './restrictions-view.js';
+import { RestrictionsView } from './restrictions-view.js';
 
 function view() {
   const clock = { wallMs: () => Date.parse('2026-01-01T12:00:00Z'), monotonicMs: () => 0 };
-  return new HoldsView(clock);
+  return new RestrictionsView(clock);
 }
 const hold = (seq: number, change: Partial<NodeHold> = {}): NodeHold => ({
   ...{ nodeId: 'node-1', seq, drained: false, quarantinedUntil: null, by: 'failover-1', why: '', at: '' },
@@ -20,17 +20,17 @@ describe('HoldsView', () => {
     [{}, undefined],
   ])('of %j says %s', (change, reason) => {
     const holds = view();
-    holds.take(hold(1, change));
+    holds.apply(hold(1, change));
     expect([holds.reason('node-1'), holds.isHeld('node-1')]).toEqual([reason, reason !== undefined]);
     expect(holds.isHeld('node-2')).toBe(false);
   });
 
   it('lets the greatest seq count, in whatever order they come', () => {
     const holds = view();
-    holds.take(hold(3));
-    holds.take(hold(2, { drained: true }));
+    holds.apply(hold(3));
+    holds.apply(hold(2, { drained: true }));
     expect(holds.isHeld('node-1')).toBe(false);
-    holds.take(hold(4, { drained: true }));
+    holds.apply(hold(4, { drained: true }));
     expect(holds.isHeld('node-1')).toBe(true);
   });
 });

@@ -4,12 +4,12 @@ import type { Clock } from '#libs/kernel';
 const MAX_NODES = 1_000;
 
 /** Which nodes are kept out of rotation and elections, as last read or heard: the greatest seq of a node counts. */
-export class HoldsView {
+export class RestrictionsView {
   private readonly holds = new Map<string, NodeHold>();
 
   constructor(private readonly clock: Clock) {}
 
-  take(hold: NodeHold): void {
+  apply(hold: NodeHold): void {
     const known = this.holds.get(hold.nodeId);
     if (isFarAhead(known?.seq ?? 0, hold.seq)) return;
     if (known ? known.seq >= hold.seq : this.holds.size >= MAX_NODES) return;

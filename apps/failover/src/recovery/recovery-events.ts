@@ -1,10 +1,10 @@
 import type { z } from 'zod';
 import type { AlertRaised, NodeHold, RecoveryStep } from '#libs/contracts';
-import type { OutboxFact } from '#libs/messaging';
+import type { OutboxEvent } from '#libs/messaging';
 import type { HoldRow, RecoveryPlan, RecoveryRow } from '../domain/recovery/recovery.types.js';
 
 /** What the world is told of a plan that was carried out. */
-export function factsOf(plan: RecoveryPlan, nowMs: number): OutboxFact[] {
+export function factsOf(plan: RecoveryPlan, nowMs: number): OutboxEvent[] {
   const alerts = plan.alerts.map((alert) => {
     const { name, nodeId, seq, summary } = alert;
     const payload: z.infer<typeof AlertRaised> = {

@@ -1,13 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { crashOnDefect, FailureLog, type Repeating, systemClock, systemRng } from '#libs/kernel';
-import { type BusLogger, FactOutbox } from '#libs/messaging';
+import { type BusLogger, EventOutbox } from '#libs/messaging';
 import type { FailureDetector } from '../domain/detection/failure-detector.js';
-import type { RecoveryPlan, RestartOrder, ObservedNode, RecoveryInput } from '../domain/recovery/recovery.types.js';
+import type {
+  ObservedNode,
+  RecoveryInput,
+  RecoveryPlan,
+  RestartOrder,
+} from '../domain/recovery/recovery.types.js';
 import { planAfterRestart, planRecovery } from '../domain/recovery/recovery-plan.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { HealthPasses } from '../nodes/health-passes.js';
 import { NodeWatch } from '../nodes/node-watch.js';
-import { HoldsView } from '../nodes/restrictions-view.js';
+import { RestrictionsView } from '../nodes/restrictions-view.js';
 import { RecoveryMetrics } from './recovery.metrics.js';
 import { type RecoverySnapshot, RecoveryStore } from './recovery.store.js';
 import { holdOf } from './recovery-events.js';
@@ -37,9 +42,9 @@ export class RecoveryService {
     private readonly nodes: NodeWatch,
     private readonly detector: FailureDetector,
     private readonly health: HealthPasses,
-    private readonly holds: HoldsView,
+    private readonly holds: RestrictionsView,
     private readonly restarts: Restarts,
-    private readonly outbox: FactOutbox,
+    private readonly outbox: EventOutbox,
     private readonly metrics: RecoveryMetrics,
     private readonly settings: FailoverSettings,
     private readonly logger: BusLogger,
@@ -64,7 +69,7 @@ export class RecoveryService {
 
   async read(): Promise<Read> {
     const state = await this.store.read();
-    for (const hold of state.holds) this.holds.take(holdOf(hold));
+    for (const hold of state.holds) this.holds.apply(holdOf(hold));
     this.metrics.read(state);
     const byNode = <R extends { nodeId: string }>(rows: readonly R[]) =>
       new Map(rows.map((row) => [row.nodeId, row]));
@@ -95,7 +100,7 @@ export class RecoveryService {
 
   /** Restarts a node, and writes down what came of it; undefined: the row has moved on. */
   restart(order: RestartOrder, seq: number) {
-    return this.restarts.run(order, this.abort.signal).then(async (result) => {
+    return this.restarts.restart(order, this.abort.signal).then(async (result) => {
       const done = result.outcome === 'done';
       const plan = (standing: RecoveryInput) =>
         planAfterRestart(standing, order.nodeId, seq, done, this.settings.recovery, systemRng);
@@ -121,7 +126,7 @@ export class RecoveryService {
     if (plan.steps.length + plan.notes.length + plan.holds.length === 0) return true;
     const facts = await this.store.carryOut(plan, state);
     if (!facts) return false;
-    for (const hold of plan.holds) this.holds.take(holdOf(hold));
+    for (const hold of plan.holds) this.holds.apply(holdOf(hold));
     this.metrics.carriedOut(plan);
     for (const { nodeId, state: to, why, attempt } of plan.steps) {
       this.logger.info({ nodeId, state: to, why, attempt }, 'a step of a recovery');

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { NodeHold, RecoveryStep } from '#libs/contracts';
-import type { OutboxFact } from '#libs/messaging';
+import type { OutboxEvent } from '#libs/messaging';
 import { PrimaryPool } from '#libs/postgres';
 import type { HoldRow, RecoveryPlan, RecoveryRow, VerdictRow } from '../domain/recovery/recovery.types.js';
 import { factsOf, holdOf } from './recovery-events.js';
@@ -53,7 +53,7 @@ export class RecoveryStore {
   }
 
   /** All of the plan with its facts, or undefined: somebody else has acted since the rows were read. */
-  async carryOut(plan: RecoveryPlan, read: RecoverySnapshot): Promise<OutboxFact[] | undefined> {
+  async carryOut(plan: RecoveryPlan, read: RecoverySnapshot): Promise<OutboxEvent[] | undefined> {
     const facts = factsOf(plan, read.nowMs);
     const { rows: won } = await this.pool.query({
       name: 'failover.recovery-write',

@@ -15,7 +15,7 @@ export class Restarts {
     private readonly logger: BusLogger,
   ) {}
 
-  async run(order: RestartOrder, signal: AbortSignal): Promise<RestartResult & { driver: string }> {
+  async restart(order: RestartOrder, signal: AbortSignal): Promise<RestartResult & { driver: string }> {
     const drivers = [order.answers ? this.http : undefined, this.driver].filter((it) => it !== undefined);
     let last: RestartResult & { driver: string } = {
       ...{ driver: 'none', outcome: 'refused', detail: 'no recovery driver is set' },

@@ -4,7 +4,7 @@ import {
   type HandoverReply,
   type HealthReport,
   Problem,
-  type QuestionReply,
+  type ReplyPayload,
 } from '#libs/contracts';
 import { Bus, BusError } from '#libs/messaging';
 import { type NodeHealth, type NodeView, nodeHealth, nodeView } from '../domain/nodes/cluster-view.js';
@@ -106,7 +106,7 @@ export class ClusterService {
     }
   }
 
-  async elections(limit: number): Promise<QuestionReply<'failover.elections'>> {
+  async elections(limit: number): Promise<ReplyPayload<'failover.elections'>> {
     try {
       return await this.bus.request('failover.elections', { limit }, { timeoutMs: ELECTIONS_TIMEOUT_MS });
     } catch (error) {

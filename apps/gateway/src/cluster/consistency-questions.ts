@@ -11,7 +11,7 @@ const REPAIR_TIMEOUT_MS = 60_000;
 
 /** Asked of the consistency service, which compares and keeps what it found. */
 @Injectable()
-export class ConsistencyQuestions {
+export class ConsistencyClient {
   constructor(private readonly bus: Bus) {}
 
   async report(): Promise<ConsistencyReport> {

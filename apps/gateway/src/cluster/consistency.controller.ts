@@ -1,12 +1,12 @@
 import { Body, Controller, Get, Header, HttpCode, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { ConsistencyCheckRequest, parseQuery, QUERIES } from '#libs/contracts';
-import { ConsistencyQuestions } from './consistency-questions.js';
+import { ConsistencyClient } from './consistency-questions.js';
 import { jsonBody } from './json-body.js';
 
 @Controller('v1/consistency')
 export class ConsistencyApiController {
-  constructor(private readonly questions: ConsistencyQuestions) {}
+  constructor(private readonly questions: ConsistencyClient) {}
 
   @Get()
   @Header('cache-control', 'no-store')

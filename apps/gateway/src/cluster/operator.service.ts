@@ -4,9 +4,9 @@ import {
   type NodeHold,
   NodeId,
   Problem,
-  type QuestionReply,
-  type QuestionRequest,
   type RecoveryStep,
+  type ReplyPayload,
+  type RequestPayload,
   type RestartReply,
 } from '#libs/contracts';
 import { Bus, BusError } from '#libs/messaging';
@@ -40,7 +40,7 @@ export class OperatorCommands {
     return this.ask('failover.release', named(id, why), RELEASE_TIMEOUT_MS, 'outcome-unknown');
   }
 
-  recoveries(limit: number): Promise<QuestionReply<'failover.recoveries'>> {
+  recoveries(limit: number): Promise<ReplyPayload<'failover.recoveries'>> {
     return this.ask('failover.recoveries', { limit }, RECOVERIES_TIMEOUT_MS, 'no-available-node');
   }
 
@@ -58,10 +58,10 @@ export class OperatorCommands {
 
   private async ask<S extends OperatorSubject>(
     subject: S,
-    request: QuestionRequest<S>,
+    request: RequestPayload<S>,
     timeoutMs: number,
     late: 'outcome-unknown' | 'no-available-node',
-  ): Promise<QuestionReply<S>> {
+  ): Promise<ReplyPayload<S>> {
     try {
       return await this.bus.request(subject, request, { timeoutMs });
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { FACTS, type FactSubject, Problem } from '#libs/contracts';
+import { EVENTS, type EventSubject, Problem } from '#libs/contracts';
 import { crashOnDefect, sleep } from '#libs/kernel';
-import type { Bus, FactStream } from '#libs/messaging';
+import type { Bus, DurableEvents } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 
 const MAX_STREAMS = 64;
@@ -19,7 +19,7 @@ export class EventFeed {
 
   constructor(
     private readonly bus: Bus,
-    private readonly facts: FactStream,
+    private readonly facts: DurableEvents,
     private readonly logger: Logger,
   ) {}
 
@@ -94,8 +94,8 @@ export class EventFeed {
   }
 }
 
-function durableSubjects(): FactSubject[] {
-  return (Object.keys(FACTS) as FactSubject[]).filter((subject) => FACTS[subject].durable);
+function durableSubjects(): EventSubject[] {
+  return (Object.keys(EVENTS) as EventSubject[]).filter((subject) => EVENTS[subject].durable);
 }
 
 interface Event {

@@ -74,7 +74,11 @@ export class AskNode {
     });
   }
 
-  private async ask<T>(path: string, asked: NodeRequestOptions, read: (answer: BytesAnswer) => T): Promise<T> {
+  private async ask<T>(
+    path: string,
+    asked: NodeRequestOptions,
+    read: (answer: BytesAnswer) => T,
+  ): Promise<T> {
     const tried: Candidate[] = [];
     let last: unknown;
     while (tried.length < MAX_NODES) {
@@ -96,7 +100,11 @@ export class AskNode {
     throw new Problem('no-available-node', 'no node answered', {}, { cause: last });
   }
 
-  private async one(node: Candidate, path: string, { headers: asked, signal }: NodeRequestOptions): Promise<BytesAnswer> {
+  private async one(
+    node: Candidate,
+    path: string,
+    { headers: asked, signal }: NodeRequestOptions,
+  ): Promise<BytesAnswer> {
     const timeout = AbortSignal.timeout(ANSWER_WITHIN_MS);
     const list = Object.entries(asked).flat();
     const signature = this.signer.sign(node.address, path, { method: 'GET', headers: list });

@@ -7,7 +7,7 @@ const LIST_EVERY_MS = 5_000;
 const LIST_TIMEOUT_MS = 1_000;
 
 /** Brings what the bus says of nodes and leaders into the directory, and asks the registry for its list. */
-export class BusNews {
+export class NodeBusListener {
   private readonly unsubscribe: (() => void)[] = [];
   private listing: Repeating | undefined;
 

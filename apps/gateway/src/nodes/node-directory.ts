@@ -1,7 +1,7 @@
-import { type FactPayload, isPlausibleTerm, type NodeInfo, type NodePing } from '#libs/contracts';
+import { type EventPayload, isPlausibleTerm, type NodeInfo, type NodePing } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import type { Candidate } from '../domain/nodes/candidate.js';
-import { type LeaderNews, LeaderView } from '../domain/nodes/leader-view.js';
+import { type LeaderReport, LeaderView } from '../domain/nodes/leader-view.js';
 import { type NodeAt, NodeTable } from '../domain/nodes/node-table.js';
 import type { LeaderTarget } from '../domain/writes/write-parking.types.js';
 
@@ -113,18 +113,18 @@ export class NodeDirectory {
     this.judgeWeight(node.id);
   }
 
-  heartbeat(beat: FactPayload<'node.heartbeat'>): void {
+  heartbeat(beat: EventPayload<'node.heartbeat'>): void {
     this.busSpokeAtMs = this.clock.monotonicMs();
     if (!this.believes(beat.term ?? 0)) return;
     if (!this.table.heartbeat(beat, new Date(this.clock.wallMs()).toISOString())) return;
     this.nodeStands(beat.nodeId, beat.role, beat.term ?? 0, beat.version ?? 0, beat.address ?? null);
   }
 
-  statusChanged(change: FactPayload<'node.status'>): void {
+  statusChanged(change: EventPayload<'node.status'>): void {
     this.table.statusChanged(change, this.clock.monotonicMs());
   }
 
-  judged(verdict: FactPayload<'node.failed'>): void {
+  judged(verdict: EventPayload<'node.failed'>): void {
     // A verdict is published again from its row: it may be of a process that ended long ago, or withdrawn since.
     const isNews = this.table.judged(verdict, this.clock.monotonicMs());
     if (verdict.verdict !== 'failed' || !isNews) return;
@@ -139,7 +139,7 @@ export class NodeDirectory {
     this.badWeights.delete(nodeId);
   }
 
-  elected(election: FactPayload<'leader.elected'>): void {
+  elected(election: EventPayload<'leader.elected'>): void {
     if (!this.believes(election.term)) return;
     if (this.electedAt === undefined || election.term > this.electedAt.term) {
       this.electedAt = { term: election.term, at: election.at };
@@ -153,11 +153,11 @@ export class NodeDirectory {
     });
   }
 
-  lost(news: FactPayload<'leader.lost'>): void {
+  lost(news: EventPayload<'leader.lost'>): void {
     this.leaderLost(news.term);
   }
 
-  head(head: FactPayload<'sync.head'>): void {
+  head(head: EventPayload<'sync.head'>): void {
     this.busSpokeAtMs = this.clock.monotonicMs();
     if (!this.believes(head.term)) return;
     this.leaderSaid(head.term, head.version);
@@ -266,11 +266,11 @@ export class NodeDirectory {
     if (leader.id === id && leader.address === null) this.learn({ term: leader.term, id, address });
   }
 
-  private learn(news: LeaderNews): boolean {
+  private learn(news: LeaderReport): boolean {
     if (news.term === 0) return false;
     const withAddress =
       news.id && !news.address ? { ...news, address: this.table.get(news.id)?.address ?? null } : news;
-    if (this.view.learn(withAddress, this.clock.monotonicMs()) === 'none') return false;
+    if (this.view.merge(withAddress, this.clock.monotonicMs()) === 'none') return false;
     this.tellLeader();
     return true;
   }

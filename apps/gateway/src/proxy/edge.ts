@@ -18,7 +18,7 @@ export class Edge {
   ) {}
 
   /** True when the request was taken. */
-  take(req: IncomingMessage, res: ServerResponse): boolean {
+  accept(req: IncomingMessage, res: ServerResponse): boolean {
     if (this.draining) res.shouldKeepAlive = false;
     const kind = kindOf(req.method ?? '', req.url ?? '');
     if (kind === 'own') return false;

@@ -8,7 +8,7 @@ export class TaskQueue {
 
   constructor(private readonly onEmpty: () => void) {}
 
-  run(task: () => void): void {
+  enqueue(task: () => void): void {
     this.tasks.push(task);
     if (this.tasks.length > 1) return;
     for (let next = this.tasks[0]; next !== undefined; next = this.tasks[0]) {

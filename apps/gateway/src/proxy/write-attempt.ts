@@ -1,8 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Problem } from '#libs/contracts';
 import { problemIn } from './client.js';
-
-type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
+import type { AnswerHeaders } from './read-attempt.js';
 
 /** The whole answer to one attempt; `problem` when it is an error of ours. */
 export interface WriteReply {

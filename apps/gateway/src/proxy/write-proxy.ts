@@ -14,7 +14,7 @@ import { committedKeys } from '../domain/writes/committed-keys.js';
 import { readWriteAnswer } from '../domain/writes/write-answer.js';
 import { bodyLimit } from '../domain/writes/write-limits.js';
 import type { WriteParking } from '../domain/writes/write-parking.js';
-import type { ParkingAction, ParkingInput, LeaderTarget } from '../domain/writes/write-parking.types.js';
+import type { LeaderTarget, ParkingAction, ParkingInput } from '../domain/writes/write-parking.types.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
 import { Bodies, type BodyRead } from './body.js';
@@ -109,14 +109,14 @@ export class WriteProxy {
 
   /** A body that was read keeps its place among those that are read until it may be sent, so that no more are read than can go. */
   private handleLarge(client: Client, limit: number): Promise<void> {
-    return this.readingLarge.run(async () => {
+    return this.readingLarge.execute(async () => {
       const result = await new Promise<BodyRead>((resolve) =>
         this.bodies.read(client.req, limit, resolve, {
           announced: announcedBytes(client.req),
           withinMs: READING_WITHIN_MS,
         }),
       );
-      await this.sendingLarge.run(async () => {
+      await this.sendingLarge.execute(async () => {
         const hash = result.read === 'whole' ? await hashInSlices(result.body) : undefined;
         const answered = once(client.res);
         this.take(client, result, () => hash ?? EMPTY);
@@ -170,7 +170,7 @@ export class WriteProxy {
       attempt: undefined,
       reply: undefined,
     });
-    client.res.once('close', () => this.tasks.run(() => this.left(id)));
+    client.res.once('close', () => this.tasks.enqueue(() => this.left(id)));
     this.step({ type: 'arrived', id, sizeBytes: body.length, ownKey, nowMs });
   }
 
@@ -192,7 +192,7 @@ export class WriteProxy {
   }
 
   private step(input: ParkingInput): void {
-    this.tasks.run(() => this.decide(input));
+    this.tasks.enqueue(() => this.decide(input));
   }
 
   private watchParked(): void {
@@ -206,7 +206,7 @@ export class WriteProxy {
   }
 
   private decide(input: ParkingInput): void {
-    for (const action of this.options.parking.step(input)) this.carryOut(action);
+    for (const action of this.options.parking.handle(input)) this.carryOut(action);
   }
 
   private carryOut(action: ParkingAction): void {
@@ -240,7 +240,7 @@ export class WriteProxy {
     const tried = leader === undefined ? [] : [leader];
     const node = rotation.choose(write.client.req.url ?? '/', tried, monotonicMs());
     if (node === undefined) {
-      this.tasks.run(() => {
+      this.tasks.enqueue(() => {
         if (this.writes.has(id))
           this.decide({ type: 'broke', id, sent: false, nowMs: this.options.monotonicMs() });
       });
@@ -257,12 +257,12 @@ export class WriteProxy {
         if (node !== undefined) this.options.rotation.over(node);
       },
       answered: (reply) =>
-        this.tasks.run(() => {
+        this.tasks.enqueue(() => {
           if (this.isOver(write, attempt)) return;
           this.answered(id, write, address, reply);
         }),
       broke: (sent, error) =>
-        this.tasks.run(() => {
+        this.tasks.enqueue(() => {
           if (this.isOver(write, attempt)) return;
           this.broke(id, write, address, sent, error);
         }),

@@ -213,7 +213,7 @@ export class LogFollower implements ChangeSource {
     const before = this.log.version;
     this.heardAtMs = this.options.clock.monotonicMs();
     const id = this.node?.id ?? '';
-    for (const step of this.log.take(message, { id, leads: this.options.directory.leader.id === id })) {
+    for (const step of this.log.receive(message, { id, leads: this.options.directory.leader.id === id })) {
       if (step.do === 'tell') for (const listener of this.changeListeners) listener(step.changes);
       else if (step.do === 'reset') this.tellReset(step);
       else this.leave(step.why);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type HealthResponse, findingOf, findingOfError } from './finding.js';
+import { findingOf, findingOfError, type HealthResponse } from './finding.js';
 
 const WALL = Date.parse('2026-01-01T00:00:00Z');
 const ready = { status: 'ready', checks: { state: { ok: true, version: 7 } } };

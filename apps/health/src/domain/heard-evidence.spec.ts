@@ -18,23 +18,23 @@ const up = (seq: number, of: Partial<HealthChanged> = {}) =>
 
 it('of one node the greatest (incarnation, seq) counts', () => {
   const evidence = new PeerEvidence(5_000);
-  expect(evidence.take(change(7), 0)).toBe('newer');
-  expect(evidence.take(change(6), 0)).toBe('old');
-  expect(evidence.take(change(7), 0)).toBe('renewed');
-  expect(evidence.take(up(1, { incarnation: 101 }), 0)).toBe('newer');
-  expect(evidence.take(change(99), 0)).toBe('old');
+  expect(evidence.apply(change(7), 0)).toBe('newer');
+  expect(evidence.apply(change(6), 0)).toBe('old');
+  expect(evidence.apply(change(7), 0)).toBe('renewed');
+  expect(evidence.apply(up(1, { incarnation: 101 }), 0)).toBe('newer');
+  expect(evidence.apply(change(99), 0)).toBe('old');
   expect(evidence.standing(0)).toEqual([up(1, { incarnation: 101 })]);
 });
 
 it('against a node is told on only while its sender renews it', () => {
   const evidence = new PeerEvidence(5_000);
-  evidence.take(change(1), 0);
-  evidence.take(up(1, { nodeId: 'node-2' }), 0);
-  evidence.take(change(1), 3_000);
+  evidence.apply(change(1), 0);
+  evidence.apply(up(1, { nodeId: 'node-2' }), 0);
+  evidence.apply(change(1), 3_000);
   const told = (nowMs: number) => evidence.standing(nowMs).map(({ nodeId }) => nodeId);
   expect(told(8_000)).toEqual(['node-1', 'node-2']);
   expect(told(8_001)).toEqual(['node-2']);
-  expect(evidence.take(change(2), 9_000)).toBe('newer');
+  expect(evidence.apply(change(2), 9_000)).toBe('newer');
   expect(told(9_000)).toEqual(['node-1', 'node-2']);
   evidence.forget('node-1');
   expect(told(9_000)).toEqual(['node-2']);

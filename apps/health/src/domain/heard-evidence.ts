@@ -17,7 +17,7 @@ export class PeerEvidence {
   constructor(private readonly lifeMs: number) {}
 
   /** Also the same change again: that renews it. */
-  take(change: HealthChanged, nowMs: number): 'newer' | 'renewed' | 'old' {
+  apply(change: HealthChanged, nowMs: number): 'newer' | 'renewed' | 'old' {
     const known = this.latest.get(change.nodeId);
     if (!known && this.latest.size >= MAX_NODES) return 'old';
     const order = known ? compare(change, known.change) : 1;

@@ -13,7 +13,7 @@ const MAX_TARGETS = 1_000;
 export class CheckTargets {
   private readonly nodes = new Map<string, CheckTarget>();
 
-  learn(heard: { nodeId: string; incarnation: number; address?: string | null | undefined }): TargetChange {
+  update(heard: { nodeId: string; incarnation: number; address?: string | null | undefined }): TargetChange {
     const { nodeId, incarnation } = heard;
     const known = this.nodes.get(nodeId);
     if (known && incarnation < known.incarnation) return 'same';

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { nextToRestart, type RollingProcess, type RestartCandidate, whyNotBack, whyNotNow } from './rolling-order.js';
+import {
+  nextToRestart,
+  type RestartCandidate,
+  type RollingProcess,
+  whyNotBack,
+  whyNotNow,
+} from './rolling-order.js';
 
 const PROCESSES: RollingProcess[] = [
   { name: 'gateway-1', kind: 'gateway' },

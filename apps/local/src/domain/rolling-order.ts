@@ -43,7 +43,10 @@ export interface RestartCandidate extends RollingNode {
 const LEVEL_LAG = 50;
 
 /** Why not yet; undefined = it is back, healthy and level. */
-export function whyNotBack(node: RestartCandidate | undefined, incarnationBefore: number): string | undefined {
+export function whyNotBack(
+  node: RestartCandidate | undefined,
+  incarnationBefore: number,
+): string | undefined {
   if (!node) return 'the gateway does not list it';
   if (node.incarnation <= incarnationBefore) return 'it has not come back as a new incarnation';
   if (node.status !== 'healthy' && node.reason !== 'draining')

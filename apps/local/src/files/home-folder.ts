@@ -7,7 +7,7 @@ const NEEDED_BYTES = 256 * 1024 * 1024;
 
 export interface HomeFolder {
   root: string;
-  run: string;
+  runFolder: string;
   log: string;
   state: string;
   postgres: string;
@@ -33,7 +33,7 @@ function refuseForeignFolder(root: string): void {
 export function prepareHome(root: string): HomeFolder {
   const home: HomeFolder = {
     root,
-    run: join(root, 'run'),
+    runFolder: join(root, 'run'),
     log: join(root, 'log'),
     state: join(root, 'state.json'),
     postgres: join(root, 'postgres'),
@@ -42,7 +42,7 @@ export function prepareHome(root: string): HomeFolder {
     redis: join(root, 'redis'),
   };
   refuseForeignFolder(root);
-  for (const folder of [root, home.run, home.log, home.secrets]) {
+  for (const folder of [root, home.runFolder, home.log, home.secrets]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
   const own = process.getuid?.();

@@ -10,7 +10,7 @@ import { StartRefused } from '../start-refused.js';
  * This process must not listen itself, or it would accept connections too. Node's public API knows no socket that is
  * bound only; the function that its own `cluster` module uses for this purpose is reachable, and checked for.
  */
-export async function openDoor(host: string, port: number): Promise<SendHandle> {
+export async function openGatewaySocket(host: string, port: number): Promise<SendHandle> {
   if (!(await isAvailable(host, port))) throw portTaken(host, port);
   const createServerHandle: unknown = Reflect.get(net, '_createServerHandle');
   if (typeof createServerHandle !== 'function') {

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type RestartHow, SupervisorDoor } from './supervisor-endpoint.js';
+import { type RestartHow, SupervisorEndpoint } from './supervisor-endpoint.js';
 
 const KEY = 'k'.repeat(32);
 const GATEWAY = 'http://127.0.0.1:8080';
 
-let door: SupervisorDoor;
+let door: SupervisorEndpoint;
 let restarted: string[];
 let ready: boolean;
 beforeEach(async () => {
   restarted = [];
   ready = true;
-  door = await SupervisorDoor.open(0, KEY, {
+  door = await SupervisorEndpoint.open(0, KEY, {
     address: GATEWAY,
     processes: () => [{ name: 'node-1', kind: 'node', pid: 7, ready, restarts: 2 }],
     restart: async (name: string, how: RestartHow) => {

@@ -36,14 +36,14 @@ const BODY_WITHIN_MS = 2_000;
  * lists the processes for `npm run rolling-restart`. It tells nobody that one died: finding that out is failover's,
  * which must work as well for a node that no supervisor runs.
  */
-export class SupervisorDoor {
+export class SupervisorEndpoint {
   private constructor(private readonly server: Server) {}
 
   static async open(
     port: number,
     clusterKey: string,
     processes: SupervisedProcesses,
-  ): Promise<SupervisorDoor> {
+  ): Promise<SupervisorEndpoint> {
     const proofs = new ClusterProofs(clusterKey, new OwnAuthorities(new Set()));
     const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => {
       answer(request, proofs, processes).then(
@@ -61,7 +61,7 @@ export class SupervisorDoor {
         resolve();
       });
     });
-    return new SupervisorDoor(server);
+    return new SupervisorEndpoint(server);
   }
 
   get port(): number {

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { HealthChanged, NodeHeartbeat, NodeHold, NodeVerdict } from '#libs/contracts';
 import { PROBE_RESULTS, VERDICT_REASONS } from '#libs/contracts';
 import { MemberTable } from './membership.js';
-import { type ReportedCondition, judge } from './status.js';
+import { judge, type ReportedCondition } from './status.js';
 
 /**
  * No oscillation: whatever was said before and in whatever order, once every source has said its last word the status
@@ -12,7 +12,14 @@ import { type ReportedCondition, judge } from './status.js';
 const AT = '2026-01-01T00:00:00.000Z';
 const WALL_MS = Date.parse(AT);
 const ID = 'node-1';
-const CONDITIONS: ReportedCondition[] = ['ok', 'syncing', 'stale', 'overloaded', 'wrong-database', 'stopping'];
+const CONDITIONS: ReportedCondition[] = [
+  'ok',
+  'syncing',
+  'stale',
+  'overloaded',
+  'wrong-database',
+  'stopping',
+];
 
 type Word =
   | { from: 'node'; condition: ReportedCondition }
@@ -66,7 +73,12 @@ class Hearer {
     const { subject, nowMs } = this;
     const seq = ++this.seq;
     const about = { nodeId: ID, incarnation: 7, at: AT, evidence: {} };
-    const beat = (condition: ReportedCondition): NodeHeartbeat => ({ nodeId: ID, incarnation: 7, seq, condition });
+    const beat = (condition: ReportedCondition): NodeHeartbeat => ({
+      nodeId: ID,
+      incarnation: 7,
+      seq,
+      condition,
+    });
     switch (word.from) {
       case 'node':
         this.count(subject.heartbeat(beat(word.condition), AT, nowMs));

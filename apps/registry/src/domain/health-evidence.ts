@@ -19,7 +19,7 @@ export class HealthEvidence {
   constructor(private readonly lifeMs: number) {}
 
   /** Also the same change again: that renews it. */
-  take(change: HealthChanged, nowMs: number): 'taken' | 'renewed' | 'old' {
+  apply(change: HealthChanged, nowMs: number): 'taken' | 'renewed' | 'old' {
     const known = this.held.get(change.nodeId);
     if (!known && this.held.size >= MAX_NODES) return 'old';
     const order = known ? compare(change, known.change) : 1;

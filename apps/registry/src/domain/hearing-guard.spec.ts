@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { HearingGuard } from './hearing-guard.js';
+import { LocalPauseGuard } from './hearing-guard.js';
 
 describe('HearingGuard', () => {
-  const guard = () => new HearingGuard({ tickEveryMs: 100, ownPauseMs: 500 });
+  const guard = () => new LocalPauseGuard({ tickEveryMs: 100, ownPauseMs: 500 });
 
   it('hears while its ticks come and the bus is there', () => {
     const subject = guard();
-    expect([0, 100, 200, 790].map((nowMs) => subject.step(nowMs, true))).toEqual([
+    expect([0, 100, 200, 790].map((nowMs) => subject.observe(nowMs, true))).toEqual([
       'hears',
       'hears',
       'hears',
@@ -16,7 +16,7 @@ describe('HearingGuard', () => {
 
   it('does not judge after its own stall, once', () => {
     const subject = guard();
-    expect([0, 701, 800].map((nowMs) => subject.step(nowMs, true))).toEqual([
+    expect([0, 701, 800].map((nowMs) => subject.observe(nowMs, true))).toEqual([
       'hears',
       'was-stalled',
       'hears',
@@ -25,7 +25,7 @@ describe('HearingGuard', () => {
 
   it('does not judge while the bus is away', () => {
     const subject = guard();
-    expect(subject.step(0, false)).toBe('bus-away');
-    expect(subject.step(100, true)).toBe('hears');
+    expect(subject.observe(0, false)).toBe('bus-away');
+    expect(subject.observe(100, true)).toBe('hears');
   });
 });

@@ -3,13 +3,13 @@
  * stalled (its sockets are read only after its timers fire), nobody is judged silent, and everybody gets a full
  * time-out anew. Worth more than any tuning of the time-out (the "local pause" guard of Cassandra, Sentinel's TILT).
  */
-export class HearingGuard {
+export class LocalPauseGuard {
   private lastTickMs: number | undefined;
 
   constructor(private readonly settings: { tickEveryMs: number; ownPauseMs: number }) {}
 
   /** Called on every tick: may silence be judged now? */
-  step(nowMs: number, busConnected: boolean): 'hears' | 'bus-away' | 'was-stalled' {
+  observe(nowMs: number, busConnected: boolean): 'hears' | 'bus-away' | 'was-stalled' {
     const late = this.lastTickMs === undefined ? 0 : nowMs - this.lastTickMs - this.settings.tickEveryMs;
     this.lastTickMs = nowMs;
     if (!busConnected) return 'bus-away';

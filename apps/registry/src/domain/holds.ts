@@ -12,10 +12,10 @@ const MAX_NODES = 10_000;
  * Nodes that are kept out of the rotation, as failover says. A hold is about the node, not about one incarnation of
  * it: the greatest seq counts. A quarantine ends at its time also when nobody is left to say so.
  */
-export class Holds {
+export class NodeRestrictions {
   private readonly held = new Map<string, CurrentRestriction>();
 
-  take(hold: NodeHold, nowMs: number, wallMs: number): 'taken' | 'old' {
+  apply(hold: NodeHold, nowMs: number, wallMs: number): 'taken' | 'old' {
     const known = this.held.get(hold.nodeId);
     if (isFarAhead(known?.hold.seq ?? 0, hold.seq)) return 'old';
     if (known ? hold.seq <= known.hold.seq : this.held.size >= MAX_NODES) return 'old';

@@ -8,7 +8,7 @@ import {
   type NodeVerdict,
 } from '#libs/contracts';
 import { HealthEvidence } from './health-evidence.js';
-import { Holds } from './holds.js';
+import { NodeRestrictions } from './holds.js';
 import {
   type HeartbeatOutcome,
   introducedMember,
@@ -24,7 +24,7 @@ import {
   transitionOf,
 } from './member.js';
 import type { Ownership } from './member-rights.js';
-import { type StatusEvidence, judge } from './status.js';
+import { judge, type StatusEvidence } from './status.js';
 
 /**
  * Who belongs to the cluster, and how each one is. It applies only what is greater: a registration by incarnation, a
@@ -34,7 +34,7 @@ import { type StatusEvidence, judge } from './status.js';
 export class MemberTable {
   private readonly members = new Map<string, Member>();
   private readonly checks: HealthEvidence;
-  private readonly holds = new Holds();
+  private readonly holds = new NodeRestrictions();
   private headVersion = 0;
   /** Against which lag is counted; found again with every tick. */
   private highestVersion = 0;
@@ -94,13 +94,13 @@ export class MemberTable {
 
   /** What the checks of a node say, heard anew or again. */
   health(change: HealthChanged, nowMs: number): Transition | undefined {
-    if (this.checks.take(change, nowMs) === 'old') return undefined;
+    if (this.checks.apply(change, nowMs) === 'old') return undefined;
     return this.settleIfKnown(change.nodeId, nowMs);
   }
 
   /** True when it is news, and to be kept. */
   hold(hold: NodeHold, nowMs: number, wallMs: number): { news: boolean; transition: Transition | undefined } {
-    if (this.holds.take(hold, nowMs, wallMs) === 'old') return { news: false, transition: undefined };
+    if (this.holds.apply(hold, nowMs, wallMs) === 'old') return { news: false, transition: undefined };
     return { news: true, transition: this.settleIfKnown(hold.nodeId, nowMs) };
   }
 
@@ -155,7 +155,7 @@ export class MemberTable {
   ): void {
     const known = this.members.get(record.nodeId);
     const { standing } = options;
-    if (standing?.health && (known?.guessed ?? true)) this.checks.take(standing.health, nowMs);
+    if (standing?.health && (known?.guessed ?? true)) this.checks.apply(standing.health, nowMs);
     if (!record.left) this.highestVersion = Math.max(this.highestVersion, record.version);
     if (!known || known.introduced || record.incarnation > known.record.incarnation) {
       const statusSeq = Math.max(record.statusSeq, known?.record.statusSeq ?? 0);

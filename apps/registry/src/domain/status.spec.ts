@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type StatusEvidence, judge } from './status.js';
+import { judge, type StatusEvidence } from './status.js';
 
 const fresh: StatusEvidence = {
   kind: 'config-node',

@@ -94,7 +94,7 @@ it('SyncPlanner keeps its promises over any sequence of answers', () => {
           diverged.delete(node);
         }
         if (each.kind === 'report') report(each);
-        for (const action of planner.step(nowMs)) if ('ticket' in action) begin(action);
+        for (const action of planner.plan(nowMs)) if ('ticket' in action) begin(action);
       }
 
       function report({

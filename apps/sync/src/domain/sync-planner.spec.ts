@@ -39,20 +39,20 @@ function behind(version: number, headVersion: number, settings: Partial<PlannerS
 describe('SyncPlanner', () => {
   it('lets the broadcast arrive before it pushes', () => {
     const planner = behind(9, 10);
-    expect(planner.step(999)).toEqual([]);
+    expect(planner.plan(999)).toEqual([]);
     planner.nodeAt('node-1', 1, at(10), 999);
-    expect(planner.step(5_000)).toEqual([]);
+    expect(planner.plan(5_000)).toEqual([]);
   });
 
   it('pushes one that stays behind by anything, batch after batch, until it is level', () => {
     const planner = behind(4, 250);
-    const first = only(planner.step(1_000), 'push');
+    const first = only(planner.plan(1_000), 'push');
     expect(first).toMatchObject({ nodeId: 'node-1', after: at(4), limit: 100, verify: true });
-    expect(planner.step(1_100)).toEqual([]);
+    expect(planner.plan(1_100)).toEqual([]);
     const second = planner.report(first.ticket, taken(104), 1_200);
     expect(second).toMatchObject({ type: 'push', after: at(104), limit: 150, verify: false });
     expect(planner.report(first.ticket, taken(250, 146), 1_300)).toBeUndefined();
-    expect(planner.step(4_000)).toEqual([]);
+    expect(planner.plan(4_000)).toEqual([]);
     expect(planner.standings(4_000)).toMatchObject([
       { version: 250, lagVersions: 0, lagMs: 0, state: 'level' },
     ]);
@@ -60,10 +60,10 @@ describe('SyncPlanner', () => {
 
   it('halves the batch on 429, 413 and silence, and comes again no sooner than the node says', () => {
     const planner = behind(4, 250);
-    const { ticket } = only(planner.step(1_000), 'push');
+    const { ticket } = only(planner.plan(1_000), 'push');
     planner.report(ticket, { type: 'failed', reason: 'busy', retryAfterMs: 3_000 }, 1_000);
-    expect(planner.step(3_999).filter(({ type }) => type === 'push')).toEqual([]);
-    let push = only(planner.step(4_000), 'push');
+    expect(planner.plan(3_999).filter(({ type }) => type === 'push')).toEqual([]);
+    let push = only(planner.plan(4_000), 'push');
     expect(push.limit).toBe(50);
     for (const [reason, limit] of [
       ['too-large', 25],
@@ -72,7 +72,7 @@ describe('SyncPlanner', () => {
       ['unreachable', 12],
     ] as const) {
       planner.report(push.ticket, { type: 'failed', reason }, 10_000);
-      push = only(planner.step(100_000), 'push');
+      push = only(planner.plan(100_000), 'push');
       expect(push.limit).toBe(limit);
     }
   });
@@ -81,10 +81,10 @@ describe('SyncPlanner', () => {
     const planner = behind(4, 250);
     const waits: number[] = [];
     for (let nowMs = 1_000; waits.length < 3; ) {
-      const { ticket } = only(planner.step(nowMs), 'push');
+      const { ticket } = only(planner.plan(nowMs), 'push');
       planner.report(ticket, { type: 'elsewhere', position: at(4) }, nowMs);
       const begunMs = nowMs;
-      while (!planner.step(nowMs + 50).some(({ type }) => type === 'push')) nowMs += 50;
+      while (!planner.plan(nowMs + 50).some(({ type }) => type === 'push')) nowMs += 50;
       waits.push(nowMs + 50 - begunMs);
       const task = planner.standings(nowMs)[0];
       expect(task?.way).toBe('log');
@@ -98,39 +98,39 @@ describe('SyncPlanner', () => {
 
   it('goes on where the node says it stands, and has the log compare that first', () => {
     const planner = behind(4, 250);
-    const { ticket } = only(planner.step(1_000), 'push');
+    const { ticket } = only(planner.plan(1_000), 'push');
     const next = planner.report(ticket, { type: 'elsewhere', position: at(200) }, 1_100);
     expect(next).toMatchObject({ type: 'push', after: at(200), verify: true });
   });
 
   it('never pushes onto a history that the log does not have, until the node stands elsewhere', () => {
     const planner = behind(4, 250);
-    const push = only(planner.step(1_000), 'push');
+    const push = only(planner.plan(1_000), 'push');
     expect(planner.report(push.ticket, { type: 'diverged', position: at(4, 'x') }, 1_000)).toBeUndefined();
-    const heal = only(planner.step(1_000), 'heal');
+    const heal = only(planner.plan(1_000), 'heal');
     planner.report(heal.ticket, { type: 'told' }, 1_000);
     planner.nodeAt('node-1', 1, at(4, 'x'), 2_000);
-    expect(planner.step(5_999).filter(({ type }) => type !== 'lagging')).toEqual([]);
+    expect(planner.plan(5_999).filter(({ type }) => type !== 'lagging')).toEqual([]);
     expect(planner.standings(2_000)[0]?.state).toBe('diverged');
-    const again = only(planner.step(6_000), 'heal');
+    const again = only(planner.plan(6_000), 'heal');
     planner.report(again.ticket, { type: 'failed', reason: 'unreachable' }, 6_000);
     planner.nodeAt('node-1', 1, at(240), 7_000);
     head(planner, 260, 7_000);
-    expect(only(planner.step(9_000), 'push')).toMatchObject({ after: at(240), verify: true });
+    expect(only(planner.plan(9_000), 'push')).toMatchObject({ after: at(240), verify: true });
   });
 
   it('has one compared that is level by number only', () => {
     const planner = behind(250, 250);
     planner.nodeAt('node-1', 1, at(250, 'x'), 100);
-    const check = only(planner.step(200), 'check');
+    const check = only(planner.plan(200), 'check');
     planner.report(check.ticket, { type: 'diverged', position: at(250, 'x') }, 200);
-    expect(only(planner.step(200), 'heal').nodeId).toBe('node-1');
+    expect(only(planner.plan(200), 'heal').nodeId).toBe('node-1');
   });
 
   it('tells when one begins to lag, again at the interval, and when that is over', () => {
     const planner = behind(3, 60);
     const told = (nowMs: number) =>
-      planner.step(nowMs).filter(({ type }) => type === 'lagging' || type === 'level');
+      planner.plan(nowMs).filter(({ type }) => type === 'lagging' || type === 'level');
     expect(told(4_999)).toEqual([]);
     expect(told(5_000)).toEqual([{ type: 'lagging', nodeId: 'node-1', version: 3, behindMs: 5_000 }]);
     expect(told(9_999)).toEqual([]);
@@ -149,28 +149,28 @@ describe('SyncPlanner', () => {
     const planner = behind(3, 100_000);
     planner.nodeAt('node-2', 1, at(3), 0);
     planner.sizesAre({ stateKeys: 1_000, stateBytes: 100_000, bytesPerChange: 100 });
-    const actions = planner.step(1_000);
+    const actions = planner.plan(1_000);
     const load = only(actions, 'load');
     expect(only(actions, 'push').nodeId).not.toBe(load.nodeId);
     planner.report(load.ticket, { type: 'failed', reason: 'refused' }, 1_000);
-    expect(only(planner.step(2_000), 'push').nodeId).toBe(load.nodeId);
+    expect(only(planner.plan(2_000), 'push').nodeId).toBe(load.nodeId);
   });
 
   it('has no state loaded again and again that brings the node no further', () => {
     const planner = behind(3, 100_000);
     planner.sizesAre({ stateKeys: 1_000, stateBytes: 100_000, bytesPerChange: 100 });
-    const load = only(planner.step(1_000), 'load');
+    const load = only(planner.plan(1_000), 'load');
     planner.report(load.ticket, { type: 'loaded', position: at(3), keysPerSecond: 1_000 }, 2_000);
-    expect(only(planner.step(3_000), 'push').nodeId).toBe('node-1');
+    expect(only(planner.plan(3_000), 'push').nodeId).toBe('node-1');
   });
 
   it('has a state loaded by one that the log does not reach back to', () => {
     const planner = behind(3, 100);
-    const push = only(planner.step(1_000), 'push');
+    const push = only(planner.plan(1_000), 'push');
     expect(planner.report(push.ticket, { type: 'compacted' }, 1_000)).toBeUndefined();
-    const load = only(planner.step(1_000), 'load');
+    const load = only(planner.plan(1_000), 'load');
     planner.report(load.ticket, { type: 'loaded', position: at(100), keysPerSecond: 1_000 }, 2_000);
-    expect(planner.step(4_000)).toEqual([]);
+    expect(planner.plan(4_000)).toEqual([]);
   });
 
   it('believes a new incarnation, not an old one, and not what one says while it is pushed to', () => {
@@ -181,7 +181,7 @@ describe('SyncPlanner', () => {
     expect(version()).toBe(9);
     planner.nodeAt('node-1', 2, at(5), 0);
     expect(version()).toBe(5);
-    const { ticket } = only(planner.step(1_000), 'push');
+    const { ticket } = only(planner.plan(1_000), 'push');
     planner.nodeAt('node-1', 2, at(4), 1_100);
     expect(version()).toBe(5);
     planner.nodeAt('node-1', 3, at(0), 1_200);
@@ -196,7 +196,7 @@ describe('SyncPlanner', () => {
     planner.shareIs(new Set(['node-1', 'node-2', 'node-3']));
     const pushes = (nowMs: number) =>
       planner
-        .step(nowMs)
+        .plan(nowMs)
         .filter((action): action is Extract<SyncTask, { type: 'push' }> => action.type === 'push');
     const first = pushes(1_000);
     expect(first.map(({ nodeId }) => nodeId)).toEqual(['node-1', 'node-2']);

@@ -111,7 +111,7 @@ export class SyncPlanner {
   }
 
   /** What to do now, in this order. Each task is reported on with its ticket until `report` gives nothing more. */
-  step(nowMs: number): SyncAction[] {
+  plan(nowMs: number): SyncAction[] {
     const actions: SyncAction[] = [];
     const waiting: [string, TrackedNode][] = [];
     for (const [nodeId, node] of this.nodes) {

@@ -5,14 +5,14 @@ import { TokenBucket } from './token-bucket.js';
 describe('TokenBucket', () => {
   it('lets a burst pass, then as many as the rate allows', () => {
     const bucket = new TokenBucket(1_000, 500);
-    expect([500, 100, 400].map((count) => bucket.take(count, 0))).toEqual([0, 100, 500]);
-    expect(bucket.take(100, 600)).toBe(0);
-    expect(bucket.take(500, 10_000)).toBe(0);
-    expect(bucket.take(1, 10_000)).toBe(1);
+    expect([500, 100, 400].map((count) => bucket.withdraw(count, 0))).toEqual([0, 100, 500]);
+    expect(bucket.withdraw(100, 600)).toBe(0);
+    expect(bucket.withdraw(500, 10_000)).toBe(0);
+    expect(bucket.withdraw(1, 10_000)).toBe(1);
   });
 
   it('has no bound without a rate', () => {
-    expect(new TokenBucket(Number.POSITIVE_INFINITY, 1).take(1e9, 0)).toBe(0);
+    expect(new TokenBucket(Number.POSITIVE_INFINITY, 1).withdraw(1e9, 0)).toBe(0);
   });
 
   it('never lets through more than burst and rate allow', () => {
@@ -24,7 +24,7 @@ describe('TokenBucket', () => {
         let taken = 0;
         for (const [count, idleMs] of requests) {
           nowMs += idleMs;
-          nowMs += bucket.take(count, nowMs);
+          nowMs += bucket.withdraw(count, nowMs);
           taken += count;
           expect(taken).toBeLessThanOrEqual(500 + nowMs + 1e-6);
         }

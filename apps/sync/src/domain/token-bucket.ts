@@ -15,7 +15,7 @@ export class TokenBucket {
   }
 
   /** Takes `count`; how many milliseconds to wait before they may be used. */
-  take(count: number, nowMs: number): number {
+  withdraw(count: number, nowMs: number): number {
     if (this.perSecond === Number.POSITIVE_INFINITY) return 0;
     const passedMs = Math.max(0, nowMs - (this.atMs ?? nowMs));
     this.atMs = nowMs;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { asyncApiDocument } from './asyncapi.js';
-import { FACTS, QUESTIONS } from './subjects.js';
+import { EVENTS, REQUESTS } from './subjects.js';
 
 interface Document {
   channels: Record<
@@ -14,7 +14,7 @@ describe('asyncApiDocument', () => {
   const document = JSON.parse(JSON.stringify(asyncApiDocument('1.2.3'))) as Document;
 
   it('has a channel for every fact and question, each with a schema', () => {
-    for (const subject of [...Object.keys(FACTS), ...Object.keys(QUESTIONS)]) {
+    for (const subject of [...Object.keys(EVENTS), ...Object.keys(REQUESTS)]) {
       const channel = document.channels[subject] ?? document.channels[`${subject}.{nodeId}`];
       expect(channel, subject).toBeDefined();
       for (const { payload } of Object.values(channel?.messages ?? {})) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { FACT_FAMILIES, FACTS, QUESTIONS } from './subjects.js';
+import { EVENT_FAMILIES, EVENTS, REQUESTS } from './subjects.js';
 
 type AsyncApiObject = Record<string, unknown>;
 
@@ -17,17 +17,17 @@ export function asyncApiDocument(version: string): AsyncApiObject {
     $ref: `#/channels/${channel.replaceAll('/', '~1')}${message ? `/messages/${message}` : ''}`,
   });
 
-  for (const [subject, fact] of Object.entries(FACTS)) {
+  for (const [subject, fact] of Object.entries(EVENTS)) {
     add(subject, undefined, { fact: message(fact.meaning, fact.schema, 'output') });
     operations[`publish.${subject}`] = { action: 'send', channel: reference(subject), summary: fact.meaning };
   }
-  for (const [family, fact] of Object.entries(FACT_FAMILIES)) {
+  for (const [family, fact] of Object.entries(EVENT_FAMILIES)) {
     const address = `${family}.{token}`;
     const token = family === 'config.changed' ? "a namespace, its '.' written '='" : 'a severity';
     add(address, { token: { description: token } }, { fact: message(fact.meaning, fact.schema, 'output') });
     operations[`publish.${family}`] = { action: 'send', channel: reference(address), summary: fact.meaning };
   }
-  for (const [subject, question] of Object.entries(QUESTIONS)) {
+  for (const [subject, question] of Object.entries(REQUESTS)) {
     const address = subject === 'election.poll' ? 'election.poll.{nodeId}' : subject;
     add(address, address === subject ? undefined : { nodeId: { description: 'the node that is asked' } }, {
       request: message(question.meaning, question.request, 'input'),

@@ -1,4 +1,4 @@
-import { FACT_FAMILIES, FACTS, MEMBER_SUBJECTS } from './subjects.js';
+import { EVENT_FAMILIES, EVENTS, MEMBER_SUBJECTS } from './subjects.js';
 
 export interface BusRole {
   publish: readonly string[];
@@ -15,8 +15,8 @@ const NOT_FOR_LISTENERS: readonly string[] = ['sync.changes'];
  */
 export function busRoles(prefix = ''): Record<'member' | 'listener', BusRole> {
   const below = (subject: string) => (prefix === '' ? subject : `${prefix}.${subject}`);
-  const facts = Object.keys(FACTS).filter((subject) => !NOT_FOR_LISTENERS.includes(subject));
-  const families = [...Object.keys(FACT_FAMILIES), 'alert.resolved'].map((family) => `${family}.*`);
+  const facts = Object.keys(EVENTS).filter((subject) => !NOT_FOR_LISTENERS.includes(subject));
+  const families = [...Object.keys(EVENT_FAMILIES), 'alert.resolved'].map((family) => `${family}.*`);
   return {
     member: {
       publish: [...MEMBER_SUBJECTS.says, ...MEMBER_SUBJECTS.asks].map(below),

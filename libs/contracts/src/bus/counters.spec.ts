@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   COUNTER_MAX,
   Counter,
-  FACTS,
+  EVENTS,
   INCARNATION_AHEAD_MAX_MS,
   isFarAhead,
   isPlausibleIncarnation,
@@ -19,7 +19,7 @@ describe('finding 2: counters from outside are bounded', () => {
     'a heartbeat with an absurd %s is malformed',
     (field) => {
       const beat = { nodeId: 'node-1', incarnation: 1, seq: 1, kind: 'config-node', term: 1, version: 1 };
-      const { schema } = FACTS['node.heartbeat'];
+      const { schema } = EVENTS['node.heartbeat'];
       expect(schema.safeParse(beat).success).toBe(true);
       expect(schema.safeParse({ ...beat, [field]: Number.MAX_SAFE_INTEGER }).success).toBe(false);
     },

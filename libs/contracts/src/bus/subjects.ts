@@ -188,7 +188,7 @@ export const AlertRaised = z.object({
 });
 
 /** Subject -> payload. `durable` facts are kept in the JetStream stream and published again from their rows. */
-export const FACTS = {
+export const EVENTS = {
   'node.heartbeat': {
     schema: NodeHeartbeat,
     durable: false,
@@ -263,11 +263,11 @@ export const FACTS = {
   },
 } as const;
 
-export type FactSubject = keyof typeof FACTS;
-export type FactPayload<S extends FactSubject> = z.infer<(typeof FACTS)[S]['schema']>;
+export type EventSubject = keyof typeof EVENTS;
+export type EventPayload<S extends EventSubject> = z.infer<(typeof EVENTS)[S]['schema']>;
 
 /** Families of facts whose subject carries a token: `config.changed.<namespace>`, `alert.raised.<severity>`. */
-export const FACT_FAMILIES = {
+export const EVENT_FAMILIES = {
   'config.changed': { schema: ConfigChanged, durable: true, meaning: 'Keys of a namespace changed.' },
   'alert.raised': { schema: AlertRaised, durable: true, meaning: 'An alert began.' },
 } as const;
@@ -371,7 +371,7 @@ export const ElectionsRequest = z.object({ limit: z.number().int().min(1).max(1_
 export const ElectionsReply = z.object({ elections: z.array(Election) });
 
 /** Subject -> request and reply. `{nodeId}` in `election.poll` is a token of the subject. */
-export const QUESTIONS = {
+export const REQUESTS = {
   'registry.register': {
     request: RegisterRequest,
     reply: RegisterReply,
@@ -457,9 +457,9 @@ export const QUESTIONS = {
   'sync.pull': { request: PullRequest, reply: PullReply, meaning: 'Changes after a version, from any node.' },
 } as const;
 
-export type QuestionSubject = keyof typeof QUESTIONS;
-export type QuestionRequest<S extends QuestionSubject> = z.input<(typeof QUESTIONS)[S]['request']>;
-export type QuestionReply<S extends QuestionSubject> = z.infer<(typeof QUESTIONS)[S]['reply']>;
+export type RequestSubject = keyof typeof REQUESTS;
+export type RequestPayload<S extends RequestSubject> = z.input<(typeof REQUESTS)[S]['request']>;
+export type ReplyPayload<S extends RequestSubject> = z.infer<(typeof REQUESTS)[S]['reply']>;
 
 /**
  * What a member (a foreign service without the cluster key) may say and ask. All else is authoritative: it counts only with
@@ -468,12 +468,12 @@ export type QuestionReply<S extends QuestionSubject> = z.infer<(typeof QUESTIONS
 export const MEMBER_SUBJECTS = {
   says: ['node.heartbeat'],
   asks: ['registry.register', 'registry.deregister', 'registry.list', 'registry.get'],
-} as const satisfies { says: readonly FactSubject[]; asks: readonly QuestionSubject[] };
+} as const satisfies { says: readonly EventSubject[]; asks: readonly RequestSubject[] };
 
-export function memberMaySay(subject: FactSubject): boolean {
+export function memberMayPublish(subject: EventSubject): boolean {
   return MEMBER_SUBJECTS.says.some((each) => each === subject);
 }
 
-export function memberMayAsk(subject: QuestionSubject): boolean {
+export function memberMayRequest(subject: RequestSubject): boolean {
   return MEMBER_SUBJECTS.asks.some((each) => each === subject);
 }

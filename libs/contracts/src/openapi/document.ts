@@ -4,7 +4,7 @@ import { ERRORS, type ErrorCode, errorKind } from '../http/errors.js';
 import { PROBLEM_CONTENT_TYPE } from '../http/problem.js';
 import { LIMITS } from '../limits.js';
 import { ProblemAnswer } from './responses.js';
-import { type RouteResponse, type RequestHeader, ROUTES, type Route } from './routes.js';
+import { type RequestHeader, ROUTES, type Route, type RouteResponse } from './routes.js';
 
 type OpenApiObject = Record<string, unknown>;
 

@@ -1,10 +1,10 @@
 import { crashOnDefect, type Repeating, repeat, sleep } from '#libs/kernel';
 import type { BusLogger } from '../connection.js';
-import type { FactOutbox, OutboxFact } from './event-outbox.js';
+import type { EventOutbox, OutboxEvent } from './event-outbox.js';
 
 /** Something that happened, and what the world is told of it. */
 export interface JournalEntry {
-  facts: readonly OutboxFact[];
+  facts: readonly OutboxEvent[];
 }
 
 /** Where entries are kept; of one that somebody else has written first (`taken`) nothing is told. */
@@ -26,7 +26,7 @@ const PATIENCE_MS = 150;
  * Writes what happened, in order, and tells the world: row first, then message. Without the database the message goes
  * out alone and the row follows when it can be written; the oldest are given up when too many wait.
  */
-export class FactJournal<E extends JournalEntry> {
+export class EventJournal<E extends JournalEntry> {
   private readonly queue: Queued<E>[] = [];
   private readonly telling = new Set<Promise<void>>();
   private readonly loop: Repeating;
@@ -36,7 +36,7 @@ export class FactJournal<E extends JournalEntry> {
 
   constructor(
     private readonly rows: JournalRows<E>,
-    private readonly outbox: FactOutbox,
+    private readonly outbox: EventOutbox,
     private readonly logger: BusLogger,
   ) {
     this.loop = repeat(() => this.drain(), {

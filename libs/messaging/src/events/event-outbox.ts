@@ -1,10 +1,10 @@
-import { FACT_FAMILIES, FACTS, type FactPayload, type FactSubject } from '#libs/contracts';
+import { EVENT_FAMILIES, EVENTS, type EventPayload, type EventSubject } from '#libs/contracts';
 import { FailureLog, type Repeating, systemClock } from '#libs/kernel';
 import type { FactFamily, FamilyPayload } from '../bus.js';
 import type { BusLogger } from '../connection.js';
-import type { Announced, FactStream } from './event-stream.js';
+import type { DurableEvents, PublishOutcome } from './event-stream.js';
 
-export interface OutboxFact {
+export interface OutboxEvent {
   /** Event id: kind and version or row id. */
   id: string;
   subject: string;
@@ -14,7 +14,7 @@ export interface OutboxFact {
 /** Rows of facts that have yet to be published; kept by the service that owns them. */
 export interface OutboxRows {
   /** Oldest first. */
-  unpublished(limit: number): Promise<OutboxFact[]>;
+  unpublished(limit: number): Promise<OutboxEvent[]>;
   markPublished(ids: readonly string[]): Promise<void>;
 }
 
@@ -24,11 +24,11 @@ const BATCH = 100;
  * Facts that must not be missed are rows before they are messages. Their owner announces them when it writes them;
  * whatever was then not confirmed is published from its row, by any instance, also after a restart.
  */
-export class FactOutbox {
+export class EventOutbox {
   private readonly loop: Repeating;
 
   constructor(
-    private readonly stream: FactStream,
+    private readonly stream: DurableEvents,
     private readonly rows: OutboxRows,
     private readonly logger: BusLogger,
     options: { everyMs: number },
@@ -41,13 +41,13 @@ export class FactOutbox {
   }
 
   /** Announces a fact whose row was just written, and marks the row when that was confirmed. */
-  async announce(fact: OutboxFact): Promise<void> {
+  async announce(fact: OutboxEvent): Promise<void> {
     if (!(await this.tell(fact))) return;
     await this.rows.markPublished([fact.id]);
   }
 
   /** Announces a fact whose row cannot be written now. The row, once there, has it published again: same id. */
-  async announceUnrecorded(fact: OutboxFact): Promise<void> {
+  async announceUnrecorded(fact: OutboxEvent): Promise<void> {
     await this.tell(fact);
   }
 
@@ -66,7 +66,7 @@ export class FactOutbox {
   }
 
   /** True when nothing is left to be done for it. */
-  private async tell({ id, subject, payload }: OutboxFact): Promise<boolean> {
+  private async tell({ id, subject, payload }: OutboxEvent): Promise<boolean> {
     const announced = isFact(subject)
       ? await this.tellFact(subject, payload, id)
       : await this.tellMember(subject, payload, id);
@@ -77,21 +77,25 @@ export class FactOutbox {
     return announced === 'stored' || announced === 'sent' || announced === 'too-large';
   }
 
-  private async tellFact<S extends FactSubject>(
+  private async tellFact<S extends EventSubject>(
     subject: S,
     payload: unknown,
     id: string,
-  ): Promise<Announced | undefined> {
-    const parsed = FACTS[subject].schema.safeParse(payload);
-    return parsed.success ? this.stream.announce(subject, parsed.data as FactPayload<S>, id) : undefined;
+  ): Promise<PublishOutcome | undefined> {
+    const parsed = EVENTS[subject].schema.safeParse(payload);
+    return parsed.success ? this.stream.announce(subject, parsed.data as EventPayload<S>, id) : undefined;
   }
 
   /** `alert.raised.critical`: the last token tells which member of the family it is. */
-  private async tellMember(subject: string, payload: unknown, id: string): Promise<Announced | undefined> {
+  private async tellMember(
+    subject: string,
+    payload: unknown,
+    id: string,
+  ): Promise<PublishOutcome | undefined> {
     const dot = subject.lastIndexOf('.');
     const family = subject.slice(0, dot);
     if (!isFamily(family)) return undefined;
-    const parsed = FACT_FAMILIES[family].schema.safeParse(payload);
+    const parsed = EVENT_FAMILIES[family].schema.safeParse(payload);
     if (!parsed.success) return undefined;
     return this.stream.announceFamily(
       family,
@@ -102,10 +106,10 @@ export class FactOutbox {
   }
 }
 
-function isFact(subject: string): subject is FactSubject {
-  return Object.hasOwn(FACTS, subject);
+function isFact(subject: string): subject is EventSubject {
+  return Object.hasOwn(EVENTS, subject);
 }
 
 function isFamily(family: string): family is FactFamily {
-  return Object.hasOwn(FACT_FAMILIES, family);
+  return Object.hasOwn(EVENT_FAMILIES, family);
 }

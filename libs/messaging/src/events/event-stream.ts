@@ -11,7 +11,13 @@ import {
   StorageType,
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
-import { FACT_FAMILIES, FACTS, type FactPayload, type FactSubject, namespaceToken } from '#libs/contracts';
+import {
+  EVENT_FAMILIES,
+  EVENTS,
+  type EventPayload,
+  type EventSubject,
+  namespaceToken,
+} from '#libs/contracts';
 import { crashOnDefect, fullJitterMs, sleep, systemRng } from '#libs/kernel';
 import type { Bus, FactFamily, FamilyPayload } from '../bus.js';
 import type { BusLogger } from '../connection.js';
@@ -26,7 +32,7 @@ const RETRY = { baseMs: 200, capMs: 5_000 };
 const STREAM_EXISTS = 10_058;
 
 /** A durable fact as the stream keeps it. */
-export interface StoredFact {
+export interface StoredEvent {
   /** Position in the stream; rises, without meaning beyond this stream's life. */
   seq: number;
   subject: string;
@@ -41,18 +47,18 @@ export interface StoredFact {
  * `sent`: the server keeps no streams, so this is all there is to be had. `too-large`: no server with these settings ever
  * takes it, and whoever tried it again would wait for ever.
  */
-export type Announced = 'stored' | 'sent' | 'unconfirmed' | 'unsent' | 'too-large';
+export type PublishOutcome = 'stored' | 'sent' | 'unconfirmed' | 'unsent' | 'too-large';
 
 /** For a message's headers, which count towards the server's bound. */
 const HEADER_BYTES = 4 * 1024;
 /** The server's own code for a message above what the stream allows. */
 const MESSAGE_TOO_LARGE = 10_054;
 
-type Stored = Extract<Announced, 'stored' | 'unconfirmed' | 'too-large'>;
+type Stored = Extract<PublishOutcome, 'stored' | 'unconfirmed' | 'too-large'>;
 
 export function durableSubjects(): string[] {
-  const facts = Object.entries(FACTS).filter(([, fact]) => fact.durable);
-  const families = Object.entries(FACT_FAMILIES).filter(([, family]) => family.durable);
+  const facts = Object.entries(EVENTS).filter(([, fact]) => fact.durable);
+  const families = Object.entries(EVENT_FAMILIES).filter(([, family]) => family.durable);
   return [...facts.map(([subject]) => subject), ...families.map(([family]) => `${family}.*`)];
 }
 
@@ -61,7 +67,7 @@ export function durableSubjects(): string[] {
  * subjects; publishing through here also learns that it was stored. It is a convenience, rebuilt from rows when it is
  * lost: every failure is told by the return value, and none stops anybody. Uses nothing newer than nats-server 2.9.
  */
-export class FactStream {
+export class DurableEvents {
   private ensured = false;
 
   constructor(
@@ -106,7 +112,7 @@ export class FactStream {
    * Publishes and waits for the stream to have it. `unconfirmed`: not stored, though subscribers may have heard it;
    * `too-large`: it never will be, which is logged here.
    */
-  publish<S extends FactSubject>(subject: S, payload: FactPayload<S>, id: string): Promise<Stored> {
+  publish<S extends EventSubject>(subject: S, payload: EventPayload<S>, id: string): Promise<Stored> {
     return this.store(subject, subject, payload, id);
   }
 
@@ -123,7 +129,11 @@ export class FactStream {
    * Tells the world now and learns what became of it. Subscribers hear a fact once when all goes well; who sends it
    * again after `unconfirmed` or `unsent` makes them hear it twice, and they know it by its id.
    */
-  async announce<S extends FactSubject>(subject: S, payload: FactPayload<S>, id: string): Promise<Announced> {
+  async announce<S extends EventSubject>(
+    subject: S,
+    payload: EventPayload<S>,
+    id: string,
+  ): Promise<PublishOutcome> {
     return this.tell(
       () => this.store(subject, subject, payload, id),
       () => this.bus.publish(subject, payload, { id }),
@@ -136,7 +146,7 @@ export class FactStream {
     token: string,
     payload: FamilyPayload<F>,
     id: string,
-  ): Promise<Announced> {
+  ): Promise<PublishOutcome> {
     return this.tell(
       () => this.publishFamily(family, token, payload, id),
       () => this.bus.publishFamily(family, token, payload, { id }),
@@ -159,7 +169,7 @@ export class FactStream {
    * Every fact after position `after`, then what comes, until the signal aborts. Whenever the stream stops answering
    * the reader begins anew after the last fact it gave: a consumer whose server died stays silent for ever otherwise.
    */
-  async *follow(after: number, signal: AbortSignal): AsyncGenerator<StoredFact, void, undefined> {
+  async *follow(after: number, signal: AbortSignal): AsyncGenerator<StoredEvent, void, undefined> {
     let last = after;
     let failures = 0;
     while (!signal.aborted) {
@@ -194,7 +204,7 @@ export class FactStream {
     }
   }
 
-  private async *read(after: number, signal: AbortSignal): AsyncGenerator<StoredFact, void, undefined> {
+  private async *read(after: number, signal: AbortSignal): AsyncGenerator<StoredEvent, void, undefined> {
     const connection = this.bus.connection;
     if (!connection || !(await this.ensure())) return;
     const manager = await this.manager();
@@ -223,7 +233,7 @@ export class FactStream {
     if (!connection.isClosed()) await manager.consumers.delete(stream, name);
   }
 
-  private async tell(store: () => Promise<Stored>, publish: () => boolean): Promise<Announced> {
+  private async tell(store: () => Promise<Stored>, publish: () => boolean): Promise<PublishOutcome> {
     const connection = this.bus.connection;
     if (!connection) return 'unsent';
     if (this.ensured) return store();
@@ -279,7 +289,7 @@ export class FactStream {
     }
   }
 
-  private storedFact(message: JsMsg): StoredFact {
+  private storedFact(message: JsMsg): StoredEvent {
     const decoded = decodeJson(message.data);
     return {
       seq: message.seq,

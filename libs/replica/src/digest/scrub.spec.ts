@@ -41,7 +41,7 @@ function round(replica: Replica, maxBytes: number, between: () => void = () => {
   const findings: ScrubFinding[] = [];
   for (let finished = 0; finished < DIGEST_BUCKETS; ) {
     between();
-    const step = scrub.step(maxBytes);
+    const step = scrub.scan(maxBytes);
     findings.push(...step.findings);
     if (step.finished !== undefined && step.finished !== finished++) throw new Error('out of order');
   }
@@ -122,10 +122,10 @@ describe('the scrub', () => {
       sameBucket.map((i) => put(i, 'x'.repeat(9_000))),
     );
     const scrub = new Scrub(replica);
-    for (let bucket = 0; bucket < 5; bucket++) expect(scrub.step(1).finished).toBe(bucket);
-    expect(scrub.step(1).finished).toBeUndefined();
-    expect(scrub.step(10_000).finished).toBeUndefined();
-    expect(scrub.step(10_000).finished).toBe(5);
+    for (let bucket = 0; bucket < 5; bucket++) expect(scrub.scan(1).finished).toBe(bucket);
+    expect(scrub.scan(1).finished).toBeUndefined();
+    expect(scrub.scan(10_000).finished).toBeUndefined();
+    expect(scrub.scan(10_000).finished).toBe(5);
   });
 });
 

@@ -37,7 +37,7 @@ export class Scrub {
   ) {}
 
   /** Goes on to the end of a bucket, or by about so many bytes of values; at least by one entry. */
-  step(maxBytes: number): ScrubStep {
+  scan(maxBytes: number): ScrubStep {
     this.pinned ??= this.replica.pinBucket(this.bucket);
     const { entries, digest } = this.pinned;
     const findings: ScrubFinding[] = [];

@@ -2,7 +2,7 @@
  * A question that many ask at once. An answer counts only for those who asked before the question went out: whoever comes
  * while one is under way shares the next.
  */
-export class SharedQuestion<Answer> {
+export class SharedRequest<Answer> {
   private gathering: Promise<Answer> | undefined;
   private underWay: Promise<unknown> = Promise.resolve();
 

@@ -7,7 +7,7 @@ import { FilterIndex } from '../filter-index.js';
 import { type FrameCache, joined } from '../frame-cache.js';
 import type { ChangeSource } from '../history/change-source.js';
 import { type OlderPage, type OlderPages, wholePage } from '../history/older-pages.js';
-import type { SharedQuestion } from '../history/shared-question.js';
+import type { SharedRequest } from '../history/shared-question.js';
 
 export interface PollStart {
   filter: WatchFilter;
@@ -35,7 +35,7 @@ export interface LongPollOptions {
   source: ChangeSource;
   pages: OlderPages;
   frames: FrameCache;
-  newest: SharedQuestion<number | undefined>;
+  newest: SharedRequest<number | undefined>;
   clock: Clock;
   head: () => number;
 }
@@ -155,7 +155,7 @@ export class LongPolls {
       const through = Math.min(page?.through ?? 0, head);
       if (page === undefined || through <= scan.position) return;
       const known = page.changes.filter((change) => change.version <= through);
-      if (scan.take(known, through) === 'diverged') throw gone(head, 'diverged');
+      if (scan.add(known, through) === 'diverged') throw gone(head, 'diverged');
       if (this.options.clock.monotonicMs() >= untilMs) return;
       await slices.giveWay();
     }
@@ -219,7 +219,7 @@ class Scan {
   }
 
   /** What concerns the poll is complete up to `through`. */
-  take(changes: readonly Change[], through: number): 'taken' | 'diverged' {
+  add(changes: readonly Change[], through: number): 'taken' | 'diverged' {
     for (const change of changes) {
       const { lost } = change;
       if (lost && this.position >= lost.from && this.position <= lost.to) return 'diverged';

@@ -136,6 +136,6 @@ function turnOf(admission: Admission, response: ServerResponse): Promise<void> {
         });
       });
     };
-    admission.run(turn).catch(reject);
+    admission.execute(turn).catch(reject);
   });
 }

@@ -1,7 +1,8 @@
 import { LIMITS, Problem } from '#libs/contracts';
 import { chainAfter } from '#libs/replica';
-import type { BatchChange, Fence, StoredAnswer, UncommittedChange } from './committer.types.js';
-import { decide, Overlay, type Versions } from './overlay.js';
+import type { BatchChange, Fence, UncommittedChange } from '../log.types.js';
+import type { StoredAnswer } from './committer.types.js';
+import { decide, PendingView, type Versions } from './overlay.js';
 import type { RecentKeys } from './recent-keys.js';
 import type { OutcomeOperation, WriteOperation, WriteOutcome } from './write.js';
 import type { Pending, WriteQueue } from './write-queue.js';
@@ -12,7 +13,7 @@ export interface BatchMember {
 }
 
 /** Decided from memory: true only if the statement under way finds the fence as it should be. */
-export interface Settled {
+export interface DecidedWithoutCommit {
   pending: Pending;
   answer: WriteOutcome | Problem;
 }
@@ -22,7 +23,7 @@ export interface Batch {
   /** All of them in their order. */
   pendings: Pending[];
   members: BatchMember[];
-  settled: Settled[];
+  settled: DecidedWithoutCommit[];
   entries: BatchChange[];
   /** The fence that the statement carries. */
   fence: Fence;
@@ -55,7 +56,7 @@ export function formBatch(
     chain: fence.chain,
     sentAtMs: nowMs,
   };
-  const overlay = new Overlay(memory);
+  const overlay = new PendingView(memory);
   const keys = new Map<string, Pending>();
   let bytes = 0;
   let taken = 0;
@@ -75,7 +76,7 @@ export function formBatch(
     overlay.change(operations, batch.version);
     if (idempotencyKey !== null) keys.set(idempotencyKey, pending);
   }
-  batch.pendings = queue.take(taken);
+  batch.pendings = queue.dequeue(taken);
   return batch;
 }
 
@@ -92,7 +93,7 @@ function joins(pending: Pending, accepted: ReadonlyMap<string, Pending>): boolea
 /** The key first, then what was found wrong with the write, then the conditions. */
 function decideOne(
   pending: Pending,
-  overlay: Overlay,
+  overlay: PendingView,
   recent: RecentKeys,
   batchKeys: ReadonlyMap<string, Pending>,
 ): Decision {

@@ -2,15 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Change } from '#libs/contracts';
 import { chainAfter, checksumOf, GENESIS_CHAIN, Replica } from '#libs/replica';
+import type { BatchChange, Fence } from '../log.types.js';
 import { COMMITTER_OPTIONS, Committer } from './committer.js';
-import type {
-  BatchChange,
-  CommitterAction,
-  CommitterInput,
-  StatementFailure,
-  Fence,
-  StoredAnswer,
-} from './committer.types.js';
+import type { CommitterAction, CommitterInput, StatementFailure, StoredAnswer } from './committer.types.js';
 import type { Precondition, WriteOutcome, WriteRequest } from './write.js';
 
 /*
@@ -355,7 +349,7 @@ class Simulation {
   }
 
   private step(input: CommitterInput): void {
-    for (const action of this.committer.step(input, this.nowMs)) this.perform(action);
+    for (const action of this.committer.handle(input, this.nowMs)) this.perform(action);
   }
 
   private perform(action: CommitterAction): void {

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { checksumOf, GENESIS_CHAIN, Replica } from '#libs/replica';
+import type { Fence, HeadState } from '../log.types.js';
 import { COMMITTER_OPTIONS, Committer } from './committer.js';
-import type { CommitterAction, CommitterInput, Fence, HeadState, StoredAnswer } from './committer.types.js';
+import type { CommitterAction, CommitterInput, StoredAnswer } from './committer.types.js';
 import type { Precondition, WriteOperation, WriteRequest } from './write.js';
 
 const AT = '2026-01-01T00:00:00.000Z';
@@ -50,7 +51,7 @@ let committer: Committer;
 let nowMs: number;
 
 function step(input: CommitterInput): CommitterAction[] {
-  return committer.step(input, nowMs);
+  return committer.handle(input, nowMs);
 }
 
 function submit(ticket: number, request: WriteRequest): CommitterAction[] {

@@ -1,14 +1,13 @@
 import { type Change, LIMITS, Problem } from '#libs/contracts';
 import { invariant, unreachable } from '#libs/kernel';
 import type { Replica } from '#libs/replica';
+import type { Fence, HeadState } from '../log.types.js';
 import { type Batch, formBatch, lostBatch, outcomeOperations, sameRequest } from './batch.js';
 import type {
   CommitterAction,
   CommitterInput,
-  StatementFailure,
-  Fence,
-  HeadState,
   LoggedChange,
+  StatementFailure,
   StepDownReason,
   StoredAnswer,
 } from './committer.types.js';
@@ -109,12 +108,12 @@ export class Committer {
   }
 
   /** Takes one input and returns what must be done, in that order. */
-  step(input: CommitterInput, nowMs: number): CommitterAction[] {
-    this.handle(input, nowMs);
-    return this.out.take();
+  handle(input: CommitterInput, nowMs: number): CommitterAction[] {
+    this.dispatch(input, nowMs);
+    return this.out.drain();
   }
 
-  private handle(input: CommitterInput, nowMs: number): void {
+  private dispatch(input: CommitterInput, nowMs: number): void {
     switch (input.type) {
       case 'submit':
         this.submit(input.ticket, input.request, nowMs);
@@ -244,7 +243,7 @@ export class Committer {
     this.lookUps.clear();
     this.pausedUntilMs = undefined;
     this.out.push({ type: 'stepped-down', why, head });
-    for (const pending of this.queue.take(this.queue.length)) this.out.notLeader(pending);
+    for (const pending of this.queue.dequeue(this.queue.length)) this.out.notLeader(pending);
   }
 
   private pause(untilMs: number, nowMs: number): void {
@@ -454,7 +453,7 @@ export class Committer {
 
   /** While a batch's fate can't be learnt for want of the database, nobody else waits in vain. */
   private refuseQueued(): void {
-    for (const pending of this.queue.take(this.queue.length)) {
+    for (const pending of this.queue.dequeue(this.queue.length)) {
       this.out.refuseAll(pending, storageUnavailable());
     }
   }

@@ -1,36 +1,6 @@
 import type { Change, Problem } from '#libs/contracts';
-import type { OutcomeOperation, WriteKind, WriteOutcome, WriteRequest } from './write.js';
-
-/** What head must say for a statement of this leader to count. */
-export interface Fence {
-  term: number;
-  leaderId: string;
-  incarnation: number;
-  attempt: number;
-  version: number;
-  chain: string;
-}
-
-/** `config.head` as it was read. */
-export interface HeadState {
-  term: number;
-  leaderId: string | null;
-  incarnation: number;
-  attempt: number;
-  version: number;
-  chain: string;
-}
-
-export type UncommittedChange = Omit<Change, 'createdAt'>;
-
-/** One change of a batch, as the statement takes it. */
-export interface BatchChange {
-  change: UncommittedChange;
-  requestId: string | null;
-  requestHash: Buffer | null;
-  requestKind: WriteKind | null;
-  created: boolean[];
-}
+import type { BatchChange, Fence, HeadState } from '../log.types.js';
+import type { OutcomeOperation, WriteOutcome, WriteRequest } from './write.js';
 
 /** What the database remembers of a request. */
 export interface StoredAnswer {

@@ -1,5 +1,5 @@
 import { Problem } from '#libs/contracts';
-import type { Settled } from './batch.js';
+import type { DecidedWithoutCommit } from './batch.js';
 import type { CommitterAction } from './committer.types.js';
 import type { WriteOutcome } from './write.js';
 import type { Pending } from './write-queue.js';
@@ -12,7 +12,7 @@ export class Outbox {
     this.actions.push(action);
   }
 
-  take(): CommitterAction[] {
+  drain(): CommitterAction[] {
     const { actions } = this;
     this.actions = [];
     return actions;
@@ -35,7 +35,7 @@ export class Outbox {
   }
 
   /** Decided from memory, and the fence has been found as it should be since. */
-  settle(settled: readonly Settled[]): void {
+  settle(settled: readonly DecidedWithoutCommit[]): void {
     for (const { pending, answer } of settled) {
       if (answer instanceof Problem) this.refuseAll(pending, answer);
       else this.answer(pending, answer);
@@ -60,6 +60,6 @@ export function outcomeUnknown(): Problem {
 }
 
 /** Nothing of it was under way now; but an answer kept from an earlier attempt says that the write did happen. */
-export function unconfirmed({ answer }: Settled): Problem {
+export function unconfirmed({ answer }: DecidedWithoutCommit): Problem {
   return answer instanceof Problem ? storageUnavailable() : outcomeUnknown();
 }

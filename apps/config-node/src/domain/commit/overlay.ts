@@ -7,7 +7,7 @@ export interface Versions {
 }
 
 /** Memory as it will be once the earlier members of the batch are committed. */
-export class Overlay implements Versions {
+export class PendingView implements Versions {
   private readonly changed = new Map<string, number | undefined>();
 
   constructor(private readonly memory: Versions) {}

@@ -68,7 +68,7 @@ export class WriteQueue {
   }
 
   /** Removes the first `count`. */
-  take(count: number): Pending[] {
+  dequeue(count: number): Pending[] {
     const taken = this.items.slice(0, count);
     this.items = this.items.slice(count);
     for (const pending of taken) this.forget(pending);

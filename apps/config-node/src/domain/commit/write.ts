@@ -1,4 +1,5 @@
 import { type DeleteOperation, isStorableText, Problem, type PutOperation } from '#libs/contracts';
+import type { WriteKind } from '../log.types.js';
 
 /** What a write demands of a key as it stands when the write's turn comes. */
 export type Precondition =
@@ -11,8 +12,6 @@ export type Precondition =
 export type WriteOperation =
   | (PutOperation & { condition?: Precondition | undefined })
   | (DeleteOperation & { condition?: Precondition | undefined });
-
-export type WriteKind = 'put' | 'delete' | 'change-set' | 'rollback';
 
 export interface WriteRequest {
   kind: WriteKind;

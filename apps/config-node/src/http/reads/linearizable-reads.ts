@@ -1,6 +1,6 @@
-import type { ConfigStore } from '../../store/config.store.js';
-import type { HeadRow } from '../../store/store.types.js';
-import { fromStorage } from '../storage-problem.js';
+import type { HeadRow } from '../../domain/log.types.js';
+import { fromStorage } from '../../history/storage-problem.js';
+import type { StoredHistory } from '../../history/stored-history.js';
 
 /** Barriers under way at once: more would only take connections from the leader. */
 const AT_ONCE = 2;
@@ -14,7 +14,7 @@ export class LinearizableReads {
   private underWay = 0;
   private turn: (() => void) | undefined;
 
-  constructor(private readonly store: Pick<ConfigStore, 'barrier'>) {}
+  constructor(private readonly store: Pick<StoredHistory, 'barrier'>) {}
 
   head(): Promise<HeadRow> {
     this.gathering ??= this.gather();

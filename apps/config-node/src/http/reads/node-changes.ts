@@ -1,15 +1,15 @@
 import { type Change, Problem } from '#libs/contracts';
 import type { ChangeSource, LogPage, LogQuery, PresentPage, PresentQuery, SourceReset } from '#libs/watch';
+import { logPage } from '../../history/log-pages.js';
+import { fromStorage } from '../../history/storage-problem.js';
+import type { StoredHistory } from '../../history/stored-history.js';
 import type { ReplicaHost } from '../../replica/replica-host.js';
-import { logPage } from '../../replication/log-pages.js';
-import type { ConfigStore } from '../../store/config.store.js';
-import { fromStorage } from '../storage-problem.js';
 
 /** What a node's watchers are fed from: its replica's window, and the change log behind it. */
 export class NodeChanges implements ChangeSource {
   constructor(
     private readonly host: ReplicaHost,
-    private readonly store: ConfigStore,
+    private readonly store: StoredHistory,
   ) {}
 
   get version(): number {

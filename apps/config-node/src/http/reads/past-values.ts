@@ -1,9 +1,9 @@
 import { Problem } from '#libs/contracts';
 import type { Entry } from '#libs/replica';
+import type { KeyAddress } from '../../domain/log.types.js';
+import type { StorageReads } from '../../history/storage-reads.js';
+import type { StoredHistory } from '../../history/stored-history.js';
 import type { ReplicaHost } from '../../replica/replica-host.js';
-import type { ConfigStore } from '../../store/config.store.js';
-import type { KeyAddress } from '../request/address.js';
-import type { StorageReads } from '../storage-reads.js';
 
 /** `floor` is the first version from which what was asked for can be replayed. */
 export function versionCompacted(floor: number, where: Readonly<Record<string, unknown>> = {}): Problem {
@@ -15,7 +15,7 @@ export function versionCompacted(floor: number, where: Readonly<Record<string, u
 export class PastValues {
   constructor(
     private readonly host: ReplicaHost,
-    private readonly store: ConfigStore,
+    private readonly store: StoredHistory,
     private readonly reads: StorageReads,
   ) {}
 

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { systemClock } from '#libs/kernel';
 import { chainAfter, GENESIS_CHAIN } from '#libs/replica';
+import type { HeadRow } from '../../domain/log.types.js';
+import { StorageReads } from '../../history/storage-reads.js';
 import { ReplicaHost } from '../../replica/replica-host.js';
-import type { HeadRow } from '../../store/store.types.js';
-import { StorageReads } from '../storage-reads.js';
 import { ReadGate } from './read-gate.js';
 
 /** A node at version 3, and its history. */

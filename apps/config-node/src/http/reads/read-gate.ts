@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { HEADERS, LIMITS, Problem } from '#libs/contracts';
+import type { StorageReads } from '../../history/storage-reads.js';
+import type { StoredHistory } from '../../history/stored-history.js';
 import type { ReplicaHost } from '../../replica/replica-host.js';
-import type { ConfigStore } from '../../store/config.store.js';
 import { versionHeader } from '../request/text-header.js';
-import type { StorageReads } from '../storage-reads.js';
 import { LinearizableReads } from './linearizable-reads.js';
 
 export interface ReadDemands {
@@ -19,7 +19,7 @@ export class ReadGate {
 
   constructor(
     private readonly host: ReplicaHost,
-    private readonly store: Pick<ConfigStore, 'barrier' | 'readHead'>,
+    private readonly store: Pick<StoredHistory, 'barrier' | 'readHead'>,
     private readonly reads: StorageReads,
   ) {
     this.linearizable = new LinearizableReads(store);

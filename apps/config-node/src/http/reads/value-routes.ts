@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HEADERS, LIMITS, Problem, parseQuery, QUERIES, valueToJson } from '#libs/contracts';
 import type { Entry } from '#libs/replica';
+import type { KeyAddress } from '../../domain/log.types.js';
 import { demandJsonAccepted, readHeaders, sendEntry, sendJson, sendNotModified } from '../answers.js';
 import type { PublicApiDeps, ReadParts } from '../public-api.deps.js';
-import { type KeyAddress, keyAddress, namespaceOf } from '../request/address.js';
-import { configsQuery, type ConfigsListQuery } from '../request/configs-query.js';
+import { keyAddress, namespaceOf } from '../request/address.js';
+import { type ConfigsListQuery, configsQuery } from '../request/configs-query.js';
 import { namesVersion, parseTags } from '../request/entity-tag.js';
 import {
   decodeCursor,
@@ -66,7 +67,11 @@ export function registerValueRoutes(
     return sendEntry(reply, host, entry);
   }
 
-  async function list(request: FastifyRequest, reply: FastifyReply, query: ConfigsListQuery): Promise<FastifyReply> {
+  async function list(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    query: ConfigsListQuery,
+  ): Promise<FastifyReply> {
     demandJsonAccepted(request);
     const namespace = namespaceOf(request.url);
     const from = query.cursor === undefined ? undefined : decodeCursor(query.cursor, namespace, query.prefix);

@@ -6,13 +6,8 @@ import {
   Problem,
   SYSTEM_NAMESPACE,
 } from '#libs/contracts';
+import type { KeyAddress } from '../../domain/log.types.js';
 import { decodeWireText } from './wire-text.js';
-
-/** Which key a request is about. */
-export interface KeyAddress {
-  namespace: string;
-  key: string;
-}
 
 const PREFIX = '/v1/namespaces/';
 

@@ -9,7 +9,7 @@ const BOUNDS = { depth: 20, tokens: 10_000 };
 /** Whether the scan lets it pass when it is made in steps of so many bytes. */
 function passes(text: string, bounds = BOUNDS, stepBytes = 1_000): boolean {
   const scan = new JsonScan(Buffer.from(text), bounds);
-  while (!scan.isOver) if (!scan.step(stepBytes)) return false;
+  while (!scan.isOver) if (!scan.scan(stepBytes)) return false;
   return true;
 }
 

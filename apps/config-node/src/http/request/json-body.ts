@@ -43,7 +43,7 @@ async function scan(body: Buffer, bounds: JsonBounds): Promise<readonly JsonSpan
   const slices = new Slices();
   const scanned = new JsonScan(body, bounds);
   while (!scanned.isOver) {
-    if (!scanned.step(STEP_BYTES)) {
+    if (!scanned.scan(STEP_BYTES)) {
       throw new Problem('invalid-field', 'the body has more parts than any request');
     }
     if (slices.isOver) await slices.giveWay();

@@ -56,7 +56,7 @@ export class JsonScan {
   }
 
   /** Goes on for so many bytes. False = the body is beyond its bounds: it need not be scanned any further. */
-  step(bytes: number): boolean {
+  scan(bytes: number): boolean {
     const end = Math.min(this.body.length, this.at + bytes);
     while (this.at < end) {
       if (this.inString) this.skipString(end);

@@ -42,7 +42,7 @@ export class CpuLimit {
     await once(this.watchdog, 'message');
   }
 
-  run<T>(task: () => T): T {
+  enforce<T>(task: () => T): T {
     const running = Atomics.load(this.cells, CELL.task) + 1;
     Atomics.store(this.cells, CELL.beganMs, processCpuMs());
     Atomics.store(this.cells, CELL.task, running);

@@ -65,7 +65,7 @@ export class ValueLane {
   }
 
   /** Throws `cluster-busy` at once when too much waits already. */
-  run(task: ValueTask, bytes: number): Promise<ValueTaskResult | TaskFailure> {
+  execute(task: ValueTask, bytes: number): Promise<ValueTaskResult | TaskFailure> {
     const { queued, queuedBytes } = this.options;
     if (this.queue.length >= queued || (this.waitingBytes > 0 && this.waitingBytes + bytes > queuedBytes)) {
       throw new Problem('cluster-busy', 'too many values wait to be checked');

@@ -36,6 +36,6 @@ if (niceness > 0) setPriority(niceness); // who is not root may only go back in 
 // Whoever started this process has gone: nobody waits for a result.
 process.on('disconnect', () => process.exit());
 const limit = new CpuLimit(cpuMs);
-process.on('message', (task: ValueTask) => tell(limit.run(() => perform(task))));
+process.on('message', (task: ValueTask) => tell(limit.enforce(() => perform(task))));
 await limit.started();
 tell({ type: 'ready' });

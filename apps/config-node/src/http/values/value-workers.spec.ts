@@ -108,16 +108,16 @@ function stopWorker(lane: ValueLane): number {
 describe('a lane', { timeout: 30_000 }, () => {
   it('report 1: ends a worker that uses too much CPU, and goes on with a new one', async () => {
     const lane = new ValueLane({ ...LANE, cpuMs: 100 });
-    const outcomes = await Promise.all([lane.run(json, 1), lane.run(yaml, 1), lane.run(json, 1)]);
+    const outcomes = await Promise.all([lane.execute(json, 1), lane.execute(yaml, 1), lane.execute(json, 1)]);
     await lane.stop();
     expect(outcomes).toEqual([good, 'cpu-limit', good]);
   });
 
   it('report 1: has no fault to find with a value whose worker did not get the CPU for longer than the limit', async () => {
     const lane = new ValueLane({ ...LANE, cpuMs: 300 });
-    await lane.run(json, 1);
+    await lane.execute(json, 1);
     const worker = stopWorker(lane);
-    const outcome = lane.run(json, 1);
+    const outcome = lane.execute(json, 1);
     setTimeout(() => process.kill(worker, 'SIGCONT'), 600);
     expect(await outcome).toEqual(good);
     expect(lane.workerPid).toBe(worker);
@@ -126,10 +126,10 @@ describe('a lane', { timeout: 30_000 }, () => {
 
   it('report 1: says that a worker was starved when no CPU comes at all, and goes on with a new one', async () => {
     const lane = new ValueLane({ ...LANE, answerMs: 3_000 });
-    await lane.run(json, 1);
+    await lane.execute(json, 1);
     stopWorker(lane);
-    expect(await lane.run(json, 1)).toBe('starved');
-    expect(await lane.run(json, 1)).toEqual(good);
+    expect(await lane.execute(json, 1)).toBe('starved');
+    expect(await lane.execute(json, 1)).toEqual(good);
     await lane.stop();
   });
 
@@ -137,7 +137,7 @@ describe('a lane', { timeout: 30_000 }, () => {
     // However the heap runs out: a thread would sometimes end the whole process with it.
     for (const heapMb of [48, 64, 96, 128]) {
       const lane = new ValueLane({ ...LANE, cpuMs: 20_000, heapMb });
-      const outcomes = await Promise.all([lane.run(yaml, 1), lane.run(json, 1)]);
+      const outcomes = await Promise.all([lane.execute(yaml, 1), lane.execute(json, 1)]);
       await lane.stop();
       expect(outcomes).toEqual(['out-of-memory', good]);
     }
@@ -145,25 +145,25 @@ describe('a lane', { timeout: 30_000 }, () => {
 
   it('lets an idle worker go, and starts another when there is work', async () => {
     const lane = new ValueLane({ ...LANE, idleMs: 20 });
-    await lane.run(json, 1);
+    await lane.execute(json, 1);
     await expect.poll(() => lane.workerPid).toBeUndefined();
-    await expect(lane.run(json, 1)).resolves.toEqual(good);
+    await expect(lane.execute(json, 1)).resolves.toEqual(good);
     await lane.stop();
   });
 
   it('does not begin what has waited for too long', async () => {
     const lane = new ValueLane({ ...LANE, cpuMs: 400, waitMs: 50 });
-    const [, second] = await Promise.all([lane.run(yaml, 1), lane.run(yaml, 1)]);
+    const [, second] = await Promise.all([lane.execute(yaml, 1), lane.execute(yaml, 1)]);
     await lane.stop();
     expect(second).toBe('not-reached');
   });
 
   it('refuses what it has no room for, instead of growing', async () => {
     const lane = new ValueLane({ ...LANE, queued: 2, queuedBytes: 100 });
-    const running = [lane.run(json, 1), lane.run(json, 60)];
-    expect(() => lane.run(json, 60)).toThrow('cluster-busy');
-    running.push(lane.run(json, 1));
-    expect(() => lane.run(json, 1)).toThrow('cluster-busy');
+    const running = [lane.execute(json, 1), lane.execute(json, 60)];
+    expect(() => lane.execute(json, 60)).toThrow('cluster-busy');
+    running.push(lane.execute(json, 1));
+    expect(() => lane.execute(json, 1)).toThrow('cluster-busy');
     await Promise.all(running);
     await lane.stop();
   });

@@ -86,7 +86,7 @@ export class ValueWorkers {
   }
 
   private async run(task: ValueTask, bytes: number): Promise<ValueTaskResult | ValueFailure> {
-    const outcome = await (bytes <= SMALL_BYTES ? this.small : this.large).run(task, bytes);
+    const outcome = await (bytes <= SMALL_BYTES ? this.small : this.large).execute(task, bytes);
     if (outcome === 'failed') throw new Error('the worker that reads values has gone');
     if (outcome === 'not-reached') throw new Problem('cluster-busy', 'too many values wait to be read');
     if (outcome === 'starved') {

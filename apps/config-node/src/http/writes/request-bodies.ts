@@ -61,7 +61,7 @@ export class RequestBodies {
     const kept = this.kept.get(raw) ?? { bytes: 0, over: true };
     const isLarge = (bytes ?? limit) > LARGE_BYTES;
     const take = () => this.take(payload, { bytes, limit, kept, isLarge });
-    return isLarge ? this.reading.run(take) : take();
+    return isLarge ? this.reading.execute(take) : take();
   }
 
   private take(payload: Readable, { bytes, limit, kept, isLarge }: Expected): Promise<Buffer> {

@@ -10,8 +10,9 @@ import {
   RollbackRequest,
 } from '#libs/contracts';
 import { checksumOf, type Entry } from '#libs/replica';
-import type { WriteKind, WriteOperation } from '../../domain/commit/write.js';
-import { demandWritable, type KeyAddress, keyAddress } from '../request/address.js';
+import type { WriteOperation } from '../../domain/commit/write.js';
+import type { KeyAddress, WriteKind } from '../../domain/log.types.js';
+import { demandWritable, keyAddress } from '../request/address.js';
 import { parseChangeSet, unsupportedType } from '../request/change-set.js';
 import { inUtf8 } from '../request/charset.js';
 import { writeCondition } from '../request/entity-tag.js';

@@ -12,10 +12,10 @@ import { crashOnDefect } from '#libs/kernel';
 import type { Entry } from '#libs/replica';
 import { Admission } from '#libs/service';
 import type { WriteOutcome } from '../../domain/commit/write.js';
+import type { KeyAddress } from '../../domain/log.types.js';
 import { readHeaders } from '../answers.js';
 import type { PublicApiDeps } from '../public-api.deps.js';
 import type { PastValues } from '../reads/past-values.js';
-import type { KeyAddress } from '../request/address.js';
 import { unsupportedType } from '../request/change-set.js';
 import { demandCharset } from '../request/charset.js';
 import { entityTag } from '../request/entity-tag.js';
@@ -28,9 +28,9 @@ import {
   type Arrived,
   changeSetWrite,
   deleteWrite,
+  type ParsedWrite,
   putWrite,
   rollbackWrite,
-  type ParsedWrite,
 } from './write-request.js';
 
 /** How long a write may wait for its turn and its commit. */
@@ -94,7 +94,7 @@ export function registerWriteRoutes(
       return publish(
         request,
         reply,
-        () => (arrived(request).body.length <= LARGE_BODY_BYTES ? read() : parsing.run(read)),
+        () => (arrived(request).body.length <= LARGE_BODY_BYTES ? read() : parsing.execute(read)),
         ({ version, term, createdAt, operations }) => {
           const results = operations.map(({ namespace, key, op }) => ({ namespace, key, op, version }));
           return send(reply, 200, { version, term, createdAt, results } satisfies ChangeSetResult);

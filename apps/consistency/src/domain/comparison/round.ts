@@ -1,7 +1,7 @@
 import type { ConsistencyReason, ConsistencyResult, Difference } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import { BUCKET_PARTS } from '#libs/replica';
-import { distinct, NodeFindings, findingsIn } from '../findings.js';
+import { distinct, findingsIn, NodeFindings } from '../findings.js';
 import { isIn, type Place } from '../place.js';
 import { type Truth, witnessed } from '../reference/reference.js';
 import { cutOf, differing, trueCut } from './bucket-digests.js';

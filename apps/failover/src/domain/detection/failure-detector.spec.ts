@@ -37,7 +37,7 @@ class Bench {
   }
 
   give(input: DetectorInput): DetectorOutput[] {
-    const outputs = this.detector.step(input);
+    const outputs = this.detector.handle(input);
     this.outputs.push(...outputs);
     return outputs;
   }

@@ -25,7 +25,7 @@ export class FailureDetector {
     this.ownDelay = new OwnDelay(settings.cannotLeadAfterMs);
   }
 
-  step(input: DetectorInput): DetectorOutput[] {
+  handle(input: DetectorInput): DetectorOutput[] {
     if (input.type !== 'forget') this.guard(input.nowMs);
     switch (input.type) {
       case 'tick':

@@ -4,10 +4,10 @@ import {
   isSettled,
   LoneWitness,
   type QuorumQuestion,
-  type WitnessReply,
+  type WitnessVote,
 } from './witness-quorum.js';
 
-const says = (instanceId: string, view: WitnessReply['view'], agrees = false): WitnessReply => ({
+const says = (instanceId: string, view: WitnessVote['view'], agrees = false): WitnessVote => ({
   instanceId,
   view,
   agrees,

@@ -1,4 +1,4 @@
-import type { QuestionReply, VerdictReason } from '#libs/contracts';
+import type { ReplyPayload, VerdictReason } from '#libs/contracts';
 
 /**
  * When the evidence of one witness becomes a verdict.
@@ -11,12 +11,12 @@ export interface QuorumQuestion {
   reason: Exclude<VerdictReason, 'handover'>;
   /** Other instances whose row is fresh; undefined = Postgres cannot be asked. */
   live: readonly string[] | undefined;
-  replies: readonly WitnessReply[];
+  replies: readonly WitnessVote[];
   /** Whether this lone witness may still give a verdict of a crash (see LoneWitness). */
   mayJudgeAlone: boolean;
 }
 
-export type WitnessReply = Pick<QuestionReply<'failover.witness'>, 'instanceId' | 'view'> & {
+export type WitnessVote = Pick<ReplyPayload<'failover.witness'>, 'instanceId' | 'view'> & {
   /** Its own evidence says the same. */
   agrees: boolean;
 };
@@ -57,7 +57,7 @@ function majority({ live, replies }: QuorumQuestion): Quorum {
   return agreeing.length === 0 ? { outcome: 'alone', by: [] } : { outcome: 'confirmed', by: agreeing };
 }
 
-function names(replies: readonly WitnessReply[], which: (reply: WitnessReply) => boolean): string[] {
+function names(replies: readonly WitnessVote[], which: (reply: WitnessVote) => boolean): string[] {
   return replies.filter(which).map((reply) => reply.instanceId);
 }
 

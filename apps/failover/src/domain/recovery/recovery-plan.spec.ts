@@ -5,13 +5,13 @@ import { isQuarantined } from '../fleet.js';
 import { type OperatorWish, planWish } from '../operator-plan.js';
 import type {
   HoldRow,
+  ObservedNode,
   RecoveryAlert,
+  RecoveryInput,
   RecoveryPlan,
   RecoveryRow,
   RecoverySettings,
   RestartOrder,
-  ObservedNode,
-  RecoveryInput,
   VerdictRow,
 } from './recovery.types.js';
 import { planAfterRestart, planRecovery } from './recovery-plan.js';

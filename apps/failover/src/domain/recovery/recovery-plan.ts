@@ -4,11 +4,11 @@ import { charge, type FlapScore, isForgotten, NO_FLAPS, quarantineMs } from '../
 import { Fleet, isQuarantined, isUnderWay } from '../fleet.js';
 import type {
   HoldRow,
+  ObservedNode,
+  RecoveryInput,
   RecoveryPlan,
   RecoveryRow,
   RecoverySettings,
-  ObservedNode,
-  RecoveryInput,
   VerdictRow,
 } from './recovery.types.js';
 import { type Move, nextMove, tryAgain, verifying } from './recovery-step.js';

@@ -1,7 +1,7 @@
 import type { RecoveryState } from '#libs/contracts';
 import { fullJitterMs, type Rng } from '#libs/kernel';
 import { type Fleet, isQuarantined } from '../fleet.js';
-import type { RecoveryRow, RecoverySettings, ObservedNode, StepReason } from './recovery.types.js';
+import type { ObservedNode, RecoveryRow, RecoverySettings, StepReason } from './recovery.types.js';
 
 /**
  * One node on its way back. Legal moves, besides a new failure, which leads from anywhere to waiting or quarantined:

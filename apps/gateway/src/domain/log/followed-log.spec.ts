@@ -42,7 +42,7 @@ const N2 = { id: 'n2', leads: false };
 const LEADER = { id: 'n3', leads: true };
 const told = (log: FollowedLog, changes: readonly Change[], from = N1) =>
   log
-    .take(line(changes), from)
+    .receive(line(changes), from)
     .flatMap((step): (number | string)[] =>
       step.do === 'tell' ? step.changes.map((c) => c.version) : [step.do],
     );
@@ -62,7 +62,7 @@ describe('the log that a gateway follows', () => {
   it('leaves a node that would leave a hole', () => {
     const log = new FollowedLog();
     told(log, all.slice(0, 2));
-    expect(log.take(line(all.slice(4)), N1)).toEqual([{ do: 'leave', why: 'gap' }]);
+    expect(log.receive(line(all.slice(4)), N1)).toEqual([{ do: 'leave', why: 'gap' }]);
     expect(log.version).toBe(2);
   });
 
@@ -71,9 +71,9 @@ describe('the log that a gateway follows', () => {
     log.begin(4);
     expect(log.recent(3, 10, 1e6)).toBe('older');
     expect(log.recent(4, 10, 1e6)).toEqual([]);
-    log.take(headOf(all[3] as Change), N1);
+    log.receive(headOf(all[3] as Change), N1);
     const other = history(5, { author: 'another history', term: 1 });
-    expect(log.take(line(other.slice(4)), LEADER)[0]).toMatchObject({
+    expect(log.receive(line(other.slice(4)), LEADER)[0]).toMatchObject({
       do: 'reset',
       reason: 'diverged',
       version: 5,
@@ -84,8 +84,8 @@ describe('the log that a gateway follows', () => {
     const newer = history(6, { term: 2 }, all.slice(0, 3));
     const log = new FollowedLog();
     told(log, all.slice(0, 5));
-    expect(log.take(line(newer.slice(5)), N2)).toEqual([{ do: 'reset', version: 6, reason: 'diverged' }]);
-    expect(log.take(line(all.slice(6, 8)), N1)).toEqual([{ do: 'leave', why: 'other-history' }]);
+    expect(log.receive(line(newer.slice(5)), N2)).toEqual([{ do: 'reset', version: 6, reason: 'diverged' }]);
+    expect(log.receive(line(all.slice(6, 8)), N1)).toEqual([{ do: 'leave', why: 'other-history' }]);
     const next = history(7, { term: 2 }, newer);
     expect(told(log, next.slice(6))).toEqual([7]);
   });
@@ -99,15 +99,15 @@ describe('the log that a gateway follows', () => {
       told(log, all.slice(0, 5));
       return log;
     };
-    expect(fresh().take(line(newer.slice(5)), LEADER)).toEqual(reset);
+    expect(fresh().receive(line(newer.slice(5)), LEADER)).toEqual(reset);
     const log = fresh();
-    expect(log.take(line(newer.slice(5)), N1)).toEqual(leave);
-    expect(log.take(line(newer.slice(5)), N1)).toEqual(leave);
-    expect(log.take(line(newer.slice(5)), N2)).toEqual(reset);
+    expect(log.receive(line(newer.slice(5)), N1)).toEqual(leave);
+    expect(log.receive(line(newer.slice(5)), N1)).toEqual(leave);
+    expect(log.receive(line(newer.slice(5)), N2)).toEqual(reset);
     const agreed = fresh();
-    agreed.take(line(newer.slice(5)), N1);
-    agreed.take(headOf(all[4] as Change), N2);
-    expect(agreed.take(line(newer.slice(5)), N1)).toEqual(leave);
+    agreed.receive(line(newer.slice(5)), N1);
+    agreed.receive(headOf(all[4] as Change), N2);
+    expect(agreed.receive(line(newer.slice(5)), N1)).toEqual(leave);
   });
 
   it('tells what came before the contradiction in the same line', () => {
@@ -115,7 +115,7 @@ describe('the log that a gateway follows', () => {
     const log = new FollowedLog();
     told(log, all.slice(0, 4));
     const wrong = { ...newer[5], chain: 'f'.repeat(64) } as Change;
-    expect(log.take(line([newer[4] as Change, wrong]), LEADER).map((step) => step.do)).toEqual([
+    expect(log.receive(line([newer[4] as Change, wrong]), LEADER).map((step) => step.do)).toEqual([
       'tell',
       'reset',
     ]);
@@ -125,9 +125,9 @@ describe('the log that a gateway follows', () => {
     const log = new FollowedLog();
     told(log, all.slice(0, 5));
     const newer = history(5, { term: 2 }, all.slice(0, 3));
-    expect(log.take(headOf(all[4] as Change), N1)).toEqual([]);
-    expect(log.take(headOf(all[2] as Change), N2)).toEqual([]); // a node that is behind
-    expect(log.take(headOf(newer[4] as Change), LEADER)).toEqual([
+    expect(log.receive(headOf(all[4] as Change), N1)).toEqual([]);
+    expect(log.receive(headOf(all[2] as Change), N2)).toEqual([]); // a node that is behind
+    expect(log.receive(headOf(newer[4] as Change), LEADER)).toEqual([
       { do: 'reset', version: 5, reason: 'diverged' },
     ]);
   });
@@ -140,16 +140,16 @@ describe('the log that a gateway follows', () => {
     expect(told(before, [lost(6)])).toEqual([6]);
     const within = new FollowedLog();
     told(within, all.slice(0, 5));
-    expect(within.take(line([lost(6)]), N1)).toEqual([{ do: 'reset', version: 6, reason: 'diverged' }]);
+    expect(within.receive(line([lost(6)]), N1)).toEqual([{ do: 'reset', version: 6, reason: 'diverged' }]);
     const level = new FollowedLog();
     told(level, all.slice(0, 6));
-    expect(level.take(headOf(lost(6)), LEADER)).toEqual([{ do: 'reset', version: 6, reason: 'diverged' }]);
+    expect(level.receive(headOf(lost(6)), LEADER)).toEqual([{ do: 'reset', version: 6, reason: 'diverged' }]);
   });
 
   it('passes on what a node says of its own history', () => {
     const log = new FollowedLog();
     told(log, all.slice(0, 5));
-    expect(log.take({ reset: { version: 90, reason: 'compacted' } }, N1)).toEqual([
+    expect(log.receive({ reset: { version: 90, reason: 'compacted' } }, N1)).toEqual([
       { do: 'reset', version: 90, reason: 'compacted' },
     ]);
     expect(log.version).toBe(90);

@@ -55,7 +55,7 @@ export class FollowedLog {
   }
 
   /** What is to be done, in this order. */
-  take(said: { changes: readonly Change[] } | LogNotice, from: FollowSource): FollowStep[] {
+  receive(said: { changes: readonly Change[] } | LogNotice, from: FollowSource): FollowStep[] {
     if ('changes' in said) return this.takeChanges(said.changes, from);
     if ('head' in said) return this.takeHead(said.head, from);
     this.begin(said.reset.version);

@@ -9,7 +9,7 @@ export interface KnownLeader {
   address: string | null;
 }
 
-export interface LeaderNews {
+export interface LeaderReport {
   term: number;
   id?: string | null | undefined;
   address?: string | null | undefined;
@@ -37,7 +37,7 @@ export class LeaderView {
     return { term, address };
   }
 
-  learn(news: LeaderNews, nowMs: number): Learnt {
+  merge(news: LeaderReport, nowMs: number): Learnt {
     const learnt = this.takeIn(news);
     if (learnt !== 'none') this.knownAtMs = nowMs;
     return learnt;
@@ -73,7 +73,7 @@ export class LeaderView {
     if (this.lostTerm === term) this.lostTerm = term - 1;
   }
 
-  private takeIn(news: LeaderNews): Learnt {
+  private takeIn(news: LeaderReport): Learnt {
     if (news.term < this.known.term) return 'none';
     if (news.term > this.known.term) {
       this.known = { term: news.term, id: news.id ?? null, address: news.address ?? null };

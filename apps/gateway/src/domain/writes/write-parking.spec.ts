@@ -20,22 +20,22 @@ class Driver {
     return this;
   }
   arrive(id: number, ownKey = true, sizeBytes = 10) {
-    return this.core.step({ type: 'arrived', id, sizeBytes, ownKey, nowMs: this.now });
+    return this.core.handle({ type: 'arrived', id, sizeBytes, ownKey, nowMs: this.now });
   }
   answer(id: number, answer: WriteAnswer) {
-    return this.core.step({ type: 'answered', id, answer, nowMs: this.now });
+    return this.core.handle({ type: 'answered', id, answer, nowMs: this.now });
   }
   broke(id: number, sent = true) {
-    return this.core.step({ type: 'broke', id, sent, nowMs: this.now });
+    return this.core.handle({ type: 'broke', id, sent, nowMs: this.now });
   }
   target(target: typeof T1 | null) {
-    return this.core.step({ type: 'target', target, nowMs: this.now });
+    return this.core.handle({ type: 'target', target, nowMs: this.now });
   }
   left(id: number) {
-    return this.core.step({ type: 'left', id, nowMs: this.now });
+    return this.core.handle({ type: 'left', id, nowMs: this.now });
   }
   tick() {
-    return this.core.step({ type: 'tick', nowMs: this.now });
+    return this.core.handle({ type: 'tick', nowMs: this.now });
   }
 }
 

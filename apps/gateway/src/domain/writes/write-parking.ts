@@ -1,11 +1,11 @@
 import { invariant } from '#libs/kernel';
 import type { WriteAnswer } from './write-answer.js';
 import {
+  type LeaderTarget,
   PARKING_LIMITS,
   type ParkingAction,
   type ParkingInput,
   type ParkingLimits,
-  type LeaderTarget,
 } from './write-parking.types.js';
 
 const PROBE_FIRST_MS = 5;
@@ -78,7 +78,7 @@ export class WriteParking {
       : this.limits.abandonAfterMs;
   }
 
-  step(input: ParkingInput): ParkingAction[] {
+  handle(input: ParkingInput): ParkingAction[] {
     const actions: ParkingAction[] = [];
     switch (input.type) {
       case 'arrived':

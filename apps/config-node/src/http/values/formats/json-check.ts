@@ -5,7 +5,7 @@ import { faultAt, MAX_DEPTH, tooDeep, type ValueFault } from './value-fault.ts';
  * does not say where it failed; it builds nothing, so that a hostile value costs no memory.
  */
 export function checkJson(text: string): ValueFault | undefined {
-  return new JsonCheck(text).run();
+  return new JsonCheck(text).check();
 }
 
 type Expect = 'value' | 'value-or-end' | 'key' | 'key-or-end' | 'comma-or-end' | 'done';
@@ -22,7 +22,7 @@ class JsonCheck {
     this.text = text;
   }
 
-  run(): ValueFault | undefined {
+  check(): ValueFault | undefined {
     if (this.text.startsWith(BYTE_ORDER_MARK)) {
       return faultAt(this.text, 0, 'the text begins with a byte order mark (BOM), which JSON does not allow');
     }

@@ -18,11 +18,11 @@ export class StorageReads {
 
   /** A statement on the log. Throws 429 `cluster-busy` or 503 `storage-unavailable`. */
   log<Result>(statement: () => Promise<Result>): Promise<Result> {
-    return fromStorage(this.logReads.run(statement));
+    return fromStorage(this.logReads.execute(statement));
   }
 
   /** The same for the head. */
   head<Result>(statement: () => Promise<Result>): Promise<Result> {
-    return fromStorage(this.headReads.run(statement));
+    return fromStorage(this.headReads.execute(statement));
   }
 }

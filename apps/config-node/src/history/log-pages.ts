@@ -1,7 +1,7 @@
 import { type Change, LIMITS } from '#libs/contracts';
 import type { LogPage, LogQuery } from '#libs/watch';
 import type { ReplicaHost } from '../replica/replica-host.js';
-import type { ConfigStore } from '../store/config.store.js';
+import type { StoredHistory } from './stored-history.js';
 
 /** Of more namespaces than that the database gives everything: a look-up for each would cost more than it saves. */
 const SELECTED_NAMESPACES = 20;
@@ -13,7 +13,7 @@ const STEP = 1_000;
 /** A page of the log for those who watch some namespaces: from memory as far as it reaches back, else from the database. */
 export async function logPage(
   host: ReplicaHost,
-  store: ConfigStore,
+  store: StoredHistory,
   query: LogQuery,
 ): Promise<LogPage | 'compacted'> {
   const { after, limit, maxBytes, namespaces } = query;

@@ -1,8 +1,7 @@
 import type { Change, DeleteOperation, PutOperation } from '#libs/contracts';
 
-/** `config.head`: where the log ends and who may continue it. */
-export interface HeadRow {
-  clusterId: string;
+/** Where the log ends and who may continue it. */
+export interface HeadState {
   version: number;
   /** 64 hex digits. */
   chain: string;
@@ -10,6 +9,17 @@ export interface HeadRow {
   leaderId: string | null;
   incarnation: number;
   attempt: number;
+}
+
+/** `config.head`, the row of the sequencer. */
+export interface HeadRow extends HeadState {
+  clusterId: string;
+}
+
+/** Which key a request, or a finding, is about. */
+export interface KeyAddress {
+  namespace: string;
+  key: string;
 }
 
 /** What head must say for a leader's statement to count. */
@@ -22,13 +32,16 @@ export interface Fence {
   chain: string;
 }
 
-export type RequestKind = 'put' | 'delete' | 'change-set' | 'rollback';
+export type WriteKind = 'put' | 'delete' | 'change-set' | 'rollback';
 
+export type UncommittedChange = Omit<Change, 'createdAt'>;
+
+/** One change of a batch, as the statement takes it. */
 export interface BatchChange {
-  change: Omit<Change, 'createdAt'>;
+  change: UncommittedChange;
   requestId: string | null;
   requestHash: Buffer | null;
-  requestKind: RequestKind | null;
+  requestKind: WriteKind | null;
   /** Per operation: a put of a key that did not exist. */
   created: boolean[];
 }
@@ -39,7 +52,7 @@ export type StoredOperation = Omit<PutOperation, 'value'> | DeleteOperation;
 /** The change that a request led to. */
 export interface StoredRequest {
   requestHash: Buffer | null;
-  requestKind: RequestKind | null;
+  requestKind: WriteKind | null;
   change: Omit<Change, 'operations'> & { operations: StoredOperation[] };
   created: boolean[];
 }
@@ -69,4 +82,10 @@ export interface HistoryItem {
   author: string | null;
   comment: string | null;
   createdAt: string;
+}
+
+/** A page of the changes of some namespaces, and the version up to which it is complete. */
+export interface NamespacePage {
+  changes: Change[];
+  through: number;
 }
