@@ -7,7 +7,7 @@ import { registerCatchUp } from '../../apps/config-node/src/internal-api/catch-u
 import { registerBodyParsers } from '../../apps/config-node/src/internal-api/request-input.js';
 import { registerSnapshot } from '../../apps/config-node/src/internal-api/snapshot.routes.js';
 import { PeerClient } from '../../apps/config-node/src/peers/peer-client.js';
-import { PeerTable } from '../../apps/config-node/src/peers/peers.js';
+import { PeerTable } from '../../apps/config-node/src/peers/peer-table.js';
 import { ReplicaHost } from '../../apps/config-node/src/replica/replica-host.js';
 import { LogSources } from '../../apps/config-node/src/replication/log-sources.js';
 import { PushedChanges } from '../../apps/config-node/src/replication/pushed-changes.js';

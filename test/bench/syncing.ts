@@ -6,11 +6,11 @@ import type { Bus, BusLogger } from '#libs/messaging';
 import { Metrics } from '#libs/observability';
 import type { PostgresSettings, PrimaryPool } from '#libs/postgres';
 import { cpuSeconds } from '#libs/testing';
-import { SyncNodeClient } from '../../apps/sync/src/node-calls.js';
 import { type SyncSettings, syncSettings } from '../../apps/sync/src/sync.config.js';
 import { SyncMetrics } from '../../apps/sync/src/sync.metrics.js';
 import { SyncService } from '../../apps/sync/src/sync.service.js';
 import { SyncStore } from '../../apps/sync/src/sync.store.js';
+import { SyncNodeClient } from '../../apps/sync/src/sync-node-client.js';
 import type { NodeOrder, NodeWord } from './sync-node.types.js';
 
 const KEY = 'the key of the bench';

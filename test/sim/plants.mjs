@@ -139,12 +139,12 @@ export const PLANTS = [
     name: 'a node is healthy before it is level',
     edits: [
       {
-        file: 'apps/config-node/src/membership/membership.ts',
+        file: 'apps/config-node/src/membership/cluster-membership.ts',
         find: "if (this.verification.verified === 'pending') return 'syncing';",
         put: '',
       },
       {
-        file: 'apps/config-node/src/membership/membership.ts',
+        file: 'apps/config-node/src/membership/cluster-membership.ts',
         find: "if (this.host.isStale()) return 'stale';",
         put: '',
       },

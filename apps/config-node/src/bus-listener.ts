@@ -1,10 +1,10 @@
 import { changeFromWire, changeToWire, type NodeHeartbeat, type PullReply } from '#libs/contracts';
 import type { Bus } from '#libs/messaging';
-import type { CandidatePollHandler } from './internal-api/candidate-poll.js';
+import type { CandidatePollHandler } from './internal-api/candidate-poll-handler.js';
 import type { HeadFreshnessWatch } from './leadership/head-freshness-watch.js';
 import type { Leadership } from './leadership/leadership.js';
 import type { SameIdGuard } from './membership/same-id-guard.js';
-import type { PeerTable } from './peers/peers.js';
+import type { PeerTable } from './peers/peer-table.js';
 import type { ReplicaHost } from './replica/replica-host.js';
 import type { Replication } from './replication/replication.js';
 

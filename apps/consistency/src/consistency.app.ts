@@ -8,7 +8,7 @@ import { PublicGuard, type ServiceOptions } from '#libs/service';
 import { consistencySettings, type loadConsistencySettings } from './consistency.config.js';
 import { consistencyModule } from './consistency.module.js';
 import { ConsistencyService } from './consistency.service.js';
-import { DigestClient } from './node-calls.js';
+import { DigestClient } from './digest-client.js';
 
 /** Everything that one consistency process consists of, ready to be started. */
 export function consistencyApp(settings: ReturnType<typeof loadConsistencySettings>): ServiceOptions {

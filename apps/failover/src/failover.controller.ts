@@ -19,7 +19,7 @@ import { DetectorService } from './detection/detector.service.js';
 import { WitnessService } from './detection/witness.service.js';
 import { HandoverService } from './election/handover.service.js';
 import { FailoverStore } from './failover.store.js';
-import { LeaderHeadMonitor } from './head/head-watch.js';
+import { LeaderHeadMonitor } from './head/leader-head-monitor.js';
 import { NodeWatch } from './nodes/node-watch.js';
 import { RestrictionsView } from './nodes/restrictions-view.js';
 import { OperatorService } from './operator.service.js';

@@ -16,7 +16,7 @@ import { FailoverMetrics } from './failover.metrics.js';
 import { FailoverService } from './failover.service.js';
 import { FailoverStore } from './failover.store.js';
 import { HeadStore } from './head/head.store.js';
-import { LeaderHeadMonitor } from './head/head-watch.js';
+import { LeaderHeadMonitor } from './head/leader-head-monitor.js';
 import { HealthPasses } from './nodes/health-passes.js';
 import { HttpCalls } from './nodes/http-calls.js';
 import { NodeWatch } from './nodes/node-watch.js';

@@ -6,7 +6,7 @@ import { WitnessService } from './detection/witness.service.js';
 import { ElectionService } from './election/election.service.js';
 import type { FailoverSettings } from './failover.config.js';
 import { FailoverStore } from './failover.store.js';
-import { LeaderHeadMonitor } from './head/head-watch.js';
+import { LeaderHeadMonitor } from './head/leader-head-monitor.js';
 import { NodeWatch } from './nodes/node-watch.js';
 import { RecoveryService } from './recovery/recovery.service.js';
 import { RecoveryStore } from './recovery/recovery.store.js';

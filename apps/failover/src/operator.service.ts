@@ -5,7 +5,7 @@ import { type OperatorAnswer, type OperatorWish, planWish } from './domain/opera
 import type { RecoveryInput, RecoveryPlan } from './domain/recovery/recovery.types.js';
 import { HandoverService } from './election/handover.service.js';
 import type { FailoverSettings } from './failover.config.js';
-import { LeaderHeadMonitor } from './head/head-watch.js';
+import { LeaderHeadMonitor } from './head/leader-head-monitor.js';
 import { NodeWatch } from './nodes/node-watch.js';
 import { RecoveryService } from './recovery/recovery.service.js';
 import { holdOf } from './recovery/recovery-events.js';

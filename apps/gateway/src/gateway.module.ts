@@ -3,9 +3,9 @@ import { Bus } from '#libs/messaging';
 import { ClusterController } from './cluster/cluster.controller.js';
 import { ClusterService } from './cluster/cluster.service.js';
 import { ConsistencyApiController } from './cluster/consistency.controller.js';
-import { ConsistencyClient } from './cluster/consistency-questions.js';
+import { ConsistencyClient } from './cluster/consistency-client.js';
 import { OperatorController } from './cluster/operator.controller.js';
-import { OperatorCommands } from './cluster/operator.service.js';
+import { OperatorCommands } from './cluster/operator-commands.js';
 import { SyncApiController } from './cluster/sync.controller.js';
 import { NodeDirectory } from './nodes/node-directory.js';
 

@@ -10,8 +10,8 @@ import { HealthMetrics } from './health.metrics.js';
 import { HealthReports } from './health.reports.js';
 import { HealthService } from './health.service.js';
 import { HealthStore } from './health.store.js';
+import { HealthInstances } from './health-instances.js';
 import { NodeProbes } from './node-probes.js';
-import { HealthInstances } from './peers.js';
 
 export interface HealthParts {
   bus: Bus;

@@ -9,15 +9,15 @@ import type {
 } from '#libs/contracts';
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger, EventJournal } from '#libs/messaging';
-import { PeerEvidence } from './domain/heard-evidence.js';
+import { CheckTargets } from './domain/check-targets.js';
 import { shareOf } from './domain/live-instances.js';
 import { type CheckMove, changeOf } from './domain/node-check.js';
-import { CheckTargets } from './domain/targets.js';
+import { PeerEvidence } from './domain/peer-evidence.js';
 import type { HealthSettings } from './health.config.js';
 import { HealthMetrics } from './health.metrics.js';
 import { HealthStore, type MoveEntry } from './health.store.js';
+import { HealthInstances } from './health-instances.js';
 import { NodeProbes } from './node-probes.js';
-import { HealthInstances } from './peers.js';
 
 const MAX_SEQS = 1_000;
 

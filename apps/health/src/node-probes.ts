@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { CheckedState } from '#libs/contracts';
 import type { Clock, Rng } from '#libs/kernel';
+import type { CheckTarget } from './domain/check-targets.js';
 import { type CheckMove, NodeCheck } from './domain/node-check.js';
 import { nextProbe } from './domain/probe-pace.js';
-import type { CheckTarget } from './domain/targets.js';
 import type { HealthSettings } from './health.config.js';
 import { HealthMetrics } from './health.metrics.js';
-import { HealthProber } from './prober.js';
+import { HealthProber } from './health-prober.js';
 
 interface Probing {
   check: NodeCheck;

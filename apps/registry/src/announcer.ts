@@ -3,7 +3,7 @@ import type { NodeStatusChanged } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import { type BusLogger, EventJournal, type OutboxEvent } from '#libs/messaging';
 import type { MemberRecord, Transition } from './domain/member.js';
-import { MemberTable } from './domain/membership.js';
+import { MemberTable } from './domain/member-table.js';
 import { RegistryMetrics } from './registry.metrics.js';
 import type { MemberEntry } from './registry.store.js';
 

@@ -3,7 +3,7 @@ import type { HealthChanged, HealthStanding, NodeHold, NodeVerdict } from '#libs
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
 import { Announcer } from './announcer.js';
-import { MemberTable } from './domain/membership.js';
+import { MemberTable } from './domain/member-table.js';
 import { RegistryMetrics } from './registry.metrics.js';
 import { RegistryStore } from './registry.store.js';
 

@@ -5,7 +5,7 @@ import type { Metrics } from '#libs/observability';
 import type { PrimaryPool } from '#libs/postgres';
 import type { RedisCache } from '#libs/redis';
 import { Announcer } from './announcer.js';
-import { MemberTable } from './domain/membership.js';
+import { MemberTable } from './domain/member-table.js';
 import { EvidenceIntake } from './evidence-intake.js';
 import { RegistryCache } from './registry.cache.js';
 import type { RegistrySettings } from './registry.config.js';

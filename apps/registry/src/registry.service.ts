@@ -11,10 +11,10 @@ import {
 import { type Clock, deferred, FailureLog, type Repeating, sleep } from '#libs/kernel';
 import { type AskedRequest, Bus, type BusLogger, EventJournal, type Speaker } from '#libs/messaging';
 import { Announcer } from './announcer.js';
-import { LocalPauseGuard } from './domain/hearing-guard.js';
+import { LocalPauseGuard } from './domain/local-pause-guard.js';
 import type { MemberRecord } from './domain/member.js';
 import { memberBeat, memberMayBe } from './domain/member-rights.js';
-import { MemberTable } from './domain/membership.js';
+import { MemberTable } from './domain/member-table.js';
 import { EvidenceIntake } from './evidence-intake.js';
 import { RegistryCache } from './registry.cache.js';
 import type { RegistrySettings } from './registry.config.js';

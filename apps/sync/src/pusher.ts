@@ -5,11 +5,11 @@ import { judgeAnswer, judgePage, judgePosition, type ReportedPosition } from './
 import type { SyncOutcome, SyncTask } from './domain/sync-action.js';
 import type { SyncPlanner } from './domain/sync-planner.js';
 import { TokenBucket } from './domain/token-bucket.js';
-import type { SyncNodeClient } from './node-calls.js';
 import { failureOf } from './node-refusal.js';
 import type { SyncSettings } from './sync.config.js';
 import type { SyncMetrics } from './sync.metrics.js';
 import type { SyncStore } from './sync.store.js';
+import type { SyncNodeClient } from './sync-node-client.js';
 
 /** The page that follows, asked for while the node applies the one before. */
 interface Ahead {

@@ -3,12 +3,12 @@ import type { Clock } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
 import { Metrics } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
-import { SyncNodeClient } from './node-calls.js';
 import type { SyncSettings } from './sync.config.js';
 import { SyncController } from './sync.controller.js';
 import { SyncMetrics } from './sync.metrics.js';
 import { SyncService } from './sync.service.js';
 import { SyncStore } from './sync.store.js';
+import { SyncNodeClient } from './sync-node-client.js';
 
 export interface SyncParts {
   bus: Bus;

@@ -7,11 +7,11 @@ import type { ReportedPosition } from './domain/history-check.js';
 import { shareOf } from './domain/share.js';
 import type { SyncAction } from './domain/sync-action.js';
 import { SyncPlanner, type SyncState } from './domain/sync-planner.js';
-import { SyncNodeClient } from './node-calls.js';
 import { Pusher } from './pusher.js';
 import type { SyncSettings } from './sync.config.js';
 import { SyncMetrics } from './sync.metrics.js';
 import { SyncStore } from './sync.store.js';
+import { SyncNodeClient } from './sync-node-client.js';
 
 /** The shell: learns where the head and the nodes stand, and has those that stay behind brought up to date. */
 @Injectable()

@@ -27,7 +27,7 @@ import {
 import { BusError } from './bus-error.js';
 import { BusConnection, type BusLogger, type ConnectionSettings, INBOX_PREFIX } from './connection.js';
 import { Envelope, type WireMessage } from './envelope.js';
-import { RateLimit } from './once-per.js';
+import { RateLimit } from './rate-limit.js';
 import { busErrorFrom, isInboxOf, readReply } from './reply.js';
 import { Sampler } from './sampler.js';
 import {

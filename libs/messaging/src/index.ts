@@ -12,6 +12,6 @@ export { type AuthenticatedParts, BusMac, MAC_HEADER } from './bus-mac.js';
 export { BusErrorFilter, BusStrategy, speakerIn } from './bus-strategy.js';
 export type { BusLogger, ConnectionSettings } from './connection.js';
 export { Envelope } from './envelope.js';
+export { DurableEvents, type PublishOutcome, type StoredEvent } from './events/durable-events.js';
 export { EventJournal, type JournalEntry, type JournalRows } from './events/event-journal.js';
 export { EventOutbox, type OutboxEvent, type OutboxRows } from './events/event-outbox.js';
-export { DurableEvents, type PublishOutcome, type StoredEvent } from './events/event-stream.js';

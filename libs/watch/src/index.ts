@@ -10,7 +10,7 @@ export type {
   PresentQuery,
   SourceReset,
 } from './history/change-source.js';
-export { SharedRequest } from './history/shared-question.js';
+export { SharedRequest } from './history/shared-request.js';
 export type { LongPollAnswer } from './http/long-polls.js';
 export { registerWatchRoutes, type WatchRoutesOptions } from './http/watch-routes.js';
 export { WatchHub, type WatchHubOptions } from './watch-hub.js';

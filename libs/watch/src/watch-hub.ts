@@ -17,11 +17,11 @@ import { CatchUp } from './history/catch-up.js';
 import type { ChangeSource, SourceReset } from './history/change-source.js';
 import { OlderPages } from './history/older-pages.js';
 import { PresentPages } from './history/present-pages.js';
-import { SharedRequest } from './history/shared-question.js';
+import { SharedRequest } from './history/shared-request.js';
 import { listPresent } from './http/listing.js';
 import { type LongPollAnswer, LongPolls, type PollStart } from './http/long-polls.js';
 import type { WatchSink } from './http/watch-sink.js';
-import { TimerWheel } from './turns.js';
+import { TimerWheel } from './timer-wheel.js';
 import { Watcher } from './watcher.js';
 
 export interface WatchHubOptions {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '#libs/contracts';
 import { FaultProxy } from '#libs/testing';
-import { SyncNodeClient } from '../../../apps/sync/src/node-calls.js';
+import { SyncNodeClient } from '../../../apps/sync/src/sync-node-client.js';
 import { EventStream } from '../gateway/event-stream.js';
 import { type RunningGateway, startGateway } from '../gateway/running-gateway.js';
 import { CLUSTER_KEY, type EngineLab, type LabNode, openEngineLab, put, until, write } from './engine-lab.js';

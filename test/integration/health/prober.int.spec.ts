@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { systemClock, systemRng } from '#libs/kernel';
-import { HealthProber } from '../../../apps/health/src/prober.js';
+import { HealthProber } from '../../../apps/health/src/health-prober.js';
 import { until } from './health-lab.js';
 
 const closers: (() => Promise<unknown>)[] = [];

@@ -7,7 +7,7 @@ import { FailoverController } from '../../../apps/failover/src/failover.controll
 import { failoverModule } from '../../../apps/failover/src/failover.module.js';
 import { FailoverService } from '../../../apps/failover/src/failover.service.js';
 import { FailoverStore } from '../../../apps/failover/src/failover.store.js';
-import { LeaderHeadMonitor } from '../../../apps/failover/src/head/head-watch.js';
+import { LeaderHeadMonitor } from '../../../apps/failover/src/head/leader-head-monitor.js';
 import { NodeWatch } from '../../../apps/failover/src/nodes/node-watch.js';
 import { RestrictionsView } from '../../../apps/failover/src/nodes/restrictions-view.js';
 import { OperatorService } from '../../../apps/failover/src/operator.service.js';

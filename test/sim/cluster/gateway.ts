@@ -6,9 +6,9 @@ import type { Candidate } from '../../../apps/gateway/src/domain/nodes/candidate
 import { Rotation } from '../../../apps/gateway/src/domain/nodes/rotation.js';
 import { OwnWrites } from '../../../apps/gateway/src/domain/reads/own-writes.js';
 import { WriteParking } from '../../../apps/gateway/src/domain/writes/write-parking.js';
-import { NodeBusListener } from '../../../apps/gateway/src/nodes/bus-news.js';
+import { NodeBusListener } from '../../../apps/gateway/src/nodes/node-bus-listener.js';
 import { NodeDirectory } from '../../../apps/gateway/src/nodes/node-directory.js';
-import { NodeProber } from '../../../apps/gateway/src/nodes/prober.js';
+import { NodeProber } from '../../../apps/gateway/src/nodes/node-prober.js';
 import { RotationClock } from '../../../apps/gateway/src/nodes/rotation-clock.js';
 import { Upstreams } from '../../../apps/gateway/src/nodes/upstreams.js';
 import type { Client } from '../../../apps/gateway/src/proxy/client.js';

@@ -1,8 +1,8 @@
 import { Problem } from '#libs/contracts';
 import { repeat } from '#libs/kernel';
-import { LocalPauseGuard } from '../../../apps/registry/src/domain/hearing-guard.js';
+import { LocalPauseGuard } from '../../../apps/registry/src/domain/local-pause-guard.js';
 import type { MemberRecord, Transition } from '../../../apps/registry/src/domain/member.js';
-import { MemberTable } from '../../../apps/registry/src/domain/membership.js';
+import { MemberTable } from '../../../apps/registry/src/domain/member-table.js';
 import { registrySettings } from '../../../apps/registry/src/registry.config.js';
 import type { SimProcess } from '../world/process.js';
 import type { Platform } from './platform.js';

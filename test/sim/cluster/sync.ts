@@ -1,8 +1,8 @@
-import { SyncNodeClient } from '../../../apps/sync/src/node-calls.js';
 import { syncSettings } from '../../../apps/sync/src/sync.config.js';
 import { SyncMetrics } from '../../../apps/sync/src/sync.metrics.js';
 import { SyncService } from '../../../apps/sync/src/sync.service.js';
 import { SyncStore } from '../../../apps/sync/src/sync.store.js';
+import { SyncNodeClient } from '../../../apps/sync/src/sync-node-client.js';
 import { asPrimaryPool, SimPool } from '../database/sim-pool.js';
 import type { SimProcess } from '../world/process.js';
 import type { Platform } from './platform.js';

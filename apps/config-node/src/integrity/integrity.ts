@@ -2,7 +2,7 @@ import type { Clock } from '#libs/kernel';
 import type { Logger, Metrics } from '#libs/observability';
 import type { Alerts } from '../announce/alerts.js';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { PeerTable } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peer-table.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import { DigestMetrics } from './digest.metrics.js';
 import { Scrubber } from './scrubber.js';

@@ -6,7 +6,7 @@ import type { Alerts } from '../announce/alerts.js';
 import type { HeadRow } from '../domain/log.types.js';
 import { type Comparison, compareDigests, nextStep, type OwnDigest } from '../domain/verification.js';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { PeerTable } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peer-table.js';
 import { backOff } from '../replica/backoff.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ReloadResult } from '../state-transfer/state-reload.js';

@@ -1,7 +1,7 @@
 import { crashOnDefect, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { PeerTable } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peer-table.js';
 
 /** The first write of a term waits for the answers. A process that ended refuses at once; a frozen one says nothing. */
 const WAIT_MS = 500;

@@ -3,9 +3,9 @@ import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { Publisher } from '../commit/publisher.js';
 import type { StepDownReason } from '../domain/commit/committer.types.js';
+import { decideLeadership, type LeadershipDecision } from '../domain/leadership-decision.js';
 import type { Fence, HeadRow, HeadState } from '../domain/log.types.js';
-import { decideLeadership, type LeadershipDecision } from '../domain/office.js';
-import type { PeerTable } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peer-table.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 
 export interface LeadershipOptions {

@@ -5,7 +5,7 @@ import type { Leadership } from '../leadership/leadership.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { Replication } from '../replication/replication.js';
 import type { ConfigStore } from '../store/config.store.js';
-import type { ClusterMembership } from './membership.js';
+import type { ClusterMembership } from './cluster-membership.js';
 
 export interface NodeReadinessParts {
   host: ReplicaHost;

@@ -6,7 +6,7 @@ import type { Logger } from '#libs/observability';
 import type { Alerts } from '../announce/alerts.js';
 import { type HeardProcess, SameId } from '../domain/same-id.js';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { ClusterMembership } from './membership.js';
+import type { ClusterMembership } from './cluster-membership.js';
 
 const STEP_EVERY_MS = 500;
 const REGISTRY_TIMEOUT_MS = 300;

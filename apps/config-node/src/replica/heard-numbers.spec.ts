@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { COUNTER_MAX } from '#libs/contracts';
 import { systemClock } from '#libs/kernel';
-import { PeerTable } from '../peers/peers.js';
+import { PeerTable } from '../peers/peer-table.js';
 import { ReplicaHost } from './replica-host.js';
 
 describe('finding 2: a node believes a term within 1,000 of the head', () => {

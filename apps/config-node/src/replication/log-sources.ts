@@ -3,7 +3,7 @@ import { crashOnDefect, systemClock, systemRng } from '#libs/kernel';
 import { type Bus, BusError } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { PeerTable } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peer-table.js';
 import type { ConfigStore } from '../store/config.store.js';
 
 /** Changes after a version as somebody gave them: none = this source has none. `compacted` = it keeps none so old. */

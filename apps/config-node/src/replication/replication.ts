@@ -5,7 +5,7 @@ import type { ApplyResult } from '#libs/replica';
 import { type HeadVerdict, judgeHead } from '../domain/head-verdict.js';
 import type { HeadRow } from '../domain/log.types.js';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { PeerTable } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peer-table.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { Divergence } from '../state-transfer/divergence.js';
 import { StateLoading } from '../state-transfer/state-loading.js';

@@ -3,7 +3,7 @@ import { type Clock, crashOnDefect } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { StateBuilder } from '#libs/replica';
 import type { PeerClient } from '../peers/peer-client.js';
-import type { PeerTable } from '../peers/peers.js';
+import type { PeerTable } from '../peers/peer-table.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
 import type { Divergence } from './divergence.js';

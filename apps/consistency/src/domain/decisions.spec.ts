@@ -3,10 +3,10 @@ import type { ConsistencyResult, Difference, KeyState } from '#libs/contracts';
 import { classify } from './comparison/classification.js';
 import { nameOf } from './comparison/pin.js';
 import type { NodeOutcome } from './comparison/round.js';
+import { ConsistencyStates } from './consistency-states.js';
 import { truthOf, witnessed } from './reference/reference.js';
 import { inPieces, planRepair } from './repair-plan.js';
 import { shareOf } from './share.js';
-import { ConsistencyStates } from './standing.js';
 
 const state = (version: number): KeyState => ({
   version,

@@ -6,6 +6,7 @@ import { type Addresses, askAll, NO_ADDRESS } from '../ask-all.js';
 import type { ConsistencySettings } from '../consistency.config.js';
 import { ConsistencyMetrics } from '../consistency.metrics.js';
 import { ConsistencyStore } from '../consistency.store.js';
+import type { DigestClient } from '../digest-client.js';
 import type { KeyName, Pin } from '../domain/comparison/pin.js';
 import { NO_SUSPICION, type SuspectBuckets } from '../domain/comparison/suspicion.js';
 import {
@@ -14,7 +15,6 @@ import {
   type TruthComparison,
 } from '../domain/reference/reference-comparison.js';
 import { TruthPace } from '../domain/reference/reference-pace.js';
-import type { DigestClient } from '../node-calls.js';
 import { type EntriesAt, EntriesStore } from './entries.store.js';
 
 /** More keys of suspected buckets are not collected: the whole state is to be looked at then. */

@@ -8,11 +8,11 @@ import { ConsistencyStore, type Happened, type NodeConsistencyRow } from '../con
 import type { Pin } from '../domain/comparison/pin.js';
 import type { NodeOutcome } from '../domain/comparison/round.js';
 import { NO_SUSPICION } from '../domain/comparison/suspicion.js';
-import type { KnownNodes } from '../domain/members.js';
-import { eventsFor, type Reporter, repairEvent } from '../domain/news.js';
+import { eventsFor, type Reporter, repairEvent } from '../domain/consistency-events.js';
+import { ConsistencyStates } from '../domain/consistency-states.js';
+import type { KnownNodes } from '../domain/known-nodes.js';
 import { stillSuspected } from '../domain/reference/reference-comparison.js';
 import { shareOf } from '../domain/share.js';
-import { ConsistencyStates } from '../domain/standing.js';
 import { ReferenceStore } from '../reference/reference.store.js';
 import { ReferenceCheck } from '../reference/reference-check.js';
 import { Repairer } from './repairer.js';

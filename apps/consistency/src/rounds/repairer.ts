@@ -4,10 +4,10 @@ import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { BusLogger } from '#libs/messaging';
 import type { ConsistencySettings } from '../consistency.config.js';
 import { ConsistencyStore } from '../consistency.store.js';
+import type { DigestClient } from '../digest-client.js';
 import { nameOf, type Pin } from '../domain/comparison/pin.js';
 import type { NodeOutcome } from '../domain/comparison/round.js';
 import { inPieces, planRepair, type RepairPlan } from '../domain/repair-plan.js';
-import type { DigestClient } from '../node-calls.js';
 import { ReferenceStore } from '../reference/reference.store.js';
 
 export interface RepairDone {

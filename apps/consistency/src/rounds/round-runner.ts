@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { unreachable } from '#libs/kernel';
 import { type Addresses, askAll, NO_ADDRESS } from '../ask-all.js';
 import type { ConsistencySettings } from '../consistency.config.js';
+import type { DigestClient } from '../digest-client.js';
 import type { Pin } from '../domain/comparison/pin.js';
 import { type NodeOutcome, Round, type Step } from '../domain/comparison/round.js';
 import { NO_SUSPICION, type SuspectBuckets } from '../domain/comparison/suspicion.js';
-import type { DigestClient } from '../node-calls.js';
 import { ReferenceStore } from '../reference/reference.store.js';
 
 /** Carries out one round: asks what it wants to know, and hands it the answers. */

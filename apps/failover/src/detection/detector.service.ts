@@ -8,7 +8,7 @@ import { ElectionService, type Grounds } from '../election/election.service.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { FailoverMetrics } from '../failover.metrics.js';
 import { FailoverStore } from '../failover.store.js';
-import { LeaderHeadMonitor } from '../head/head-watch.js';
+import { LeaderHeadMonitor } from '../head/leader-head-monitor.js';
 import { NodeWatch } from '../nodes/node-watch.js';
 import { WitnessService } from './witness.service.js';
 

@@ -3,7 +3,7 @@ import { PollReply, Problem } from '#libs/contracts';
 import { crashOnDefect, type Deferred, deferred } from '#libs/kernel';
 import { Bus, BusError, type BusLogger } from '#libs/messaging';
 import { isBestPossible } from '../domain/election-choice.js';
-import type { KnownNode } from '../domain/node-directory.js';
+import type { KnownNode } from '../domain/known-voters.js';
 import type { FailoverSettings } from '../failover.config.js';
 import type { HttpCalls } from '../nodes/http-calls.js';
 import { NodeWatch } from '../nodes/node-watch.js';

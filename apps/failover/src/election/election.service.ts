@@ -7,7 +7,7 @@ import { chooseLeader } from '../domain/election-choice.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { FailoverMetrics } from '../failover.metrics.js';
 import { type Claim, HeadLocked, HeadStore, type LeaderHead } from '../head/head.store.js';
-import { LeaderHeadMonitor } from '../head/head-watch.js';
+import { LeaderHeadMonitor } from '../head/leader-head-monitor.js';
 import { CandidatePoll, type RunningPoll } from './candidate-poll.js';
 
 /** The leader to be replaced; null = there is none yet. */

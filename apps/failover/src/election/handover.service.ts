@@ -10,9 +10,9 @@ import {
 import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
 import type { BusLogger } from '#libs/messaging';
 import { levelWithinMs, mayClaim, prepare } from '../domain/handover-plan.js';
-import type { KnownNode } from '../domain/node-directory.js';
+import type { KnownNode } from '../domain/known-voters.js';
 import { HeadLocked, type LeaderHead } from '../head/head.store.js';
-import { LeaderHeadMonitor } from '../head/head-watch.js';
+import { LeaderHeadMonitor } from '../head/leader-head-monitor.js';
 import type { HttpCalls } from '../nodes/http-calls.js';
 import { NodeWatch } from '../nodes/node-watch.js';
 import { RestrictionsView } from '../nodes/restrictions-view.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { crashOnDefect } from '#libs/kernel';
-import type { KnownNode } from '../domain/node-directory.js';
+import type { KnownNode } from '../domain/known-voters.js';
 import type { HttpCalls } from './http-calls.js';
 
 const TIMEOUT_MS = 1_000;

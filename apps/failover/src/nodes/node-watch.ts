@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { NodeHeartbeat, NodeInfo } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import type { DetectorInput } from '../domain/detection/detector.types.js';
-import { KnownVoters } from '../domain/node-directory.js';
+import { KnownVoters } from '../domain/known-voters.js';
 import type { FailoverSettings } from '../failover.config.js';
 import { type DialOutcome, dial } from './dial.js';
 import type { HttpCalls } from './http-calls.js';

@@ -9,7 +9,7 @@ import {
 import { Bus, BusError } from '#libs/messaging';
 import { type NodeHealth, type NodeView, nodeHealth, nodeView } from '../domain/nodes/cluster-view.js';
 import { NodeDirectory } from '../nodes/node-directory.js';
-import { OperatorCommands } from './operator.service.js';
+import { OperatorCommands } from './operator-commands.js';
 import { unavailable } from './unavailable.js';
 
 const REGISTRY_TIMEOUT_MS = 1_000;

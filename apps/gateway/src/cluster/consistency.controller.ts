@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Header, HttpCode, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { ConsistencyCheckRequest, parseQuery, QUERIES } from '#libs/contracts';
-import { ConsistencyClient } from './consistency-questions.js';
+import { ConsistencyClient } from './consistency-client.js';
 import { jsonBody } from './json-body.js';
 
 @Controller('v1/consistency')

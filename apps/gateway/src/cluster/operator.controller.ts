@@ -2,7 +2,7 @@ import { Body, Controller, Get, Header, HttpCode, Param, Post, Req } from '@nest
 import type { FastifyRequest } from 'fastify';
 import { OperatorRequest, parseQuery, QUERIES } from '#libs/contracts';
 import { jsonBody } from './json-body.js';
-import { OperatorCommands } from './operator.service.js';
+import { OperatorCommands } from './operator-commands.js';
 
 @Controller('v1')
 export class OperatorController {

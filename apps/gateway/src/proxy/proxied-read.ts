@@ -8,7 +8,7 @@ import type { FirstReads } from '../domain/reads/first-reads.js';
 import type { Hedging } from '../domain/reads/hedging.js';
 import type { OwnWrites } from '../domain/reads/own-writes.js';
 import { type ReadVerdict, readVerdict } from '../domain/reads/read-answer.js';
-import type { StreamSlots } from '../domain/reads/turns.js';
+import type { StreamSlots } from '../domain/reads/stream-slots.js';
 import { refusesProof } from '../domain/refused-proof.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';

@@ -13,12 +13,12 @@ import {
 import type { Logger } from '#libs/observability';
 import type { ChangeSource, LogPage, LogQuery, PresentPage, PresentQuery, SourceReset } from '#libs/watch';
 import { FollowedLog } from '../domain/log/followed-log.js';
-import type { FollowedNodeChoice } from '../domain/log/followed-node.js';
+import type { FollowedNodeChoice } from '../domain/log/followed-node-choice.js';
 import { UnreadableLog } from '../domain/log/unreadable-log.js';
 import type { Candidate } from '../domain/nodes/candidate.js';
 import type { Rotation } from '../domain/nodes/rotation.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
-import type { NodeProber } from '../nodes/prober.js';
+import type { NodeProber } from '../nodes/node-prober.js';
 import type { Upstreams } from '../nodes/upstreams.js';
 import { FollowStream, type StreamEnd } from './follow-stream.js';
 import type { FollowMessage } from './log-decoder.js';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { HealthChanged, NodeHeartbeat, NodeHold, NodeVerdict } from '#libs/contracts';
 import { PROBE_RESULTS, VERDICT_REASONS } from '#libs/contracts';
-import { MemberTable } from './membership.js';
+import { MemberTable } from './member-table.js';
 import { judge, type ReportedCondition } from './status.js';
 
 /**

@@ -2,7 +2,7 @@ import { EVENT_FAMILIES, EVENTS, type EventPayload, type EventSubject } from '#l
 import { FailureLog, type Repeating, systemClock } from '#libs/kernel';
 import type { FactFamily, FamilyPayload } from '../bus.js';
 import type { BusLogger } from '../connection.js';
-import type { DurableEvents, PublishOutcome } from './event-stream.js';
+import type { DurableEvents, PublishOutcome } from './durable-events.js';
 
 export interface OutboxEvent {
   /** Event id: kind and version or row id. */

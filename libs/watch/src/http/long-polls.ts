@@ -7,7 +7,7 @@ import { FilterIndex } from '../filter-index.js';
 import { type FrameCache, joined } from '../frame-cache.js';
 import type { ChangeSource } from '../history/change-source.js';
 import { type OlderPage, type OlderPages, wholePage } from '../history/older-pages.js';
-import type { SharedRequest } from '../history/shared-question.js';
+import type { SharedRequest } from '../history/shared-request.js';
 
 export interface PollStart {
   filter: WatchFilter;

@@ -2,7 +2,7 @@ import { LIMITS, Problem } from '#libs/contracts';
 import { chainAfter } from '#libs/replica';
 import type { BatchChange, Fence, UncommittedChange } from '../log.types.js';
 import type { StoredAnswer } from './committer.types.js';
-import { decide, PendingView, type Versions } from './overlay.js';
+import { decide, PendingView, type Versions } from './pending-view.js';
 import type { RecentKeys } from './recent-keys.js';
 import type { OutcomeOperation, WriteOperation, WriteOutcome } from './write.js';
 import type { Pending, WriteQueue } from './write-queue.js';

@@ -13,7 +13,7 @@ import type {
 } from './committer.types.js';
 import { KeyLookUps } from './key-look-ups.js';
 import { Outbox, outcomeUnknown, storageUnavailable, unconfirmed } from './outbox.js';
-import type { Versions } from './overlay.js';
+import type { Versions } from './pending-view.js';
 import { RecentKeys } from './recent-keys.js';
 import type { WriteRequest } from './write.js';
 import { newPending, type Pending, type QueueBounds, WriteQueue } from './write-queue.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LocalPauseGuard } from './hearing-guard.js';
+import { LocalPauseGuard } from './local-pause-guard.js';
 
 describe('HearingGuard', () => {
   const guard = () => new LocalPauseGuard({ tickEveryMs: 100, ownPauseMs: 500 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HealthChanged, NodeHeartbeat, NodeHold, NodeVerdict } from '#libs/contracts';
 import type { MemberRecord, Registration, Transition } from './member.js';
-import { MemberTable } from './membership.js';
+import { MemberTable } from './member-table.js';
 
 const AT = '2026-01-01T00:00:00.000Z';
 const membership = (maxMembers = 10) =>

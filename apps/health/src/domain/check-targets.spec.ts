@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { CheckTargets } from './targets.js';
+import { CheckTargets } from './check-targets.js';
 
 it('learns of a node once, and when it has moved', () => {
   const targets = new CheckTargets();

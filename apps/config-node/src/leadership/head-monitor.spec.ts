@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { deferred, systemClock } from '#libs/kernel';
 import { ReplicaHost } from '../replica/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
-import { HeadMonitor } from './head-watch.js';
+import { HeadMonitor } from './head-monitor.js';
 
 const HOUR_MS = 3_600_000;
 

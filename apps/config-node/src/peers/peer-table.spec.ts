@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PeerTable } from './peers.ts';
+import { PeerTable } from './peer-table.ts';
 
 const MINUTE_MS = 60_000;
 const SEEDS = [{ id: 'node-1', address: 'http://seed:1' }];

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { decideLeadership, type LeadershipInput } from './office.js';
+import { decideLeadership, type LeadershipInput } from './leadership-decision.js';
 
 const self = { nodeId: 'n1', incarnation: 7, mayLead: true };
 const head = { term: 4, leaderId: 'n1', incarnation: 7 };

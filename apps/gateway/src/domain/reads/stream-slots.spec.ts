@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { StreamSlots } from './turns.js';
+import { StreamSlots } from './stream-slots.js';
 
 function turns(atOnce: number) {
   const began: string[] = [];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Candidate } from '../nodes/candidate.js';
-import { FollowedNodeChoice } from './followed-node.js';
+import { FollowedNodeChoice } from './followed-node-choice.js';
 
 const nodes = (count: number) =>
   Array.from({ length: count }, (_, index) => new Candidate(`n${index}`, `http://n${index}`));

@@ -2,8 +2,8 @@ import type { ConsistencyChecked, ConsistencyRepaired, Difference } from '#libs/
 import { CONFIG_ENTRIES } from '#libs/contracts';
 import type { Pin } from './comparison/pin.js';
 import type { NodeOutcome } from './comparison/round.js';
+import type { ConsistencyTransition } from './consistency-states.js';
 import type { RepairPlan } from './repair-plan.js';
-import type { ConsistencyTransition } from './standing.js';
 
 /** As it is published, from its row. */
 export interface ConsistencyEvent {

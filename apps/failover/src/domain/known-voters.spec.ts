@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { KnownVoters } from './node-directory.js';
+import { KnownVoters } from './known-voters.js';
 
 describe('NodeDirectory', () => {
   it('starts from seeds and takes the word of later incarnations', () => {

@@ -3,9 +3,9 @@ import { type Clock, crashOnDefect, TimeoutError, withTimeout } from '#libs/kern
 import type { Logger } from '#libs/observability';
 import type { HeadRow } from '../domain/log.types.js';
 import type { StoredHistory } from '../history/stored-history.js';
-import type { HeadListener } from '../leadership/head-watch.js';
+import type { HeadListener } from '../leadership/head-monitor.js';
 import type { Leadership } from '../leadership/leadership.js';
-import type { ClusterMembership } from '../membership/membership.js';
+import type { ClusterMembership } from '../membership/cluster-membership.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 
 const WRITE_CHECK_MS = 800;

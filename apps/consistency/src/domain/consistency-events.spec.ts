@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ConsistencyRepaired, EVENT_FAMILIES, EVENTS } from '#libs/contracts';
 import type { NodeOutcome } from './comparison/round.js';
-import { type ConsistencyEvent, entriesEvents, eventsFor, repairEvent } from './news.js';
+import { type ConsistencyEvent, entriesEvents, eventsFor, repairEvent } from './consistency-events.js';
 
 const AT = '2026-01-01T00:00:00.000Z';
 const teller = { observer: 'c-1', at: AT, wallMs: 1_767_225_600_000 };

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { HealthChanged } from '#libs/contracts';
-import { PeerEvidence } from './heard-evidence.js';
+import { PeerEvidence } from './peer-evidence.js';
 
 const change = (seq: number, of: Partial<HealthChanged> = {}): HealthChanged => ({
   nodeId: 'node-1',

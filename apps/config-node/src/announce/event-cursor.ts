@@ -2,7 +2,7 @@ import { type Change, LIMITS } from '#libs/contracts';
 import { FailureLog, type Repeating, systemClock } from '#libs/kernel';
 import type { Bus, DurableEvents } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
-import { factsOf } from '../domain/commit/config-facts.js';
+import { factsOf } from '../domain/commit/config-events.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigChanged } from '#libs/contracts';
-import { factsOf } from './config-facts.js';
+import { factsOf } from './config-events.js';
 
 describe('factsOf', () => {
   it('tells each namespace of its keys, without values, under an id of its own', () => {

@@ -8,7 +8,6 @@ import {
   type NodeVerdict,
 } from '#libs/contracts';
 import { HealthEvidence } from './health-evidence.js';
-import { NodeRestrictions } from './holds.js';
 import {
   type HeartbeatOutcome,
   introducedMember,
@@ -24,6 +23,7 @@ import {
   transitionOf,
 } from './member.js';
 import type { Ownership } from './member-rights.js';
+import { NodeRestrictions } from './node-restrictions.js';
 import { judge, type StatusEvidence } from './status.js';
 
 /**
