@@ -20,7 +20,7 @@ export async function migrateWhenPossible(
     } catch (error) {
       if (error instanceof SchemaTooNew) throw error;
       crashOnDefect(error);
-      if (attempt === 0) logger.warn({ error }, 'the schema cannot be seen to yet');
+      if (attempt === 0) logger.warn({ error }, 'migrating the schema failed: it is tried again');
       await sleep(RETRY_MS);
     }
   }

@@ -297,7 +297,7 @@ export class ConfigNode {
       await this.parts.bus.request('failover.handover', {}, { timeoutMs: HANDOVER_MS });
     } catch (error) {
       if (!(error instanceof BusError || error instanceof Problem)) throw error;
-      this.parts.logger.warn({ reason: error.message }, 'leadership could not be handed over');
+      this.parts.logger.warn({ reason: error.message }, 'handing leadership over failed');
     }
   }
 

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { request } from 'undici';
 import { ConsistencyCheckReply, ConsistencyReport, Problem } from '#libs/contracts';
+import { messageOf } from '#libs/kernel';
 import { verdictLines } from './domain/verdict.js';
 
 /*
@@ -34,6 +35,6 @@ try {
   process.stdout.write(`${verdictLines(check, report).join('\n')}\n`);
   process.exitCode = check.consistent ? 0 : 1;
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`${messageOf(error)}\n`);
   process.exitCode = 2;
 }

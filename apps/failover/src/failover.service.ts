@@ -76,7 +76,7 @@ export class FailoverService {
     await this.recovery.begin();
     this.migrated = true;
     this.witnesses.begin();
-    this.logger.info('tables are up to date');
+    this.logger.info('migrated the tables of the service');
   }
 
   private async prune(): Promise<void> {

@@ -125,7 +125,7 @@ export function assembleGateway(
     clock,
     onError: (error) => {
       crashOnDefect(error);
-      logger.warn({ error }, 'a watcher could not be served');
+      logger.warn({ error }, 'serving a watcher failed: its stream is ended');
     },
   });
   metrics.gauge('bus_messages', 'Messages of the bus since the start', ['outcome'], (gauge) => {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type CheckTransition, type HealthReport, namespaceToken, Problem } from '#libs/contracts';
-import { crashOnDefect, rendezvousOwner, withTimeout } from '#libs/kernel';
+import { crashOnDefect, messageOf, rendezvousOwner, withTimeout } from '#libs/kernel';
 import { Bus, BusError, type BusLogger } from '#libs/messaging';
 import { HealthService } from './health.service.js';
 import { HealthStore } from './health.store.js';
@@ -95,7 +95,7 @@ export class HealthReports {
       return await withTimeout(rows, HISTORY_WITHIN_MS, 'reading transitions');
     } catch (error) {
       crashOnDefect(error);
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       this.logger.debug({ nodeId, reason }, 'transitions are shown from memory alone');
       return [];
     }

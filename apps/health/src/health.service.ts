@@ -143,7 +143,7 @@ export class HealthService {
     const sharedBy = instances.join();
     if (!this.changed && sharedBy === this.sharedBy) return;
     const first = this.sharedBy === '';
-    if (sharedBy !== this.sharedBy) this.logger.info({ instances }, 'these share the work');
+    if (sharedBy !== this.sharedBy) this.logger.info({ instances }, 'shard owners changed');
     this.changed = false;
     this.sharedBy = sharedBy;
     this.instances = instances;

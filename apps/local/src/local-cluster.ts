@@ -1,5 +1,6 @@
 import type { SendHandle } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
+import { messageOf } from '#libs/kernel';
 import type { ClusterState } from './cluster-state.js';
 import { type Missing, waitsFor } from './domain/cluster-readiness.js';
 import { environmentFile } from './domain/environment-file.js';
@@ -99,7 +100,7 @@ export class LocalCluster implements SupervisedProcesses {
   }
 
   complain(name: string, error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     this.options.terminal.complain(`  ${name.padEnd(11)} could not be restarted: ${why}`);
   }
 

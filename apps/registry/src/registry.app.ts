@@ -43,8 +43,8 @@ export function registryApp(settings: ReturnType<typeof loadRegistrySettings>): 
     masterName: settings.redisMaster,
     connectionName: instanceId,
     macKey: deriveKey(settings.clusterKey, 'redis-mac'),
-    onForged: (key) => logger.warn({ key }, 'an entry of the cache has no valid MAC: removed'),
-    onError: (error) => logger.debug({ reason: error.message }, 'redis'),
+    onForged: (key) => logger.warn({ key }, 'removed a cache entry without a valid MAC'),
+    onError: (error) => logger.debug({ reason: error.message }, 'redis connection error'),
   });
 
   metrics.gauge('bus_messages', 'Messages of the bus since the start', ['outcome'], (gauge) => {

@@ -183,7 +183,7 @@ export class Pusher {
       loadTimeoutMs,
     );
     const keysPerSecond = (entries * 1_000) / (this.clock.monotonicMs() - begunMs);
-    this.logger.info({ nodeId: task.nodeId, version, entries }, 'a node loaded the whole state');
+    this.logger.info({ nodeId: task.nodeId, version, entries }, 'a node loaded a full state transfer');
     return { type: 'loaded', position: { version, chain }, keysPerSecond };
   }
 

@@ -134,7 +134,7 @@ export class SyncService {
     const { head } = this;
     if (action.type === 'lagging') {
       const { nodeId, version, behindMs } = action;
-      this.logger.warn({ nodeId, version, head, behindMs: Math.round(behindMs) }, 'a node stays behind');
+      this.logger.warn({ nodeId, version, head, behindMs: Math.round(behindMs) }, 'a node lags behind');
       this.bus.publish('sync.lagging', { nodeId, version, head, behindMs, at });
     } else if (action.type === 'level') {
       const { nodeId, version, laggedMs } = action;
@@ -147,7 +147,7 @@ export class SyncService {
 
   private diverged(nodeId: string, { version, chain }: ReportedPosition): void {
     this.metrics.divergences.inc();
-    this.logger.error({ nodeId, version, chain }, 'the log does not have the history of a node');
+    this.logger.error({ nodeId, version, chain }, 'a node diverged: the log does not have its history');
     const at = new Date(this.clock.wallMs()).toISOString();
     if (chain !== undefined) this.bus.publish('sync.diverged', { nodeId, version, chain, at });
   }

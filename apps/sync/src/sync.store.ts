@@ -27,7 +27,7 @@ export class SyncStore {
       text: `select version, encode(chain, 'hex') as chain from config.head where id = 1`,
       timeoutMs: 1_000,
     });
-    invariant(rows[0], 'config.head is empty');
+    invariant(rows[0], 'config.head has no row');
     return rows[0];
   }
 

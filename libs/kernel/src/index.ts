@@ -6,6 +6,7 @@ export { crash, crashOnDefect } from './failures/crash.js';
 export { classifyFailure, type FailureClass, isDefect } from './failures/failure-class.js';
 export { FailureLog, type FailureLogger } from './failures/failure-log.js';
 export { InvariantViolation, invariant, unreachable } from './failures/invariant.js';
+export { messageOf } from './failures/message-of.js';
 export { secretMatcher, sha256 } from './hashing.js';
 export { rendezvousOwner } from './rendezvous.js';
 export { type Repeating, type RepeatOptions, repeat } from './repeat.js';

@@ -49,7 +49,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
   }
 
   private listenToFact(pattern: string, handler: MessageHandler): void {
-    invariant(isEvent(pattern), `no such fact: ${pattern}`);
+    invariant(isEvent(pattern), `no such event: ${pattern}`);
     const queue = queueOf(handler, undefined);
     this.unsubscribe.push(
       this.bus.subscribe(
@@ -64,7 +64,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
   }
 
   private answerQuestion(pattern: string, handler: MessageHandler): void {
-    invariant(isRequest(pattern), `no such question: ${pattern}`);
+    invariant(isRequest(pattern), `no such request: ${pattern}`);
     const queue = queueOf(handler, this.options.queue);
     this.unsubscribe.push(
       this.bus.handle(

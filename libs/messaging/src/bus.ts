@@ -353,10 +353,7 @@ export class Bus {
     this.counts.forged++;
     const complaint = this.complaints.admit(`inbox ${subject}`);
     if (complaint) {
-      this.logger.warn(
-        { subject, reply, ...complaint },
-        'a request was dropped: its reply subject is no inbox',
-      );
+      this.logger.warn({ subject, reply, ...complaint }, 'dropped a request whose reply subject is no inbox');
     }
     return false;
   }
@@ -366,7 +363,7 @@ export class Bus {
     const complaint = this.complaints.admit(`forged ${subject}`);
     if (complaint) {
       const fault = origin === 'member' ? 'no MAC' : 'wrong MAC';
-      this.logger.warn({ subject, fault, ...complaint }, 'a message without a valid MAC was dropped');
+      this.logger.warn({ subject, fault, ...complaint }, 'dropped a message without a valid MAC');
     }
   }
 
@@ -402,7 +399,7 @@ export class Bus {
     const failed = (error: unknown) => {
       crashOnDefect(error);
       this.counts.failed++;
-      this.logger.error({ error, subject: message.subject }, 'a subscriber failed');
+      this.logger.error({ error, subject: message.subject }, 'a subscriber failed on a message');
     };
     try {
       handler(parsed.value, speaker)?.catch(failed);
@@ -420,7 +417,7 @@ export class Bus {
     const fault = isFuture ? 'incarnation: more than a day ahead' : faultOf(result?.error?.issues[0]);
     const complaint = this.complaints.admit(message.subject);
     if (complaint) {
-      this.logger.warn({ subject: message.subject, fault, ...complaint }, 'a malformed message was dropped');
+      this.logger.warn({ subject: message.subject, fault, ...complaint }, 'dropped a malformed message');
     }
     return { ok: false, fault };
   }
@@ -433,8 +430,8 @@ export class Bus {
       crashOnDefect(error);
       if (error instanceof Problem) return this.refuse(message, error);
       this.counts.failed++;
-      this.logger.error({ error, subject }, 'a question could not be answered');
-      this.refuse(message, new Problem('internal', 'the question could not be answered'));
+      this.logger.error({ error, subject }, 'answering a request failed');
+      this.refuse(message, new Problem('internal', 'the request could not be answered'));
     }
   }
 

@@ -260,7 +260,7 @@ export class BusConnection {
         listener(connected);
       } catch (error) {
         crashOnDefect(error);
-        this.logger.error({ error }, 'a listener of the bus status threw');
+        this.logger.error({ error }, 'a listener of the bus status failed');
       }
     }
   }

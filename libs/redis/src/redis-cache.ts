@@ -1,5 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis';
-import { backoffCeilingMs, type Rng, systemRng } from '#libs/kernel';
+import { backoffCeilingMs, messageOf, type Rng, systemRng } from '#libs/kernel';
 import { RedisMac } from './redis-mac.js';
 import { openStamped, SET_IF_NEWER, type Stamp, type Stamped, sealStamped } from './stamped.js';
 
@@ -131,7 +131,7 @@ export class RedisCache {
     try {
       return await command();
     } catch (error) {
-      throw new CacheUnavailable(error instanceof Error ? error.message : String(error), { cause: error });
+      throw new CacheUnavailable(messageOf(error), { cause: error });
     }
   }
 }

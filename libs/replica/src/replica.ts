@@ -82,7 +82,10 @@ export class Replica {
 
   /** A fresh replica takes the identity of the first database that it meets. */
   adopt(clusterId: string): void {
-    invariant(this.clusterId === null || this.clusterId === clusterId, 'a replica belongs to one cluster');
+    invariant(
+      this.clusterId === null || this.clusterId === clusterId,
+      `a replica of cluster ${this.clusterId} was given to ${clusterId}`,
+    );
     this.position = { ...this.position, clusterId };
   }
 
@@ -141,7 +144,10 @@ export class Replica {
 
   /** Applies a change that this process made and whose checksums and chain it computed. */
   applyOwn(change: Change): void {
-    invariant((change.lost?.from ?? change.version) === this.version + 1, 'own changes are contiguous');
+    invariant(
+      (change.lost?.from ?? change.version) === this.version + 1,
+      `change ${change.version} does not follow version ${this.version}`,
+    );
     this.advance(change);
   }
 

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
+import { messageOf } from '#libs/kernel';
 import { ServerFailed } from './child-server.js';
 
 export interface PostgresBinaries {
@@ -80,7 +81,7 @@ function readableCopy(native: string, runner: Runner): string {
       rmSync(folder, { recursive: true, force: true });
       renameSync(half, folder);
     } catch (error) {
-      tried.push(`(${error instanceof Error ? error.message : String(error)})`);
+      tried.push(`(${messageOf(error)})`);
     }
     if (runs(folder, runner)) return folder;
   }

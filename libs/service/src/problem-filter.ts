@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, PROBLEM_CONTENT_TYPE, Problem } from '#libs/contracts';
-import { crashOnDefect } from '#libs/kernel';
+import { crashOnDefect, messageOf } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { RouteTable } from './route-table.js';
 
@@ -22,9 +22,9 @@ export function toProblem(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
   const status = statusOf(error);
   const code = status === undefined ? undefined : CODE_OF_STATUS[status];
-  if (code !== undefined) return new Problem(code, error instanceof Error ? error.message : String(error));
+  if (code !== undefined) return new Problem(code, messageOf(error));
   if (status !== undefined && status >= 400 && status < 500) {
-    return new Problem('invalid-request', error instanceof Error ? error.message : String(error));
+    return new Problem('invalid-request', messageOf(error));
   }
   return undefined;
 }
@@ -67,7 +67,7 @@ export class ProblemFilter implements ExceptionFilter {
     // Input that Fastify refuses comes as a RangeError or TypeError with a status below 500.
     if (error instanceof Problem || toProblem(error) === undefined) crashOnDefect(error);
     if (reply.raw.headersSent) {
-      this.logger.error({ error, requestId: request.id }, 'failed after the answer had begun');
+      this.logger.error({ error, requestId: request.id }, 'request failed after its response had begun');
       reply.raw.destroy();
       return;
     }

@@ -11,7 +11,7 @@ export function stopOnSignals(stop: () => Promise<void>, logger: Logger): (why: 
   let stopping = false;
   const begin = (why: string) => {
     if (stopping) {
-      logger.warn({ why }, 'told to stop a second time: leaving at once');
+      logger.warn({ why }, 'stop requested twice: exiting at once');
       process.exit(1);
     }
     stopping = true;
@@ -19,7 +19,7 @@ export function stopOnSignals(stop: () => Promise<void>, logger: Logger): (why: 
     withTimeout(stop(), HARD_LIMIT_MS, 'a graceful stop').then(
       () => process.exit(0),
       (error: unknown) => {
-        logger.error({ error }, 'could not stop gracefully');
+        logger.error({ error }, 'graceful stop failed');
         process.exit(1);
       },
     );

@@ -60,7 +60,7 @@ export class SimNode {
     this.hub = new WatchHub({
       source: new NodeChanges(host, store),
       clock,
-      onError: (error) => logger.debug({ error }, 'a watcher could not be served'),
+      onError: (error) => logger.debug({ error }, 'serving a watcher failed: its stream is ended'),
     });
     host.onApplied((changes) => platform.oracle.applied(nodeId, host.replica, changes));
     host.onReset((reset) => platform.oracle.reset(nodeId, host.replica, reset));

@@ -64,7 +64,7 @@ export class SimBus {
   ) {
     const handle = ({ payload }: Message) => {
       handler(payload as never)?.catch((error: unknown) =>
-        this.process.world.fail('a subscriber failed', String(error)),
+        this.process.world.fail('a subscriber failed on a message', String(error)),
       );
     };
     return this.broker.subscribe({ process: this.process, subject, queue: options.queue, handle });

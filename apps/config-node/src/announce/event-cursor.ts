@@ -69,7 +69,7 @@ export class FactCursor {
     if (logged !== 'compacted') return logged;
     this.logger.warn(
       { version },
-      'the log is compacted beyond the last fact that was told: some never will be',
+      'the log is compacted beyond the last published event: some events are never published',
     );
     const retained = await this.store.ownLog.retainedAfter(0, CHANGES_AT_ONCE, LIMITS.batchBytes);
     return retained === 'compacted' ? [] : retained;

@@ -1,6 +1,6 @@
 import type { Change } from '#libs/contracts';
 import { Problem } from '#libs/contracts';
-import { type Clock, type Deferred, deferred, invariant } from '#libs/kernel';
+import { type Clock, type Deferred, deferred, invariant, messageOf } from '#libs/kernel';
 import { DataError, OutcomeUnknown, StatementRefused, StorageUnavailable } from '#libs/postgres';
 import type { Committer } from '../domain/commit/committer.js';
 import type {
@@ -133,7 +133,7 @@ export class Publisher {
         break;
       case 'read-log':
         this.ask(this.store.ownLog.changesAfter(action.after, 1, 1), (page) => {
-          invariant(page !== 'compacted', 'what follows the history of a leader is never compacted');
+          invariant(page !== 'compacted', 'the log is compacted beyond the version of the leader');
           return { type: 'log', next: page[0] };
         });
         break;
@@ -215,7 +215,7 @@ export class Publisher {
 }
 
 function failed(error: unknown): { failure: StatementFailure; message: string } {
-  return { failure: failureOf(error), message: error instanceof Error ? error.message : String(error) };
+  return { failure: failureOf(error), message: messageOf(error) };
 }
 
 /** An error that is none of the database's is a fault of the program: it goes on, up to the end of the process. */

@@ -40,7 +40,7 @@ export async function registerPublicApi(fastify: FastifyInstance, deps: PublicAp
     clock,
     onError: (error) => {
       crashOnDefect(error);
-      logger.warn({ error }, 'a watcher could not be given what it asked for');
+      logger.warn({ error }, 'serving a watcher failed: its stream is ended');
     },
     onEnded: (reason) => ended.inc({ reason }),
   });

@@ -121,7 +121,7 @@ export class EntriesScrubber {
     const { class: kind, repaired, verdict } = entry;
     this.found.inc({ class: kind, repaired: String(repaired), verdict });
     const what = repaired ? 'it was set right' : 'it was left as it is';
-    this.telling.logger.error({ entry }, `an entry in the database is not what the log says: ${what}`);
+    this.telling.logger.error({ entry }, `an entry in the database differs from the log: ${what}`);
     if (verdict === 'scrub' || verdict === 'compacted' || this.alerted.has(verdict)) return;
     this.alerted.add(verdict);
     const { name, summary } = ALERTS[verdict];

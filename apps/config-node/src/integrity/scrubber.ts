@@ -72,7 +72,7 @@ export class Scrubber {
         restMs = this.step();
       } catch (error) {
         crashOnDefect(error);
-        this.logger.error({ error }, 'the digest could not be computed anew; it is tried again');
+        this.logger.error({ error }, 'recomputing the digest failed: it is tried again');
         restMs = FAILED_REST_MS;
       }
     }
@@ -111,13 +111,13 @@ export class Scrubber {
       finding.kind === 'value'
         ? `the value of ${finding.namespace}/${finding.key} at version ${finding.version} is not that of its checksum`
         : `bucket ${finding.bucket} does not have the digest that its changes gave it`;
-    this.logger.error({ finding }, `what this node holds was altered in memory: ${what}`);
+    this.logger.error({ finding }, `the state of this node was altered in memory: ${what}`);
     this.alerts.critical('replica.damaged-at-rest', what);
   }
 
   private finished(bucket: number): void {
     if (this.foundInBucket) this.told.add(bucket);
-    else if (this.told.delete(bucket)) this.logger.info({ bucket }, 'the bucket is as it should be again');
+    else if (this.told.delete(bucket)) this.logger.info({ bucket }, 'the bucket is correct again');
     this.foundInBucket = false;
     if (bucket === DIGEST_BUCKETS - 1) this.metrics.scrubRounds.inc();
   }

@@ -101,7 +101,7 @@ export class Verification {
         restMs = await this.round();
       } catch (error) {
         crashOnDefect(error);
-        this.logger.warn({ error }, 'the state could not be verified; it is tried again');
+        this.logger.warn({ error }, 'verifying the state failed: it is tried again');
       }
       if (this.state === 'pending') await backOff(restMs, signal);
     }
@@ -198,7 +198,9 @@ export class Verification {
       this.alerts.critical('replica.damaged', `${what}: ${then}`);
     }
     if (result === 'unavailable') {
-      this.logger.error('the damaged state stays: neither the database nor another node gave a right one');
+      this.logger.error(
+        'replacing the damaged state failed: neither the database nor another node gave a correct one',
+      );
       return UNAVAILABLE_RETRY_MS;
     }
     this.reloads += 1;
@@ -211,7 +213,7 @@ export class Verification {
       const { nodeId } = peer;
       this.logger.error(
         { version, peer: nodeId },
-        'the database has what this node has: the other is damaged',
+        'the database has the state of this node: the other node is damaged',
       );
       this.alerts.critical(
         'replica.damaged',
@@ -227,6 +229,6 @@ export class Verification {
     this.damaged = false;
     this.told = false;
     this.reloads = 0;
-    this.logger.info({ verified: how, ...found }, 'the state is verified');
+    this.logger.info({ verified: how, ...found }, 'verified the state');
   }
 }

@@ -119,7 +119,7 @@ function registerStreams(doors: FastifyInstance, parts: InternalApiParts): void 
     stream.serve().then(
       () => bytes.end(),
       (error: unknown) => {
-        logger.warn({ error }, 'a follower was cut off');
+        logger.warn({ error }, 'the stream of a follower failed: it is cut');
         bytes.destroy();
       },
     );

@@ -40,7 +40,7 @@ export function registerRepair(doors: FastifyInstance, parts: RepairParts): void
     if (reloading) throw new Problem('cluster-busy', 'the state is being loaded anew already');
     reloading = true;
     try {
-      parts.logger.error({ why }, 'the consistency service has this node load its state anew');
+      parts.logger.error({ why }, 'reloading the state: the consistency service asked for it');
       const result = await parts.reload.reload(null, { whateverItsDigest: true });
       return { result, version: parts.host.replica.version };
     } finally {
@@ -60,8 +60,8 @@ async function repair(
   const done = replica.repair(version, chain, truths, digests);
   if (typeof done === 'string') throw notRepaired(done, version, replica.version);
   const repaired = done.filter(({ outcome }) => outcome === 'repaired');
-  for (const each of repaired) logger.warn({ repaired: each, version }, 'a key was set right');
-  if (digests.length > 0) logger.warn({ buckets: digests }, 'digests were computed anew');
+  for (const each of repaired) logger.warn({ repaired: each, version }, 'repaired key');
+  if (digests.length > 0) logger.warn({ buckets: digests }, 'recomputed digests of buckets');
   if (repaired.length > 0 || digests.length > 0) snapshotter.outdated();
   // Of a key that was right all along too: the bucket may have been found damaged for what is now gone.
   const touched = done.map(({ namespace, key }: RepairedKey) => bucketOf(namespace, key));

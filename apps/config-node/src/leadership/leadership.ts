@@ -187,7 +187,7 @@ export class Leadership {
       }
     } catch (error) {
       crashOnDefect(error);
-      this.logger.warn({ error }, 'could not take office; the next read of head tries again');
+      this.logger.warn({ error }, 'assuming leadership failed: the next read of head tries again');
     }
   }
 

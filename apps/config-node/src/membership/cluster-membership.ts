@@ -138,7 +138,7 @@ export class ClusterMembership {
     const unkept = (error: Error) =>
       this.logger.warn(
         { reason: error.message },
-        'the incarnation could not be written to disk: the node goes on',
+        'writing the incarnation to disk failed: the node goes on without the file',
       );
     return nextIncarnation(this.options.dataDir, this.clock.wallMs(), unkept, atLeast);
   }
@@ -154,7 +154,10 @@ export class ClusterMembership {
     if (this.isLeading()) return false; // elected meanwhile, under the number that it answered the poll with
     this.incarnation = incarnation;
     this.registered = false;
-    this.logger.info({ incarnation: this.incarnation, known }, 'took a newer incarnation');
+    this.logger.info(
+      { incarnation: this.incarnation, known },
+      'moved to a newer incarnation: the registry knew a higher one',
+    );
     return true;
   }
 }

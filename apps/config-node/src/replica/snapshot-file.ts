@@ -42,7 +42,10 @@ export class SnapshotFile {
       if (!(error instanceof SnapshotDamaged)) throw error;
       const kept = `${this.path}.damaged`;
       await rename(this.path, kept);
-      this.logger.error({ reason: error.message, kept }, 'the snapshot on disk is damaged: set aside');
+      this.logger.error(
+        { reason: error.message, kept },
+        'the snapshot on disk is damaged: it was moved aside',
+      );
       return undefined;
     }
   }
@@ -104,7 +107,7 @@ export class SnapshotFile {
     copies.sort((a, b) => b.atMs - a.atMs);
     for (const { path } of copies.slice(MAX_SET_ASIDE)) {
       await unlink(path);
-      this.logger.warn({ path, kept: MAX_SET_ASIDE }, 'an old copy of the snapshot was removed');
+      this.logger.warn({ path, kept: MAX_SET_ASIDE }, 'removed an old copy of a damaged snapshot');
     }
   }
 

@@ -51,7 +51,7 @@ export class Snapshotter {
     this.withheld = true;
     await saved;
     const kept = await this.file.setAside(why);
-    this.logger.warn({ kept }, 'the snapshot is set aside');
+    this.logger.warn({ kept }, 'moved the snapshot aside');
   }
 
   /**
@@ -81,10 +81,7 @@ export class Snapshotter {
     } catch (error) {
       crashOnDefect(error);
       // The one before it is still there, and the log has what came after.
-      this.logger.warn(
-        { error },
-        'the last snapshot could not be saved: the node starts from the one before',
-      );
+      this.logger.warn({ error }, 'saving the last snapshot failed: the next start uses the one before');
     }
   }
 

@@ -282,7 +282,10 @@ export class Replication {
     if (result === 'applied') this.contradicted = false;
     if (result === 'diverged' || result === 'corrupt') {
       this.contradicted ||= result === 'diverged';
-      this.logger.warn({ result, at: this.host.replica.version }, 'a change does not continue this history');
+      this.logger.warn(
+        { result, at: this.host.replica.version },
+        'rejected a change that does not continue this history',
+      );
       this.divergence.suspect();
     }
     if (this.lag === 0) this.behindSinceMs = undefined;

@@ -131,7 +131,7 @@ export class Compactor {
       );
     } catch (error) {
       if (!(error instanceof StatementRefused)) throw error;
-      this.logger.warn({ error }, 'where the nodes stand cannot be read: no history is removed');
+      this.logger.warn({ error }, 'reading the positions of nodes failed: no history is removed');
       return { upTo: 0, heldBack: 'positions-unreadable' };
     }
   }
@@ -210,7 +210,7 @@ export class Compactor {
     const floor = await this.store.log.floor();
     this.metrics.floor.set(floor);
     this.metrics.finished.set(this.clock.wallMs() / 1_000);
-    if (removed > 0) this.logger.info({ removed, floor, ...plan }, 'old history was removed');
+    if (removed > 0) this.logger.info({ removed, floor, ...plan }, 'removed old history');
   }
 }
 

@@ -60,7 +60,7 @@ export class Divergence {
     this.wrong = false;
     this.host.trust();
     this.snapshotter.resume();
-    this.logger.info('the database is the right one again');
+    this.logger.info('the database belongs to this cluster again');
   }
 
   /** Before the state at head replaces this one: saves the changes that only this node holds. */
@@ -93,7 +93,7 @@ export class Divergence {
       await this.store.discarded.note(discarded);
     } catch (error) {
       crashOnDefect(error);
-      this.logger.error({ error, discarded }, 'that a history was discarded could not be written down');
+      this.logger.error({ error, discarded }, 'recording a discarded history in the database failed');
     }
   }
 

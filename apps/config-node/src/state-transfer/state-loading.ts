@@ -51,7 +51,7 @@ export class StateLoading {
         await this.loadState('compacted');
       } catch (error) {
         crashOnDefect(error);
-        this.logger.debug({ error }, 'the state cannot be had from the database');
+        this.logger.debug({ error }, 'loading the state from the database failed');
         await this.copy(this.peers.others());
       }
     });

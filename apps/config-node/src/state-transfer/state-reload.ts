@@ -59,7 +59,7 @@ export class StateReload {
     host.load(position, state, 'diverged');
     snapshotter.resume();
     this.readHead();
-    this.logger.error({ version: position.version, entries: state.entries, from }, 'the state was replaced');
+    this.logger.error({ version: position.version, entries: state.entries, from }, 'replaced the state');
     return 'replaced';
   }
 
@@ -72,7 +72,7 @@ export class StateReload {
       });
     } catch (error) {
       crashOnDefect(error);
-      this.logger.warn({ error }, 'the state cannot be had from the database');
+      this.logger.warn({ error }, 'loading the state from the database failed');
       return undefined;
     }
   }
@@ -86,7 +86,7 @@ export class StateReload {
       return isFit ? { position: header, state, from: 'peer' } : undefined;
     } catch (error) {
       crashOnDefect(error);
-      this.logger.warn({ error, address }, 'the state cannot be had from the other node');
+      this.logger.warn({ error, address }, 'loading the state from another node failed');
       return undefined;
     }
   }

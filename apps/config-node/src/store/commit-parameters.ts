@@ -14,7 +14,7 @@ const CHARACTER_NOT_IN_REPERTOIRE = '22021';
  */
 export function commitParameters(fence: Fence, batch: readonly BatchChange[]): unknown[] {
   const last = batch.at(-1);
-  invariant(last, 'a batch has at least one change');
+  invariant(last, 'a batch without a change was to be committed');
   for (const { change, requestId } of batch) refuseUnstorable(change, requestId);
   const changes = changeColumns(fence, batch);
   const operations = operationColumns(batch);
@@ -51,11 +51,17 @@ export function fenceParameters(fence: Fence): unknown[] {
 function changeColumns(fence: Fence, batch: readonly BatchChange[]) {
   let previous = fence.version;
   for (const { change, created } of batch) {
-    invariant(change.term === fence.term, 'every change of a batch is of the term that commits it');
+    invariant(
+      change.term === fence.term,
+      `a change of term ${change.term} is in a batch of term ${fence.term}`,
+    );
     // Only a change of kind 'lost' leaves numbers out: those that the database once gave away.
     const isNext = change.version === previous + 1 || (change.kind === 'lost' && change.version > previous);
-    invariant(isNext, 'versions of a batch continue the log');
-    invariant(created.length === change.operations.length, 'every operation says whether it created its key');
+    invariant(isNext, 'the versions of a batch do not continue the log');
+    invariant(
+      created.length === change.operations.length,
+      `${created.length} flags for ${change.operations.length} operations`,
+    );
     previous = change.version;
   }
   return {
@@ -141,6 +147,6 @@ function operationColumns(batch: readonly BatchChange[]) {
 const CHECKSUM = /^sha256:[0-9a-f]{64}$/;
 
 function checksumBytes(checksum: string): Buffer {
-  invariant(CHECKSUM.test(checksum), 'a checksum is sha256: and 64 hex digits');
+  invariant(CHECKSUM.test(checksum), `not a checksum: ${checksum}`);
   return Buffer.from(checksum.slice('sha256:'.length), 'hex');
 }

@@ -202,6 +202,6 @@ async function readHead(db: Queryable): Promise<HeadRow> {
 
 function onlyHead(rows: readonly HeadRow[]): HeadRow {
   const head = rows[0];
-  invariant(head, 'config.head has its one row');
+  invariant(head, 'config.head has no row');
   return head;
 }

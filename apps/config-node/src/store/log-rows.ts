@@ -61,9 +61,9 @@ export function changeHeader(row: ChangeRow): Omit<Change, 'operations'> {
 export function operationHeader(row: OperationRow) {
   const { namespace, key, op, content_type: contentType, checksum } = row;
   if (op === null) return undefined;
-  invariant(namespace !== null && key !== null, 'an operation has a namespace and a key');
+  invariant(namespace !== null && key !== null, 'a logged operation has no namespace or no key');
   if (op === 'delete') return { op, namespace, key } as const;
-  invariant(contentType !== null && checksum !== null, 'a put has a type and a checksum');
+  invariant(contentType !== null && checksum !== null, 'a logged put has no content type or no checksum');
   return { op, namespace, key, contentType, checksum: checksumText(checksum) } as const;
 }
 
@@ -89,6 +89,6 @@ export function changesOf(rows: readonly (ChangeRow & OperationRow & { value: Bu
 function withValue(row: OperationRow & { value: Buffer | null }): Operation | undefined {
   const header = operationHeader(row);
   if (header?.op !== 'put') return header;
-  invariant(row.value !== null, 'a put has a value');
+  invariant(row.value !== null, 'a logged put has no value');
   return { ...header, value: row.value };
 }

@@ -40,7 +40,7 @@ class StateSource implements WalkSource<StoredEntry> {
       values: [after.namespace, after.key, PAGE_ENTRIES, PAGE_BYTES],
     });
     const [first] = rows;
-    invariant(first, 'config.head has its one row');
+    invariant(first, 'config.head has no row');
     const head = { version: first.head_version, chain: first.head_chain };
     return { head, entries: rows.filter(isEntry).map(entryOf) };
   }

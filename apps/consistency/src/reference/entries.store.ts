@@ -31,7 +31,7 @@ export class EntriesStore {
       name: 'consistency.pin',
       text: `select version, encode(chain, 'hex') as chain from config.head where id = 1`,
     });
-    invariant(rows[0], 'config.head has its one row');
+    invariant(rows[0], 'config.head has no row');
     return use(new PinnedEntries(rows[0], this.pool, this.clock));
   }
 }
@@ -57,7 +57,7 @@ class PinnedEntries implements EntriesAt, WalkSource<DigestedEntry> {
       values: [namespace, key, PAGE_ENTRIES],
     });
     const [first] = rows;
-    invariant(first, 'config.head has its one row');
+    invariant(first, 'config.head has no row');
     const entries = rows.filter(isEntry);
     if (entries.length === PAGE_ENTRIES) await this.rest(this.clock.monotonicMs() - begunMs);
     return { head: { version: first.headVersion, chain: first.headChain }, entries };

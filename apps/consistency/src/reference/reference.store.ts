@@ -22,7 +22,7 @@ export class ReferenceStore {
       text: `select version, encode(chain, 'hex') as chain, leader_id as "leaderId" from config.head where id = 1`,
       timeoutMs: 1_000,
     });
-    invariant(rows[0], 'config.head has its one row');
+    invariant(rows[0], 'config.head has no row');
     return rows[0];
   }
 

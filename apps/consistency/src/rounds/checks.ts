@@ -185,7 +185,7 @@ export class Checks {
         this.metrics.repairs.inc({ place: 'node', outcome: repaired.outcome });
         return { id: facts[index]?.id ?? '', findingId: null, repaired };
       });
-      this.logger.warn({ nodeId: outcome.nodeId, plan, repairs }, 'what was done about a node');
+      this.logger.warn({ nodeId: outcome.nodeId, plan, repairs }, 'a node differs: repairs were planned');
       if (facts.length > 0) this.journal.add({ repairs: rows, facts });
       done.push(...repairs);
     }

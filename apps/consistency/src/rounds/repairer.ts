@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { ConsistencyRepaired, Difference, RepairOutcome, RepairRequest } from '#libs/contracts';
-import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
+import { type Clock, crashOnDefect, messageOf, sleep } from '#libs/kernel';
 import type { BusLogger } from '#libs/messaging';
 import type { ConsistencySettings } from '../consistency.config.js';
 import { ConsistencyStore } from '../consistency.store.js';
@@ -68,8 +68,8 @@ export class Repairer {
         difference.class === 'digest' ? 'repaired' : (outcomes.get(nameOf(difference)) ?? 'failed');
     } catch (error) {
       crashOnDefect(error);
-      const reason = error instanceof Error ? error.message : String(error);
-      this.logger.warn({ address, reason }, 'keys could not be set right; the next round tries again');
+      const reason = messageOf(error);
+      this.logger.warn({ address, reason }, 'repairing keys failed: the next round tries again');
       return () => 'failed';
     }
   }
@@ -92,8 +92,8 @@ export class Repairer {
       return this.note(pin, nodeId, null, result === 'replaced' ? 'reloaded' : 'failed', why);
     } catch (error) {
       crashOnDefect(error);
-      const reason = error instanceof Error ? error.message : String(error);
-      this.logger.error({ nodeId, reason }, 'a node could not be made to load its state anew');
+      const reason = messageOf(error);
+      this.logger.error({ nodeId, reason }, 'asking a node to reload its state failed');
       return this.note(pin, nodeId, null, 'failed', why);
     }
   }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { LeaderLost, NodeVerdict } from '#libs/contracts';
-import { type Clock, crashOnDefect, type Repeating, repeat } from '#libs/kernel';
+import { type Clock, crashOnDefect, messageOf, type Repeating, repeat } from '#libs/kernel';
 import { Bus, type BusLogger, DurableEvents, EventOutbox } from '#libs/messaging';
 import type { DetectorInput, DetectorOutput, GivenVerdict } from '../domain/detection/detector.types.js';
 import type { FailureDetector } from '../domain/detection/failure-detector.js';
@@ -50,7 +50,7 @@ export class DetectorService {
     };
     this.loop = repeat(tick, {
       everyMs: this.settings.detector.tickEveryMs,
-      onError: (error) => this.complain('a tick', error),
+      onError: (error) => this.logFailure('a tick', error),
     });
   }
 
@@ -134,7 +134,7 @@ export class DetectorService {
     };
     this.submit({ type: 'verdict', verdict, nowMs: judgedMs });
     this.metrics.suspicions.inc({ reason, outcome: quorum.outcome });
-    this.logger.warn({ ...verdict }, 'verdict');
+    this.logger.warn({ ...verdict }, 'node declared failed or degraded');
     if (DEPOSING.includes(reason) && this.leads(verdict)) {
       this.depose(verdict, { reason, evidence: verdict.evidence, sinceMs: suspicion.sinceMs, judgedMs });
     }
@@ -149,7 +149,7 @@ export class DetectorService {
 
   private notConfirmed({ nodeId, reason }: SuspectOutput, outcome: string): void {
     this.metrics.suspicions.inc({ reason, outcome });
-    this.logger.info({ nodeId, reason, outcome }, 'a suspicion was not confirmed');
+    this.logger.info({ nodeId, reason, outcome }, 'witnesses did not confirm a suspicion: no verdict');
     const alone = outcome === 'alone-too-often';
     this.submit({ type: 'not-confirmed', nodeId, reason, alone, nowMs: this.clock.monotonicMs() });
   }
@@ -160,7 +160,7 @@ export class DetectorService {
     const nowMs = this.clock.monotonicMs();
     this.logger.warn(
       { nodeId, incarnation, newIncarnation },
-      'the leader has restarted: it never resumes its term',
+      'leader restarted: a new term is needed, since it never resumes its own',
     );
     const evidence = { newIncarnation };
     this.depose(
@@ -170,7 +170,7 @@ export class DetectorService {
   }
 
   private async clear({ nodeId, incarnation }: { nodeId: string; incarnation: number }): Promise<void> {
-    this.logger.info({ nodeId, incarnation }, 'verdict withdrawn');
+    this.logger.info({ nodeId, incarnation }, 'withdrew the verdict on a node');
     await this.announce({
       nodeId,
       incarnation,
@@ -195,7 +195,7 @@ export class DetectorService {
       const fact = await this.store.saveVerdict(verdict);
       if (fact) await this.outbox.announce(fact);
     } catch (error) {
-      this.complain('recording a verdict', error);
+      this.logFailure('recording a verdict', error);
       const subject = verdict.verdict === 'clear' ? 'node.recovered' : 'node.failed';
       const id = `${subject}/${verdict.nodeId}/${verdict.incarnation}/${verdict.judgedBy}/${verdict.at}`;
       await this.stream.announce(subject, verdict, id);
@@ -209,7 +209,7 @@ export class DetectorService {
 
   private track(task: Promise<void>): void {
     const tracked: Promise<void> = task
-      .catch((error: unknown) => this.complain('a verdict', error))
+      .catch((error: unknown) => this.logFailure('a verdict', error))
       .finally(() => this.tasks.delete(tracked));
     this.tasks.add(tracked);
   }
@@ -218,11 +218,8 @@ export class DetectorService {
     return new Date(this.clock.wallMs()).toISOString();
   }
 
-  private complain(what: string, error: unknown): void {
+  private logFailure(what: string, error: unknown): void {
     crashOnDefect(error);
-    this.logger.warn(
-      { what, reason: error instanceof Error ? error.message : String(error) },
-      'did not succeed',
-    );
+    this.logger.warn({ what, reason: messageOf(error) }, 'did not succeed');
   }
 }

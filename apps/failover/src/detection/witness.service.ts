@@ -4,6 +4,7 @@ import {
   type Clock,
   crashOnDefect,
   FailureLog,
+  messageOf,
   type Repeating,
   repeat,
   sleep,
@@ -142,7 +143,7 @@ export class WitnessService {
       return await withTimeout(this.runSelfTest(), SELF_TEST_MS, 'the self-test');
     } catch (error) {
       crashOnDefect(error);
-      this.logger.warn({ reason: reasonOf(error) }, 'the self-test failed: no verdict');
+      this.logger.warn({ reason: messageOf(error) }, 'self-test failed: this witness gives no verdict');
       return false;
     }
   }
@@ -177,7 +178,7 @@ export class WitnessService {
       return others(replies);
     } catch (error) {
       crashOnDefect(error);
-      this.logger.debug({ reason: reasonOf(error) }, 'other witnesses could not be asked over the bus');
+      this.logger.debug({ reason: messageOf(error) }, 'other witnesses could not be asked over the bus');
       return undefined;
     }
   }
@@ -238,8 +239,4 @@ export class WitnessService {
     this.detector.handle({ type: 'own-write', ok: false, nowMs: this.clock.monotonicMs() });
     this.failures.failed(RENEWING, error);
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

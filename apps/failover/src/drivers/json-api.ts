@@ -1,7 +1,7 @@
 import { type Dispatcher, request } from 'undici';
 import { z } from 'zod';
 import type { RequestSigner } from '#libs/cluster-auth';
-import { crashOnDefect } from '#libs/kernel';
+import { crashOnDefect, messageOf } from '#libs/kernel';
 import type { RestartResult } from './restart-driver.js';
 
 export interface ApiAnswer {
@@ -66,7 +66,7 @@ export async function orUnreachable(work: () => Promise<RestartResult>): Promise
     return await work();
   } catch (error) {
     crashOnDefect(error);
-    return { outcome: 'unreachable', detail: error instanceof Error ? error.message : String(error) };
+    return { outcome: 'unreachable', detail: messageOf(error) };
   }
 }
 

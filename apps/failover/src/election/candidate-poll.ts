@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PollReply, Problem } from '#libs/contracts';
-import { crashOnDefect, type Deferred, deferred } from '#libs/kernel';
+import { crashOnDefect, type Deferred, deferred, messageOf } from '#libs/kernel';
 import { Bus, BusError, type BusLogger } from '#libs/messaging';
 import { isBestPossible } from '../domain/election-choice.js';
 import type { KnownNode } from '../domain/known-voters.js';
@@ -55,7 +55,7 @@ export class CandidatePoll {
       return reply.nodeId === node.nodeId ? reply : undefined;
     } catch (error) {
       crashOnDefect(error);
-      this.logger.debug({ nodeId: node.nodeId, reason: reasonOf(error) }, 'a voter did not answer');
+      this.logger.debug({ nodeId: node.nodeId, reason: messageOf(error) }, 'a voter did not answer');
       return undefined;
     }
   }
@@ -130,8 +130,4 @@ export class RunningPoll {
       });
     });
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

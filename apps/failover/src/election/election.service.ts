@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { LeaderElected, PollReply } from '#libs/contracts';
-import { type Clock, crashOnDefect, sleep } from '#libs/kernel';
+import { type Clock, crashOnDefect, messageOf, sleep } from '#libs/kernel';
 import { type BusLogger, EventOutbox } from '#libs/messaging';
 import type { FailureDetector } from '../domain/detection/failure-detector.js';
 import { chooseLeader } from '../domain/election-choice.js';
@@ -97,7 +97,7 @@ export class ElectionService {
     const id = `leader.elected/${elected.term}`;
     const telling: Promise<void> = this.outbox
       .announce({ id, subject: 'leader.elected', payload: elected })
-      .catch((error: unknown) => this.complain('announcing the leader', error))
+      .catch((error: unknown) => this.logFailure('announcing the leader', error))
       .finally(() => this.telling.delete(telling));
     this.telling.add(telling);
   }
@@ -108,7 +108,7 @@ export class ElectionService {
       try {
         if ((await this.attempt(suspect, grounds)) === 'done') return;
       } catch (error) {
-        this.complain('an election', error);
+        this.logFailure('an election', error);
         if (error instanceof HeadLocked) continue;
       }
       await this.pause(this.settings.retryElectionMs);
@@ -147,7 +147,7 @@ export class ElectionService {
 
   private async claimFromHolders(claim: Claim): Promise<LeaderElected | undefined> {
     const { elected, ended } = await this.store.claimFromHolders(claim);
-    this.logger.warn({ ended }, 'the head row was locked: the backends that held it were ended');
+    this.logger.warn({ ended }, 'ended database sessions that kept config.head locked');
     return elected;
   }
 
@@ -163,7 +163,7 @@ export class ElectionService {
     if (nowMs - this.saidNobodyMs < SAY_NOBODY_EVERY_MS) return;
     this.saidNobodyMs = nowMs;
     const answers = replies.map(({ nodeId, reason }) => ({ nodeId, reason }));
-    this.logger.warn({ answers }, 'nobody can lead');
+    this.logger.warn({ answers }, 'election found no candidate: the cluster stays without a leader');
   }
 
   private takePrepared(suspect: Suspect): RunningPoll | undefined {
@@ -206,12 +206,9 @@ export class ElectionService {
     }
   }
 
-  private complain(what: string, error: unknown): void {
+  private logFailure(what: string, error: unknown): void {
     crashOnDefect(error);
-    this.logger.warn(
-      { what, reason: error instanceof Error ? error.message : String(error) },
-      'did not succeed',
-    );
+    this.logger.warn({ what, reason: messageOf(error) }, 'did not succeed');
   }
 }
 

@@ -190,7 +190,10 @@ export class HandoverService {
       await sleep(2);
     }
     // The old leader goes on by itself when its pause ends.
-    this.logger.warn({ targetId, version: paused.version }, 'the target of a handover did not become level');
+    this.logger.warn(
+      { targetId, version: paused.version },
+      'handover cancelled: the target did not catch up in time',
+    );
     throw new Problem('no-available-node', `${targetId} did not reach version ${paused.version} in time`);
   }
 

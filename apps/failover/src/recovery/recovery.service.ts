@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { crashOnDefect, FailureLog, type Repeating, systemClock, systemRng } from '#libs/kernel';
+import { crashOnDefect, FailureLog, messageOf, type Repeating, systemClock, systemRng } from '#libs/kernel';
 import { type BusLogger, EventOutbox } from '#libs/messaging';
 import type { FailureDetector } from '../domain/detection/failure-detector.js';
 import type {
@@ -129,7 +129,7 @@ export class RecoveryService {
     for (const hold of plan.holds) this.holds.apply(holdOf(hold));
     this.metrics.carriedOut(plan);
     for (const { nodeId, state: to, why, attempt } of plan.steps) {
-      this.logger.info({ nodeId, state: to, why, attempt }, 'a step of a recovery');
+      this.logger.info({ nodeId, state: to, why, attempt }, 'recovery of a node advanced');
     }
     for (const fact of facts) this.track(this.outbox.announce(fact));
     return true;
@@ -163,13 +163,9 @@ export class RecoveryService {
       .then(() => undefined)
       .catch((error: unknown) => {
         crashOnDefect(error);
-        this.logger.warn({ reason: reasonOf(error) }, 'a recovery did not go on');
+        this.logger.warn({ reason: messageOf(error) }, 'recovery step failed: it is tried again');
       })
       .finally(() => this.working.delete(tracked));
     this.working.add(tracked);
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -36,7 +36,7 @@ export class Restarts {
     const address = this.nodes.directory.get(nodeId)?.address;
     const result = await driver.restart({ nodeId, address }, signal);
     this.metrics.restarts.inc({ driver: driver.name, outcome: result.outcome });
-    this.logger.info({ nodeId, driver: driver.name, ...result }, 'asked for a restart');
+    this.logger.info({ nodeId, driver: driver.name, ...result }, 'restart of a node requested');
     return { ...result, driver: driver.name };
   }
 }

@@ -41,7 +41,7 @@ export class EventFeed {
     this.run(stream, from)
       .catch((error: unknown) => {
         crashOnDefect(error);
-        this.logger.error({ error }, 'an event stream failed');
+        this.logger.error({ error }, 'an event stream failed: it is ended');
         response.destroy();
       })
       .finally(() => this.streams.delete(stream));

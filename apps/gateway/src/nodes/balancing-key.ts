@@ -83,7 +83,10 @@ export class BalancingKey {
       this.take(balancingBy(this.options.own, parsed.value));
     } else if (this.refused !== version) {
       this.refused = version;
-      this.options.logger.warn({ key: KEY, version, ...parsed.fault }, 'the balancing key is ignored');
+      this.options.logger.warn(
+        { key: KEY, version, ...parsed.fault },
+        'ignored an invalid balancing key: the settings before stay',
+      );
     }
   }
 
@@ -96,6 +99,6 @@ export class BalancingKey {
       strategy: strategyOf(balancing, systemRng.int(1_000)),
       slowStartMs: balancing.slowStartMs,
     });
-    logger.info({ ...balancing }, 'balancing as told');
+    logger.info({ ...balancing }, 'balancing settings changed');
   }
 }

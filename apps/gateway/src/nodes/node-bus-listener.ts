@@ -21,7 +21,10 @@ export class NodeBusListener {
     const { bus, directory } = this;
     directory.on({
       badWeight: (nodeId, weight) =>
-        this.logger.warn({ nodeId, weight }, 'a weight is an integer of 1-100: 1 is taken'),
+        this.logger.warn(
+          { nodeId, weight },
+          'ignored the weight of a node, which is no integer of 1-100: using 1',
+        ),
     });
     this.unsubscribe.push(
       bus.subscribe('leader.elected', (election) => directory.elected(election)),

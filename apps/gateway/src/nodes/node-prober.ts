@@ -1,5 +1,5 @@
 import { NodePing } from '#libs/contracts';
-import { type Clock, crashOnDefect, type Repeating, repeat, withTimeout } from '#libs/kernel';
+import { type Clock, crashOnDefect, messageOf, type Repeating, repeat, withTimeout } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import type { NodeDirectory } from './node-directory.js';
 import type { Upstreams } from './upstreams.js';
@@ -52,7 +52,7 @@ export class NodeProber {
   start(): void {
     this.timer = repeat(() => this.turn(), {
       everyMs: TURN_MS,
-      onError: (error) => this.options.logger.error({ error }, 'probing failed'),
+      onError: (error) => this.options.logger.error({ error }, 'probing the nodes failed: it is tried again'),
     });
   }
 
@@ -72,7 +72,7 @@ export class NodeProber {
     const addresses = this.addresses();
     this.allDoubted = false;
     this.options.upstreams.tidy(addresses, (error) =>
-      this.options.logger.warn({ error }, 'closing connections'),
+      this.options.logger.warn({ error }, 'closing the connections to a node failed'),
     );
     for (const address of addresses) {
       const sinceMs = nowMs - (this.lastAtMs.get(address) ?? Number.NEGATIVE_INFINITY);
@@ -85,7 +85,7 @@ export class NodeProber {
       this.doubted.delete(address);
       this.probe(address).catch((error: unknown) => {
         crashOnDefect(error);
-        this.options.logger.error({ error, address }, 'a probe went wrong');
+        this.options.logger.error({ error, address }, 'probe of a node failed unexpectedly');
       });
     }
   }
@@ -136,7 +136,7 @@ export class NodeProber {
       return 'answered';
     } catch (error) {
       crashOnDefect(error);
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       this.options.logger.debug({ address, reason }, 'no ping');
       return isRefusal(error) ? 'refused' : 'missed';
     }

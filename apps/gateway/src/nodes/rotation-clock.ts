@@ -17,7 +17,7 @@ export class RotationClock {
   start(): void {
     this.timer = repeat(() => this.tick(), {
       everyMs: TICK_MS,
-      onError: (error) => this.logger.error({ error }, 'the rotation could not be kept'),
+      onError: (error) => this.logger.error({ error }, 'updating the rotation failed: it is tried again'),
     });
   }
 
@@ -27,8 +27,9 @@ export class RotationClock {
 
   private tick(): void {
     for (const { id, ejectedForMs } of this.rotation.tick(this.clock.monotonicMs())) {
-      if (ejectedForMs > 0) this.logger.warn({ ejected: id, ejectedForMs }, 'a node fails its requests');
-      else this.logger.info({ id }, 'a node that was ejected may try again');
+      if (ejectedForMs > 0)
+        this.logger.warn({ ejected: id, ejectedForMs }, 'ejected a node that fails its requests');
+      else this.logger.info({ id }, 'an ejected node may serve again');
     }
   }
 }

@@ -178,8 +178,8 @@ export class WriteProxy {
     const { logger, monotonicMs } = this.options;
     const { parked } = this;
     if (target?.term !== this.target?.term) {
-      if (target === null) logger.info({ parked }, 'nobody is known to lead');
-      else logger.info({ ...target, parked }, 'writes go to');
+      if (target === null) logger.info({ parked }, 'no leader known: writes are parked');
+      else logger.info({ ...target, parked }, 'leader changed: writes go to it');
     }
     this.target = target;
     this.step({ type: 'target', target, nowMs: monotonicMs() });
@@ -201,7 +201,7 @@ export class WriteProxy {
     else if (this.parkedSinceMs !== undefined) {
       const waitedMs = Math.round(nowMs - this.parkedSinceMs);
       this.parkedSinceMs = undefined;
-      this.options.logger.info({ waitedMs }, 'no write waits for a leader any more');
+      this.options.logger.info({ waitedMs }, 'parked writes were sent: none waits for a leader');
     }
   }
 

@@ -89,7 +89,8 @@ export class LogFollower implements ChangeSource {
   start(watched: () => boolean): void {
     this.timer = repeat(() => this.turn(watched()), {
       everyMs: TURN_MS,
-      onError: (error) => this.options.logger.error({ error }, 'following the log failed'),
+      onError: (error) =>
+        this.options.logger.error({ error }, 'following the change log failed: it is tried again'),
     });
   }
 
@@ -243,7 +244,7 @@ export class LogFollower implements ChangeSource {
         if (newest === undefined || newest >= version || this.stream !== stream) return;
         this.options.logger.warn(
           { version, newest },
-          'the history that was followed is no more: watchers are reset',
+          'the followed history was replaced: watchers are reset',
         );
         this.log.begin(newest);
         this.tellReset({ version: newest, reason: 'diverged' });
@@ -253,7 +254,7 @@ export class LogFollower implements ChangeSource {
         crashOnDefect(error);
         this.options.logger.error(
           { error },
-          'asking where the history ends failed: watchers go on as they are',
+          'reading the end of the history failed: watchers are left as they are',
         );
       },
     );
@@ -267,7 +268,7 @@ export class LogFollower implements ChangeSource {
       this.log.begin(Math.max(directory.headVersion, after + 1));
       logger.error(
         { after, version: this.log.version, why },
-        'the log cannot be read: watchers are reset past it',
+        'the change log cannot be read: watchers are reset past that change',
       );
       this.tellReset({ version: this.log.version, reason: 'compacted' });
     }
@@ -286,7 +287,10 @@ export class LogFollower implements ChangeSource {
     this.stream = undefined;
     this.inStep = false;
     if (why === undefined) return;
-    logger.info({ followed: this.node?.id, why, version: this.log.version }, 'following the log elsewhere');
+    logger.info(
+      { followed: this.node?.id, why, version: this.log.version },
+      'following the change log of another node',
+    );
     this.retryAtMs = nowMs + (this.failures === 0 ? 0 : fullJitterMs(RETRY, this.failures, systemRng));
     this.failures += 1;
     this.wake();

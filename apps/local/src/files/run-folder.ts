@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { crashOnDefect } from '#libs/kernel';
+import { crashOnDefect, messageOf } from '#libs/kernel';
 import { processIdentity } from '#libs/servers';
 import { leftoversOf, type ProcessRecord } from '../domain/leftovers.js';
 
@@ -112,7 +112,7 @@ export class RunFolder {
 
   private couldNotWrite(name: string, error: unknown): void {
     if (this.rewriting !== undefined) return;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     this.report(
       `${join(this.folder, name)} cannot be written (${why}): the processes go on, it is tried again`,
     );

@@ -1,4 +1,4 @@
-import { classifyFailure, deferred } from '#libs/kernel';
+import { classifyFailure, deferred, messageOf } from '#libs/kernel';
 import type { LocalCluster } from '../local-cluster.js';
 import { duration, type Terminal } from '../terminal.js';
 
@@ -52,7 +52,7 @@ export function stopOnSignals(options: {
         terminal.say(`stopped after ${duration(performance.now() - signalledMs)}; nothing is left running`);
         process.exit(0);
       },
-      (error: unknown) => giveUp(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => giveUp(messageOf(error)),
     );
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Clock, type Deferred, deferred, type Rng } from '#libs/kernel';
+import { type Clock, type Deferred, deferred, messageOf, type Rng } from '#libs/kernel';
 import type { ServerExit } from '#libs/servers';
 import { decideRestart } from '../domain/restart-policy.js';
 
@@ -126,7 +126,7 @@ export class Supervised {
         this.first.reject(error);
         return undefined;
       }
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     }
     // Told to stop in the very last moment of the start, when there was no child to stop yet.
     if (this.unwanted.signal.aborted) await this.current.stop(LATE_STOP_GRACE_MS);

@@ -18,7 +18,7 @@ import {
   type EventSubject,
   namespaceToken,
 } from '#libs/contracts';
-import { crashOnDefect, fullJitterMs, sleep, systemRng } from '#libs/kernel';
+import { crashOnDefect, fullJitterMs, messageOf, sleep, systemRng } from '#libs/kernel';
 import type { Bus, FactFamily, FamilyPayload } from '../bus.js';
 import type { BusLogger } from '../connection.js';
 import { decodeJson, withToken } from '../wire.js';
@@ -265,7 +265,7 @@ export class DurableEvents {
   }
 
   private tooLarge(subject: string, id: string): 'too-large' {
-    this.logger.error({ subject, id }, 'a fact is larger than the bus takes: it is left out for good');
+    this.logger.error({ subject, id }, 'an event exceeds the limit of the bus: it is never published');
     return 'too-large';
   }
 
@@ -302,7 +302,7 @@ export class DurableEvents {
 
   private failed(what: string, error: unknown): false {
     crashOnDefect(error);
-    this.logger.debug({ reason: error instanceof Error ? error.message : String(error) }, what);
+    this.logger.debug({ reason: messageOf(error) }, what);
     return false;
   }
 }

@@ -1,4 +1,4 @@
-import { crashOnDefect, type Repeating, repeat, sleep } from '#libs/kernel';
+import { crashOnDefect, messageOf, type Repeating, repeat, sleep } from '#libs/kernel';
 import type { BusLogger } from '../connection.js';
 import type { EventOutbox, OutboxEvent } from './event-outbox.js';
 
@@ -41,7 +41,7 @@ export class EventJournal<E extends JournalEntry> {
   ) {
     this.loop = repeat(() => this.drain(), {
       everyMs: RETRY_EVERY_MS,
-      onError: (error) => this.complain(error),
+      onError: (error) => this.logFailure(error),
     });
   }
 
@@ -71,7 +71,7 @@ export class EventJournal<E extends JournalEntry> {
   /** Sent at once, in order; that it was stored is waited for in the background. */
   private track(announced: Promise<void>): void {
     const telling: Promise<void> = announced
-      .catch((error: unknown) => this.complain(error))
+      .catch((error: unknown) => this.logFailure(error))
       .finally(() => this.telling.delete(telling));
     this.telling.add(telling);
   }
@@ -108,9 +108,9 @@ export class EventJournal<E extends JournalEntry> {
   }
 
   /** Loud once, until an entry could be written again. */
-  private complain(error: unknown): void {
+  private logFailure(error: unknown): void {
     crashOnDefect(error);
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     // Of a cluster that is just being set up: nothing is wrong.
     const isWaiting = error instanceof Error && error.name === 'NotMigrated';
     const complaint = isWaiting ? 'waiting' : 'failing';

@@ -71,7 +71,7 @@ export class EventOutbox {
       ? await this.tellFact(subject, payload, id)
       : await this.tellMember(subject, payload, id);
     if (announced === undefined) {
-      this.logger.error({ id, subject }, 'a stored fact is not what the contract says; it is not published');
+      this.logger.error({ id, subject }, 'a stored event violates its schema: it is not published');
       return true;
     }
     return announced === 'stored' || announced === 'sent' || announced === 'too-large';

@@ -218,7 +218,7 @@ export class Committer {
   // ---- terms -------------------------------------------------------------------------------------------------
 
   private lead(fence: Fence, lostTo: number | null, nowMs: number): void {
-    invariant(this.isIdle, 'a term begins when the batch of an earlier one is done');
+    invariant(this.isIdle, `a term began in phase ${this.phase.name}`);
     invariant(
       this.replica.version === fence.version && this.replica.chain === fence.chain,
       'a leader stands where head stands',
@@ -351,19 +351,19 @@ export class Committer {
   }
 
   private committed(createdAt: string, nowMs: number): void {
-    invariant(this.phase.name === 'committing', 'a commit was under way');
+    invariant(this.phase.name === 'committing', `a commit was answered in phase ${this.phase.name}`);
     this.fenceHeld(this.phase.batch);
     this.finish(this.phase.batch, createdAt, nowMs);
   }
 
   private fenced(): void {
-    invariant(this.phase.name === 'committing', 'a commit was under way');
+    invariant(this.phase.name === 'committing', `a commit was answered in phase ${this.phase.name}`);
     this.takeBack(this.phase.batch);
     this.readHead(null);
   }
 
   private confirmed(holds: boolean, nowMs: number): void {
-    invariant(this.phase.name === 'confirming', 'a confirmation was under way');
+    invariant(this.phase.name === 'confirming', `a confirmation was answered in phase ${this.phase.name}`);
     const { batch } = this.phase;
     if (!holds) {
       this.takeBack(batch);
@@ -429,7 +429,7 @@ export class Committer {
     this.lastFailure = message;
     switch (phase.name) {
       case 'idle':
-        invariant(false, 'a statement was under way');
+        invariant(false, `a statement failed in phase ${this.phase.name}`);
         return;
       case 'committing':
         if (failure === 'unknown') {
@@ -474,7 +474,7 @@ export class Committer {
   /** One of the batch's writes is at fault: in halves it fails alone. */
   private halve(batch: Batch, message: string, nowMs: number): void {
     const [only, ...others] = batch.members;
-    invariant(only !== undefined, 'the database took offence at a change of our own making');
+    invariant(only !== undefined, 'the database rejected a change of this process as invalid data');
     if (others.length > 0) {
       this.maxChanges = Math.ceil(batch.members.length / 2);
       this.takeBack(batch);
@@ -502,7 +502,7 @@ export class Committer {
   }
 
   private bumped(head: Pick<HeadState, 'version' | 'chain' | 'attempt'> | undefined, nowMs: number): void {
-    invariant(this.phase.name === 'bumping', 'an attempt was being ended');
+    invariant(this.phase.name === 'bumping', `a new attempt was answered in phase ${this.phase.name}`);
     const { batch } = this.phase;
     this.storageAway = false;
     if (head === undefined) {
@@ -529,7 +529,7 @@ export class Committer {
   }
 
   private headRead(head: HeadState, nowMs: number): void {
-    invariant(this.phase.name === 'reading-head', 'head was being read');
+    invariant(this.phase.name === 'reading-head', `head was read in phase ${this.phase.name}`);
     const { batch } = this.phase;
     this.storageAway = false;
     this.phase = { name: 'idle' };
@@ -568,7 +568,7 @@ export class Committer {
 
   private logRead(next: LoggedChange | undefined, nowMs: number): void {
     const { phase } = this;
-    invariant(phase.name === 'reading-log', 'the log was being read');
+    invariant(phase.name === 'reading-log', `the log was read in phase ${phase.name}`);
     const { batch } = phase;
     this.storageAway = false;
     if (next === undefined) {

@@ -46,6 +46,6 @@ export class KeyLookUps {
 }
 
 function keyOf({ request }: Pending): string {
-  invariant(request.idempotencyKey !== null, 'only keys are looked up');
+  invariant(request.idempotencyKey !== null, 'a request without an idempotency key was to be looked up');
   return request.idempotencyKey;
 }

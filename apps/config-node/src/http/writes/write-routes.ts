@@ -159,7 +159,8 @@ export function registerWriteRoutes(
       return answer(outcome);
     } catch (error) {
       crashOnDefect(error);
-      if (!(error instanceof Problem)) logger.error({ error, requestId: request.id }, 'a publish failed');
+      if (!(error instanceof Problem))
+        logger.error({ error, requestId: request.id }, 'publish failed unexpectedly');
       throw publishProblem(error, write);
     }
   }

@@ -86,7 +86,7 @@ export class Round {
   }
 
   takeRoots(answers: ReadonlyMap<string, RootAnswer>): void {
-    invariant(this.current.ask === 'roots', 'roots were asked for');
+    invariant(this.current.ask === 'roots', `roots came while the round asks for ${this.current.ask}`);
     const roots = compareRoots(this.pin, this.settings.format, answers);
     this.roots = roots;
     // What is altered at rest in one node is not the group's.
@@ -101,7 +101,7 @@ export class Round {
   }
 
   takeBuckets(answers: Answers<Buffer>): void {
-    invariant(this.current.ask === 'buckets', 'buckets were asked for');
+    invariant(this.current.ask === 'buckets', `buckets came while the round asks for ${this.current.ask}`);
     for (const [nodeId, buckets] of answers) if (buckets) this.cuts.set(nodeId, buckets);
     const told = this.compared.filter((nodeId) => this.cuts.has(nodeId));
     // One alone differs from nothing that is known.
@@ -113,7 +113,7 @@ export class Round {
   }
 
   takeParts(answers: Answers<Buffer>): void {
-    invariant(this.current.ask === 'parts', 'parts were asked for');
+    invariant(this.current.ask === 'parts', `parts came while the round asks for ${this.current.ask}`);
     const { of, bucket } = this.current;
     const cuts = of.flatMap((nodeId) => answers.get(nodeId) ?? []);
     const parts = cuts.length === of.length ? differing(cuts) : [];
@@ -124,7 +124,7 @@ export class Round {
 
   takeKeys(answers: Answers<ListedKey[]>): void {
     const { current } = this;
-    invariant(current.ask === 'keys', 'keys were asked for');
+    invariant(current.ask === 'keys', `keys came while the round asks for ${current.ask}`);
     this.listed = answers;
     const keys = new Map<string, KeyName>();
     const inDatabase = this.suspicion.keys.filter((key) => isIn(current.place, key));
@@ -135,7 +135,10 @@ export class Round {
   }
 
   takeTruth(truths: Truths | undefined): void {
-    invariant(this.current.ask === 'truth', 'the truth was asked for');
+    invariant(
+      this.current.ask === 'truth',
+      `the reference state came while the round asks for ${this.current.ask}`,
+    );
     const { place } = this.current;
     const sure =
       truths &&
@@ -153,7 +156,10 @@ export class Round {
   }
 
   outcomes(): NodeOutcome[] {
-    invariant(this.current.ask === 'nothing' && this.roots, 'the round is over');
+    invariant(
+      this.current.ask === 'nothing' && this.roots,
+      `outcomes were read while the round asks for ${this.current.ask}`,
+    );
     const { unknown, groups } = this.roots;
     const outcomes = [...unknown].map(([nodeId, reason]) => outcome(nodeId, 'unknown', reason));
     const soundGroups = groups.filter(({ nodeIds }) => this.isSound(nodeIds[0]));
