@@ -28,6 +28,7 @@ const LIBS = {
   servers: ['kernel', 'contracts'],
   service: ['kernel', 'contracts', 'config', 'observability', 'cluster-auth'],
   watch: ['kernel', 'contracts', 'service'],
+  'control-service': ['kernel', 'contracts', 'config', 'observability', 'messaging', 'postgres', 'service'],
 };
 
 /** The rooms (folders below src/) of an app from top to bottom: a room may import those after it, never one before it. */

@@ -1,6 +1,8 @@
-import { loadSettings } from '#libs/config';
+import { loadSettings, NATS_SETTINGS, POSTGRES_SETTINGS } from '#libs/config';
 
 const NAMES = [
+  ...NATS_SETTINGS,
+  ...POSTGRES_SETTINGS,
   'nodeId',
   'nodeRole',
   'nodePriority',
@@ -13,14 +15,6 @@ const NAMES = [
   'port',
   'bind',
   'address',
-  'postgresHosts',
-  'postgresDatabase',
-  'postgresUser',
-  'postgresPassword',
-  'natsServers',
-  'natsUser',
-  'natsPassword',
-  'subjectPrefix',
   'clusterKey',
   'preset',
   'logLevel',

@@ -1,29 +1,10 @@
-import { loadSettings, type SettingsInput } from '#libs/config';
+import { type SettingsInput } from '#libs/config';
+import { loadControlSettings } from '#libs/control-service';
 import { DIGEST_FORMAT } from '#libs/replica';
 import type { RoundSettings } from './domain/comparison/round.js';
 import type { RepairLimits } from './domain/repair-plan.js';
 
-const NAMES = [
-  'instanceId',
-  'port',
-  'bind',
-  'postgresHosts',
-  'postgresDatabase',
-  'postgresUser',
-  'postgresPassword',
-  'natsServers',
-  'natsUser',
-  'natsPassword',
-  'subjectPrefix',
-  'clusterKey',
-  'nodes',
-  'consistencyRepair',
-  'truthIntervalMs',
-  'maxInconsistencies',
-  'logLevel',
-  'publicHosts',
-  'corsOrigins',
-] as const;
+const OWN_SETTINGS = ['nodes', 'consistencyRepair', 'truthIntervalMs', 'maxInconsistencies'] as const;
 
 export interface ConsistencySettings {
   instanceId: string;
@@ -54,7 +35,7 @@ export interface ConsistencySettings {
 
 /** Without an input: of this process. */
 export function loadConsistencySettings(input?: SettingsInput) {
-  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_consistency' }, input);
+  return loadControlSettings('consistency', OWN_SETTINGS, input);
 }
 
 export function consistencySettings(

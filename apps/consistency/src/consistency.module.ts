@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { PostgresOutbox } from '#libs/control-service';
 import type { Clock } from '#libs/kernel';
 import type { Bus, BusLogger } from '#libs/messaging';
 import { DurableEvents, EventJournal, EventOutbox } from '#libs/messaging';
@@ -36,9 +37,14 @@ export function consistencyModule(parts: ConsistencyParts): DynamicModule {
   const store = new ConsistencyStore(pool);
   const truth = new ReferenceStore(pool);
   const metrics = new ConsistencyMetrics(parts.metrics);
-  const outbox = new EventOutbox(new DurableEvents(bus, logger), store, logger, {
-    everyMs: settings.outboxEveryMs,
-  });
+  const outbox = new EventOutbox(
+    new DurableEvents(bus, logger),
+    new PostgresOutbox(pool, 'consistency'),
+    logger,
+    {
+      everyMs: settings.outboxEveryMs,
+    },
+  );
   const journal = new EventJournal(store, outbox, logger);
   const members = new KnownNodes();
   const calls = new DigestClient(settings.clusterKey);

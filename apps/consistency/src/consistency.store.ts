@@ -8,7 +8,7 @@ import type {
   NodeConsistency,
   TruthCompared,
 } from '#libs/contracts';
-import type { JournalRows, OutboxEvent, OutboxRows } from '#libs/messaging';
+import type { JournalRows, OutboxEvent } from '#libs/messaging';
 import { InstanceRows, migrate, PrimaryPool } from '#libs/postgres';
 import type { RepairHistory } from './domain/repair-plan.js';
 import { CONSISTENCY_MIGRATIONS } from './migrations/index.js';
@@ -34,7 +34,7 @@ const SHOWN = 50;
 
 /** The tables of the consistency service. */
 @Injectable()
-export class ConsistencyStore implements OutboxRows, JournalRows<Happened> {
+export class ConsistencyStore implements JournalRows<Happened> {
   readonly instances: InstanceRows;
 
   constructor(private readonly pool: PrimaryPool) {
@@ -171,24 +171,6 @@ export class ConsistencyStore implements OutboxRows, JournalRows<Happened> {
       rounds,
       repairs,
     };
-  }
-
-  async unpublished(limit: number): Promise<OutboxEvent[]> {
-    const { rows } = await this.pool.query<OutboxEvent>({
-      name: 'consistency.unpublished',
-      text: `select id, subject, payload from consistency.facts
-        where not published and at < clock_timestamp() - interval '1 second' order by at limit $1`,
-      values: [limit],
-    });
-    return rows;
-  }
-
-  async markPublished(ids: readonly string[]): Promise<void> {
-    await this.pool.query({
-      name: 'consistency.mark-published',
-      text: 'update consistency.facts set published = true where id = any($1::text[]) and not published',
-      values: [ids],
-    });
   }
 
   async prune(): Promise<void> {

@@ -1,20 +1,9 @@
-import { loadSettings, SettingsError, type SettingsInput, type Timings, timingsOf } from '#libs/config';
+import { SettingsError, type SettingsInput, type Timings, timingsOf } from '#libs/config';
+import { loadControlSettings } from '#libs/control-service';
 import type { DetectorSettings } from './domain/detection/detector.types.js';
 import type { RecoverySettings } from './domain/recovery/recovery.types.js';
 
-const NAMES = [
-  'instanceId',
-  'port',
-  'bind',
-  'postgresHosts',
-  'postgresDatabase',
-  'postgresUser',
-  'postgresPassword',
-  'natsServers',
-  'natsUser',
-  'natsPassword',
-  'subjectPrefix',
-  'clusterKey',
+const OWN_SETTINGS = [
   'recoveryDriver',
   'recoveryMaxRetries',
   'recoveryRetryIntervalMs',
@@ -30,9 +19,6 @@ const NAMES = [
   'kubernetesCredentials',
   'nodes',
   'preset',
-  'logLevel',
-  'publicHosts',
-  'corsOrigins',
 ] as const;
 
 export interface FailoverSettings {
@@ -64,7 +50,7 @@ export type LoadedFailoverSettings = ReturnType<typeof loadFailoverSettings>;
 
 /** Without an input: of this process. */
 export function loadFailoverSettings(input?: SettingsInput) {
-  const settings = loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_failover' }, input);
+  const settings = loadControlSettings('failover', OWN_SETTINGS, input);
   if (settings.recoveryDriver === 'local' && settings.supervisorAddress === undefined) {
     throw new SettingsError(['HOLDFAST_SUPERVISOR_ADDRESS: the recovery driver `local` needs it']);
   }

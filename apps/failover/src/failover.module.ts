@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { PostgresOutbox } from '#libs/control-service';
 import type { Clock } from '#libs/kernel';
 import { Bus, type BusLogger, DurableEvents, EventOutbox } from '#libs/messaging';
 import { Metrics } from '#libs/observability';
@@ -54,7 +55,9 @@ export function failoverModule({
   const headStore = new HeadStore(pool);
   const failoverMetrics = new FailoverMetrics(metrics);
   const stream = new DurableEvents(bus, logger);
-  const outbox = new EventOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
+  const outbox = new EventOutbox(stream, new PostgresOutbox(pool, 'failover'), logger, {
+    everyMs: settings.outboxEveryMs,
+  });
   const calls = new HttpCalls(settings.clusterKey);
   const core = new FailureDetector(settings.detector);
   const { headPollEveryMs, headPollWithoutBusMs } = settings.timings;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { NodeVerdict, ReplyPayload, VerdictReason } from '#libs/contracts';
-import type { OutboxEvent, OutboxRows } from '#libs/messaging';
+import type { OutboxEvent } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
 import type { GivenVerdict } from './domain/detection/detector.types.js';
 import { FAILOVER_MIGRATIONS } from './migrations/index.js';
@@ -22,7 +22,7 @@ interface ViewSubject {
 
 /** Failover's own tables: witnesses, verdicts, past elections, and the facts that have yet to be told. */
 @Injectable()
-export class FailoverStore implements OutboxRows {
+export class FailoverStore {
   constructor(private readonly pool: PrimaryPool) {}
 
   migrate(): Promise<void> {
@@ -169,24 +169,6 @@ export class FailoverStore implements OutboxRows {
       values: [limit],
     });
     return rows.map(electionOf);
-  }
-
-  async unpublished(limit: number): Promise<OutboxEvent[]> {
-    const { rows } = await this.pool.query<OutboxEvent>({
-      name: 'failover.unpublished',
-      text: `select id, subject, payload from failover.facts
-        where not published and at < clock_timestamp() - interval '1 second' order by at limit $1`,
-      values: [limit],
-    });
-    return rows;
-  }
-
-  async markPublished(ids: readonly string[]): Promise<void> {
-    await this.pool.query({
-      name: 'failover.mark-published',
-      text: 'update failover.facts set published = true where id = any($1::text[]) and not published',
-      values: [ids],
-    });
   }
 
   /** Elections stay for ever: there are few. */

@@ -1,21 +1,12 @@
-import { loadSettings, type SettingsInput } from '#libs/config';
+import { loadSettings, NATS_SETTINGS, PROCESS_SETTINGS, type SettingsInput } from '#libs/config';
 
 const NAMES = [
-  'instanceId',
-  'port',
-  'bind',
-  'natsServers',
-  'natsUser',
-  'natsPassword',
-  'subjectPrefix',
-  'clusterKey',
+  ...PROCESS_SETTINGS,
+  ...NATS_SETTINGS,
   'nodes',
   'sharedListening',
   'balancing',
   'hedgeReads',
-  'logLevel',
-  'publicHosts',
-  'corsOrigins',
 ] as const;
 
 export type GatewaySettings = ReturnType<typeof loadGatewaySettings>;

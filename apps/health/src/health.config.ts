@@ -1,26 +1,9 @@
-import { loadSettings, type SettingsInput, timingsOf } from '#libs/config';
+import { type SettingsInput, timingsOf } from '#libs/config';
+import { loadControlSettings } from '#libs/control-service';
 import type { CheckSettings } from './domain/node-check.js';
 import type { ProbePace } from './domain/probe-pace.js';
 
-const NAMES = [
-  'instanceId',
-  'port',
-  'bind',
-  'postgresHosts',
-  'postgresDatabase',
-  'postgresUser',
-  'postgresPassword',
-  'natsServers',
-  'natsUser',
-  'natsPassword',
-  'subjectPrefix',
-  'clusterKey',
-  'nodes',
-  'preset',
-  'logLevel',
-  'publicHosts',
-  'corsOrigins',
-] as const;
+const OWN_SETTINGS = ['nodes', 'preset'] as const;
 
 export interface HealthSettings {
   instanceId: string;
@@ -47,7 +30,7 @@ export interface HealthSettings {
 
 /** Without an input: of this process. */
 export function loadHealthSettings(input?: SettingsInput) {
-  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_health' }, input);
+  return loadControlSettings('health', OWN_SETTINGS, input);
 }
 
 export function healthSettings(preset: Parameters<typeof timingsOf>[0], instanceId: string): HealthSettings {

@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { PostgresOutbox } from '#libs/control-service';
 import type { Clock, Rng } from '#libs/kernel';
 import type { Bus, BusLogger } from '#libs/messaging';
 import { DurableEvents, EventJournal, EventOutbox } from '#libs/messaging';
@@ -32,7 +33,9 @@ export function healthModule(parts: HealthParts): DynamicModule {
   const store = new HealthStore(pool);
   const metrics = new HealthMetrics(parts.metrics);
   const stream = new DurableEvents(bus, logger);
-  const outbox = new EventOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
+  const outbox = new EventOutbox(stream, new PostgresOutbox(pool, 'health'), logger, {
+    everyMs: settings.outboxEveryMs,
+  });
   const journal = new EventJournal(store, outbox, logger);
   const probes = new NodeProbes(metrics, settings, clock, rng);
   const peers = new HealthInstances(bus, store, settings, clock);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { CheckTransition, HealthReport } from '#libs/contracts';
-import type { JournalRows, OutboxEvent, OutboxRows } from '#libs/messaging';
+import type { JournalRows, OutboxEvent } from '#libs/messaging';
 import { InstanceRows, migrate, PrimaryPool } from '#libs/postgres';
 import type { CheckMove } from './domain/node-check.js';
 import { HEALTH_MIGRATIONS } from './migrations/index.js';
@@ -19,7 +19,7 @@ const FACTS_KEPT_DAYS = 7;
 
 /** The tables of the health service. It goes on without them, and writes what it kept when they can be written. */
 @Injectable()
-export class HealthStore implements OutboxRows, JournalRows<MoveEntry> {
+export class HealthStore implements JournalRows<MoveEntry> {
   readonly instances: InstanceRows;
 
   constructor(private readonly pool: PrimaryPool) {
@@ -98,24 +98,6 @@ export class HealthStore implements OutboxRows, JournalRows<MoveEntry> {
       values: [nodeId, limit],
     });
     return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
-  }
-
-  async unpublished(limit: number): Promise<OutboxEvent[]> {
-    const { rows } = await this.pool.query<OutboxEvent>({
-      name: 'health.unpublished',
-      text: `select id, subject, payload from health.facts
-        where not published and at < clock_timestamp() - interval '1 second' order by at limit $1`,
-      values: [limit],
-    });
-    return rows;
-  }
-
-  async markPublished(ids: readonly string[]): Promise<void> {
-    await this.pool.query({
-      name: 'health.mark-published',
-      text: 'update health.facts set published = true where id = any($1::text[]) and not published',
-      values: [ids],
-    });
   }
 
   /** Keeps the history bounded, by number and by age. */

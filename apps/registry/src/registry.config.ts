@@ -1,28 +1,7 @@
-import { loadSettings, type SettingsInput, timingsOf } from '#libs/config';
+import { REDIS_SETTINGS, type SettingsInput, timingsOf } from '#libs/config';
+import { loadControlSettings } from '#libs/control-service';
 
-const NAMES = [
-  'instanceId',
-  'port',
-  'bind',
-  'postgresHosts',
-  'postgresDatabase',
-  'postgresUser',
-  'postgresPassword',
-  'natsServers',
-  'natsUser',
-  'natsPassword',
-  'subjectPrefix',
-  'redisHost',
-  'redisPort',
-  'redisPassword',
-  'redisSentinels',
-  'redisMaster',
-  'clusterKey',
-  'preset',
-  'logLevel',
-  'publicHosts',
-  'corsOrigins',
-] as const;
+const OWN_SETTINGS = [...REDIS_SETTINGS, 'preset'] as const;
 
 export interface RegistrySettings {
   heartbeatEveryMs: number;
@@ -46,7 +25,7 @@ export interface RegistrySettings {
 
 /** Without an input: of this process. */
 export function loadRegistrySettings(input?: SettingsInput) {
-  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_registry' }, input);
+  return loadControlSettings('registry', OWN_SETTINGS, input);
 }
 
 export function registrySettings(preset: Parameters<typeof timingsOf>[0]): RegistrySettings {

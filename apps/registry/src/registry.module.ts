@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { PostgresOutbox } from '#libs/control-service';
 import type { Clock } from '#libs/kernel';
 import { type Bus, type BusLogger, DurableEvents, EventJournal, EventOutbox } from '#libs/messaging';
 import type { Metrics } from '#libs/observability';
@@ -37,7 +38,9 @@ export function registryModule(parts: RegistryParts): DynamicModule {
   const metrics = new RegistryMetrics(parts.metrics);
   const cache = new RegistryCache(redis, { ttlMs: settings.cacheTtlMs });
   const stream = new DurableEvents(bus, logger);
-  const outbox = new EventOutbox(stream, store, logger, { everyMs: settings.outboxEveryMs });
+  const outbox = new EventOutbox(stream, new PostgresOutbox(pool, 'registry'), logger, {
+    everyMs: settings.outboxEveryMs,
+  });
   const journal = new EventJournal(store, outbox, logger);
   const members = new MemberTable(settings);
   const announcer = new Announcer(members, journal, metrics, clock, logger);

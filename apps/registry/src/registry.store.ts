@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { type GetNodeReply, HealthChanged, NodeHold, VERDICT_REASONS } from '#libs/contracts';
-import type { OutboxEvent, OutboxRows } from '#libs/messaging';
+import type { OutboxEvent } from '#libs/messaging';
 import { migrate, PrimaryPool } from '#libs/postgres';
 import type { MemberRecord, StoredEvidence, Transition } from './domain/member.js';
 import { REGISTRY_MIGRATIONS } from './migrations/index.js';
@@ -38,7 +38,7 @@ const COLUMNS = `node_id as "nodeId", kind, role, address, incarnation, status, 
 
 /** The registry's tables. Every statement applies only what is greater, so that instances may write at once. */
 @Injectable()
-export class RegistryStore implements OutboxRows {
+export class RegistryStore {
   constructor(private readonly pool: PrimaryPool) {}
 
   migrate(): Promise<void> {
@@ -163,24 +163,6 @@ export class RegistryStore implements OutboxRows {
       values: [nodeId, limit],
     });
     return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
-  }
-
-  async unpublished(limit: number): Promise<OutboxEvent[]> {
-    const { rows } = await this.pool.query<OutboxEvent>({
-      name: 'registry.unpublished',
-      text: `select id, subject, payload from registry.facts
-        where not published and at < clock_timestamp() - interval '1 second' order by at limit $1`,
-      values: [limit],
-    });
-    return rows;
-  }
-
-  async markPublished(ids: readonly string[]): Promise<void> {
-    await this.pool.query({
-      name: 'registry.mark-published',
-      text: 'update registry.facts set published = true where id = any($1::text[]) and not published',
-      values: [ids],
-    });
   }
 
   /** Keeps the history bounded. */

@@ -1,27 +1,9 @@
-import { loadSettings, type SettingsInput, timingsOf } from '#libs/config';
+import { type SettingsInput, timingsOf } from '#libs/config';
+import { loadControlSettings } from '#libs/control-service';
 import { fullJitterMs, systemRng } from '#libs/kernel';
 import type { PlannerSettings } from './domain/sync-planner.js';
 
-const NAMES = [
-  'instanceId',
-  'port',
-  'bind',
-  'postgresHosts',
-  'postgresDatabase',
-  'postgresUser',
-  'postgresPassword',
-  'natsServers',
-  'natsUser',
-  'natsPassword',
-  'subjectPrefix',
-  'clusterKey',
-  'nodes',
-  'preset',
-  'syncChangesPerSecond',
-  'logLevel',
-  'publicHosts',
-  'corsOrigins',
-] as const;
+const OWN_SETTINGS = ['nodes', 'preset', 'syncChangesPerSecond'] as const;
 
 export interface SyncSettings {
   instanceId: string;
@@ -55,7 +37,7 @@ const PUSH_BACKOFF = { baseMs: 500, capMs: 10_000 };
 
 /** Without an input: of this process. */
 export function loadSyncSettings(input?: SettingsInput) {
-  return loadSettings(NAMES, { port: 7500, postgresUser: 'holdfast_sync' }, input);
+  return loadControlSettings('sync', OWN_SETTINGS, input);
 }
 
 export function syncSettings(

@@ -1,3 +1,4 @@
+export { NATS_SETTINGS, POSTGRES_SETTINGS, PROCESS_SETTINGS, REDIS_SETTINGS } from './groups.js';
 export { type HostPattern, matchesHost, parseHostPattern } from './host-pattern.js';
 export { loadSettings, maskSecrets, SettingsError, type SettingsInput } from './load.js';
 export {

@@ -1,3 +1,5 @@
+import { outboxTable } from '#libs/control-service';
+
 /** What was found of every node, what was repaired, and the facts that the world has yet to be told. */
 export const migration0001 = `
 -- An instance lives while its row is young by this clock.
@@ -50,13 +52,4 @@ create table consistency.repairs (
 );
 create index repairs_by_place on consistency.repairs (place, at desc);
 create index repairs_by_time on consistency.repairs (at desc);
-
-create table consistency.facts (
-  id text primary key,
-  subject text not null,
-  payload jsonb not null,
-  at timestamptz(3) not null default clock_timestamp(),
-  published boolean not null default false
-);
-create index facts_unpublished on consistency.facts (at) where not published;
-`;
+${outboxTable('consistency')}`;

@@ -1,3 +1,5 @@
+import { outboxTable } from '#libs/control-service';
+
 /** Who watches, what they judged, and every change of leader. */
 export const migration0001 = `
 -- A witness lives while its row is younger than 2 s by this clock: the only one that all of them share.
@@ -47,13 +49,4 @@ create table failover.elections (
   detect_ms float8 not null,
   elect_ms float8 not null
 );
-
-create table failover.facts (
-  id text primary key,
-  subject text not null,
-  payload jsonb not null,
-  at timestamptz(3) not null default clock_timestamp(),
-  published boolean not null default false
-);
-create index facts_unpublished on failover.facts (at) where not published;
-`;
+${outboxTable('failover')}`;

@@ -1,3 +1,5 @@
+import { outboxTable } from '#libs/control-service';
+
 /** What the checks of each node have found, and the facts that the world has yet to be told. */
 export const migration0001 = `
 -- An instance lives while its row is young by this clock: asked only while the bus does not carry signs of life.
@@ -33,13 +35,4 @@ create table health.transitions (
   at timestamptz(3) not null,
   primary key (node_id, seq)
 );
-
-create table health.facts (
-  id text primary key,
-  subject text not null,
-  payload jsonb not null,
-  at timestamptz(3) not null default clock_timestamp(),
-  published boolean not null default false
-);
-create index facts_unpublished on health.facts (at) where not published;
-`;
+${outboxTable('health')}`;

@@ -1,3 +1,5 @@
+import { outboxTable } from '#libs/control-service';
+
 /** Members, the moves of their status, and the facts that the world has yet to be told. */
 export const migration0001 = `
 create table registry.nodes (
@@ -29,13 +31,4 @@ create table registry.transitions (
   at timestamptz(3) not null,
   primary key (node_id, status_seq)
 );
-
-create table registry.facts (
-  id text primary key,
-  subject text not null,
-  payload jsonb not null,
-  at timestamptz(3) not null default clock_timestamp(),
-  published boolean not null default false
-);
-create index facts_unpublished on registry.facts (at) where not published;
-`;
+${outboxTable('registry')}`;
