@@ -37,7 +37,7 @@ const LARGE_ANSWERS_AT_ONCE = 2;
 
 export type GatewayParts = ReturnType<typeof assembleGateway>;
 
-/** What one gateway consists of. Nothing has begun yet: see `startGateway`. */
+/** The parts of one gateway. None of them has started: gateway.app.ts starts and stops them. */
 export function assembleGateway(
   settings: GatewaySettings,
   instanceId: string,

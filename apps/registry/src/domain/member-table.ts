@@ -104,7 +104,7 @@ export class MemberTable {
     return { news: true, transition: this.settleIfKnown(hold.nodeId, nowMs) };
   }
 
-  /** Who has been silent too long. Only asked when this process could have heard them (see HearingGuard). */
+  /** Who has been silent too long. Only asked when this process could have heard them (see LocalPauseGuard). */
   tick(nowMs: number): Transition[] {
     const transitions: Transition[] = [];
     this.highestVersion = this.headVersion;

@@ -4,7 +4,10 @@ import { ChainHex, WireChange } from '../change.js';
 import { LIMITS } from '../limits.js';
 import { NODE_ROLES, NodeId } from '../node.js';
 
-/** Doors between Holdfast processes. All but /ping demand the cluster's secret in `Holdfast-Cluster-Key`. */
+/**
+ * Routes between Holdfast processes. All but /ping demand a signature by the cluster key (docs/process-authentication.md), or
+ * the key itself from an operator.
+ */
 
 /** `GET /ping` on a node: answered from the event loop alone. */
 export const NodePing = z.object({

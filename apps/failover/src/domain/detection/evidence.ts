@@ -1,7 +1,7 @@
 import type { VerdictReason } from '#libs/contracts';
 
 /**
- * What one witness knows of one node, and what that proves. The table of architecture 5, as one function: the same
+ * What one witness knows of one node, and what that proves. A table, as one function: the same
  * evidence gives the same assessment, whatever came first. All times are this process's monotonic milliseconds.
  */
 export interface NodeEvidence {
