@@ -91,15 +91,15 @@ export class BenchSync {
     change(settings);
     const bus = { connected: true, responsive: true, publish: quiet, request: async () => ({ nodes: [] }) };
     const metrics = new SyncMetrics(new Metrics('sync', 'bench'));
-    this.service = new SyncService(
-      bus as unknown as Bus,
-      new SyncStore(pool),
-      new SyncNodeClient(KEY),
+    this.service = new SyncService({
+      bus: bus as unknown as Bus,
+      store: new SyncStore(pool),
+      calls: new SyncNodeClient(KEY),
       metrics,
       settings,
-      systemClock,
-      SILENT,
-    );
+      clock: systemClock,
+      logger: SILENT,
+    });
     this.beats = setInterval(() => {
       if (node.stands === undefined) return;
       const { address, version, chain } = node.stands;

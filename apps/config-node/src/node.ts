@@ -107,15 +107,15 @@ export class ConfigNode {
     const confirmedAgoMs = () => this.leadership.fenceConfirmedAgoMs;
     this.broadcaster = new Broadcaster(host, bus, timings.headEveryMs, confirmedAgoMs, logger);
     this.facts = new FactCursor(host, store, bus, new DurableEvents(bus, logger), metrics, logger);
-    this.headWatch = new HeadMonitor(
-      headPolling(options),
+    this.headWatch = new HeadMonitor({
+      options: headPolling(options),
       host,
       store,
-      () => bus.connected,
-      headRead,
+      busConnected: () => bus.connected,
+      listener: headRead,
       clock,
       logger,
-    );
+    });
     this.publisher = new Publisher(
       new Committer(host.replica, { ...COMMITTER_OPTIONS, confirmEveryMs: timings.fenceConfirmEveryMs }),
       store,
@@ -138,25 +138,34 @@ export class ConfigNode {
     const retention = { ...COMPACTOR_OPTIONS, ...options.retention };
     const upkeepParts = { store, host, publisher: this.publisher, alerts };
     this.upkeep = new Upkeep(retention, upkeepParts, metrics, clock, logger);
-    this.divergence = new Divergence(options, host, store, this.snapshotter, alerts, readHead, clock, logger);
-    this.replication = new Replication(
+    this.divergence = new Divergence({
+      options,
       host,
       store,
-      new LogSources(bus, store, peers, client, logger),
-      peers,
-      client,
-      this.divergence,
-      { isLeading: () => this.publisher.isLeading },
+      snapshotter: this.snapshotter,
+      alerts,
+      suspect: readHead,
       clock,
       logger,
-    );
+    });
+    this.replication = new Replication({
+      host,
+      store,
+      sources: new LogSources(bus, store, peers, client, logger),
+      peers,
+      client,
+      divergence: this.divergence,
+      duties: { isLeading: () => this.publisher.isLeading },
+      clock,
+      logger,
+    });
     const highestVersion = new HighestVersion(peers, client, logger);
-    this.leadership = new Leadership(
+    this.leadership = new Leadership({
       options,
       host,
       peers,
-      this.publisher,
-      {
+      publisher: this.publisher,
+      duties: {
         incarnation: () => this.membership.incarnation,
         address: () => this.membership.address,
         catchUp: (head) => this.replication.catchUp(head),
@@ -168,9 +177,9 @@ export class ConfigNode {
       },
       clock,
       logger,
-    );
+    });
     const { publisher, snapshotter } = this;
-    const reload = new StateReload(host, store, client, publisher, snapshotter, readHead, clock, logger);
+    const reload = new StateReload({ host, store, client, publisher, snapshotter, readHead, clock, logger });
     this.reload = reload;
     const duties = {
       leaderId: () => this.leadership.leaderId,
@@ -178,28 +187,28 @@ export class ConfigNode {
       readHead: () => store.readHead(),
       reload: (peer: string | null) => reload.reload(peer),
     };
-    this.integrity = new Integrity(host, peers, client, duties, alerts, metrics, clock, logger);
-    this.membership = new ClusterMembership(
-      { ...options, heartbeatEveryMs: timings.heartbeatEveryMs },
+    this.integrity = new Integrity({ host, peers, client, duties, alerts, metrics, clock, logger });
+    this.membership = new ClusterMembership({
+      options: { ...options, heartbeatEveryMs: timings.heartbeatEveryMs },
       host,
-      this.leadership,
-      this.integrity.verification,
-      this.divergence,
+      leadership: this.leadership,
+      verification: this.integrity.verification,
+      divergence: this.divergence,
       bus,
-      this.eventLoop,
+      lag: this.eventLoop,
       clock,
       logger,
-    );
-    this.poll = new CandidatePollHandler(
+    });
+    this.poll = new CandidatePollHandler({
       host,
-      this.leadership,
-      this.membership,
+      leadership: this.leadership,
+      membership: this.membership,
       store,
       headRead,
       options,
       clock,
       logger,
-    );
+    });
     const { leadership, replication, poll, membership } = this;
     this.sameId = new SameIdGuard({ ...options, membership, client, bus, alerts, clock, logger });
     const freshness = new HeadFreshnessWatch(clock, () => bus.flush());

@@ -58,37 +58,33 @@ export function consistencyModule(parts: ConsistencyParts): DynamicModule {
   );
   const runner = new RoundRunner(truth, calls, settings);
   const repairer = new Repairer(store, truth, calls, settings, clock, logger);
-  const checks = new Checks(
-    ...([
-      members,
-      store,
-      truth,
-      truthCheck,
-      runner,
-      repairer,
-      journal,
-      metrics,
-      settings,
-      clock,
-      logger,
-    ] as const),
-  );
-  const service = new ConsistencyService(
-    ...([
-      bus,
-      members,
-      store,
-      truth,
-      truthCheck,
-      checks,
-      journal,
-      calls,
-      metrics,
-      settings,
-      clock,
-      logger,
-    ] as const),
-  );
+  const checks = new Checks({
+    members,
+    store,
+    truth,
+    truthCheck,
+    runner,
+    repairer,
+    journal,
+    metrics,
+    settings,
+    clock,
+    logger,
+  });
+  const service = new ConsistencyService({
+    bus,
+    members,
+    store,
+    truth,
+    truthCheck,
+    checks,
+    journal,
+    calls,
+    metrics,
+    settings,
+    clock,
+    logger,
+  });
   return {
     module: ConsistencyModule,
     controllers: [ConsistencyController],

@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import {
   CONFIG_ENTRIES,
   type ConsistencyCheckReply,
@@ -27,8 +26,23 @@ const DISCARDED_SHOWN = 50;
 /** Checks that wait for their turn: each may take seconds. */
 const MAX_ASKED = 3;
 
+export interface ConsistencyServiceParts {
+  bus: Bus;
+  members: KnownNodes;
+  store: ConsistencyStore;
+  truth: ReferenceStore;
+  truthCheck: ReferenceCheck;
+  checks: Checks;
+  journal: EventJournal<Happened>;
+  calls: DigestClient;
+  metrics: ConsistencyMetrics;
+  settings: ConsistencySettings;
+  clock: Clock;
+  logger: BusLogger;
+}
+
 /** The shell: knows the nodes, and has them checked on time and when somebody asks. */
-@Injectable()
+
 export class ConsistencyService {
   private readonly failures: FailureLog;
   private readonly loops: Repeating[] = [];
@@ -37,20 +51,8 @@ export class ConsistencyService {
   private lastFindingId: number | undefined;
   private asked = 0;
 
-  constructor(
-    private readonly bus: Bus,
-    private readonly members: KnownNodes,
-    private readonly store: ConsistencyStore,
-    private readonly truth: ReferenceStore,
-    truthCheck: ReferenceCheck,
-    private readonly checks: Checks,
-    private readonly journal: EventJournal<Happened>,
-    calls: DigestClient,
-    private readonly metrics: ConsistencyMetrics,
-    private readonly settings: ConsistencySettings,
-    private readonly clock: Clock,
-    logger: BusLogger,
-  ) {
+  constructor(private readonly parts: ConsistencyServiceParts) {
+    const { truthCheck, checks, calls, metrics, clock, logger } = parts;
     this.failures = new FailureLog(logger, clock, (what) => metrics.troubles.inc({ what }));
     metrics.watch(() => ({
       counts: checks.counts,
@@ -60,13 +62,13 @@ export class ConsistencyService {
   }
 
   start(seeds: readonly { id: string; address: string }[]): void {
-    for (const { id, address } of seeds) this.members.update({ nodeId: id, incarnation: 0, address });
+    for (const { id, address } of seeds) this.parts.members.update({ nodeId: id, incarnation: 0, address });
     const every = (what: string, everyMs: number, task: () => Promise<void>, firstAfterMs = 0) => {
       const loop = this.failures.repeat(what, task, { everyMs, firstAfterMs });
       this.loops.push(loop);
       return loop;
     };
-    const { settings } = this;
+    const { settings } = this.parts;
     every('reading members from the registry', settings.registryEveryMs, () => this.askRegistry());
     this.rounds = every('a round', settings.roundEveryMs, () => this.round());
     every(
@@ -76,32 +78,32 @@ export class ConsistencyService {
       settings.roundEveryMs,
     );
     every('what the leader found in the database', settings.findingsEveryMs, () => this.takeFindings());
-    every('pruning', settings.pruneEveryMs, () => this.store.prune(), settings.pruneEveryMs);
+    every('pruning', settings.pruneEveryMs, () => this.parts.store.prune(), settings.pruneEveryMs);
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.loops.map((loop) => loop.stop()));
-    await this.journal.stop();
-    await this.store.instances
-      .resign(this.settings.instanceId)
+    await this.parts.journal.stop();
+    await this.parts.store.instances
+      .resign(this.parts.settings.instanceId)
       .catch((error: unknown) => this.failures.failed('taking leave', error));
   }
 
   get nodes(): number {
-    return this.members.ids().length;
+    return this.parts.members.ids().length;
   }
 
   heartbeat(beat: NodeHeartbeat): void {
-    if (beat.kind === 'config-node') this.members.update(beat);
+    if (beat.kind === 'config-node') this.parts.members.update(beat);
   }
 
   registered(node: NodeInfo): void {
     const { id: nodeId, incarnation, address } = node;
-    if (node.kind === 'config-node') this.members.update({ nodeId, incarnation, address });
+    if (node.kind === 'config-node') this.parts.members.update({ nodeId, incarnation, address });
   }
 
   async deregistered({ nodeId, incarnation }: EventPayload<'node.deregistered'>): Promise<void> {
-    if (this.members.forget(nodeId, incarnation)) await this.checks.forget(nodeId);
+    if (this.parts.members.forget(nodeId, incarnation)) await this.parts.checks.forget(nodeId);
   }
 
   async check(repair: boolean): Promise<ConsistencyCheckReply> {
@@ -109,7 +111,7 @@ export class ConsistencyService {
     this.asked++;
     try {
       await this.prepare();
-      const reply = await this.checks.asked(repair);
+      const reply = await this.parts.checks.asked(repair);
       if (reply.repairs.length > 0) this.rounds?.poke();
       return reply;
     } catch (error) {
@@ -123,8 +125,8 @@ export class ConsistencyService {
     try {
       await this.prepare();
       const [report, discarded] = await Promise.all([
-        this.store.report(),
-        this.truth.discarded(DISCARDED_SHOWN),
+        this.parts.store.report(),
+        this.parts.truth.discarded(DISCARDED_SHOWN),
       ]);
       return { ...report, discarded };
     } catch (error) {
@@ -135,38 +137,45 @@ export class ConsistencyService {
   private async round(): Promise<void> {
     await this.prepare();
     // What was set right is compared again at a new version, at once.
-    if (await this.checks.regular()) await this.checks.regular();
+    if (await this.parts.checks.regular()) await this.parts.checks.regular();
   }
 
   private async compareWithTruth(): Promise<void> {
-    if (this.migrated && (await this.checks.regularTruth())) this.rounds?.poke();
+    if (this.migrated && (await this.parts.checks.regularTruth())) this.rounds?.poke();
   }
 
   private async prepare(): Promise<void> {
     if (this.migrated) return;
-    await this.store.migrate();
-    await this.checks.recall();
+    await this.parts.store.migrate();
+    await this.parts.checks.recall();
     this.migrated = true;
   }
 
   private async takeFindings(): Promise<void> {
     if (!this.migrated) return;
-    this.lastFindingId ??= await this.store.lastFindingId();
-    for (const finding of await this.truth.entryFindings(this.lastFindingId, FINDINGS_AT_ONCE)) {
-      const wallMs = this.clock.wallMs();
+    this.lastFindingId ??= await this.parts.store.lastFindingId();
+    for (const finding of await this.parts.truth.entryFindings(this.lastFindingId, FINDINGS_AT_ONCE)) {
+      const wallMs = this.parts.clock.wallMs();
       const teller = { observer: finding.leaderId, wallMs, at: new Date(wallMs).toISOString() };
       const repaired = repairedOf(finding);
       const facts = entriesEvents(repaired, finding.id, teller);
-      this.metrics.repairs.inc({ place: CONFIG_ENTRIES, outcome: repaired.outcome });
+      this.parts.metrics.repairs.inc({ place: CONFIG_ENTRIES, outcome: repaired.outcome });
       // Several instances write the same rows: the first one counts.
-      this.journal.add({ repairs: [{ id: facts[0]?.id ?? '', findingId: finding.id, repaired }], facts });
+      this.parts.journal.add({
+        repairs: [{ id: facts[0]?.id ?? '', findingId: finding.id, repaired }],
+        facts,
+      });
       this.lastFindingId = finding.id;
     }
   }
 
   private async askRegistry(): Promise<void> {
-    if (!this.bus.connected) return;
-    const { nodes } = await this.bus.request('registry.list', { kind: 'config-node' }, { timeoutMs: 1_000 });
+    if (!this.parts.bus.connected) return;
+    const { nodes } = await this.parts.bus.request(
+      'registry.list',
+      { kind: 'config-node' },
+      { timeoutMs: 1_000 },
+    );
     for (const node of nodes) this.registered(node);
   }
 }

@@ -11,8 +11,9 @@ import type { RestartDriver } from './drivers/restart-driver.js';
 import { CandidatePoll } from './election/candidate-poll.js';
 import { ElectionService } from './election/election.service.js';
 import { HandoverService } from './election/handover.service.js';
+import { ElectionsController } from './elections.controller.js';
+import { EventsController } from './events.controller.js';
 import type { FailoverSettings } from './failover.config.js';
-import { FailoverController } from './failover.controller.js';
 import { FailoverMetrics } from './failover.metrics.js';
 import { FailoverService } from './failover.service.js';
 import { FailoverStore } from './failover.store.js';
@@ -27,6 +28,7 @@ import { RecoveryMetrics } from './recovery/recovery.metrics.js';
 import { RecoveryService } from './recovery/recovery.service.js';
 import { RecoveryStore } from './recovery/recovery.store.js';
 import { Restarts } from './recovery/restarts.js';
+import { RecoveryController } from './recovery.controller.js';
 
 export interface FailoverParts {
   bus: Bus;
@@ -66,20 +68,20 @@ export function failoverModule({
   const nodes = new NodeWatch(calls, clock, settings);
   const holds = new RestrictionsView(clock);
   const polls = new CandidatePoll(bus, calls, nodes, holds, settings, logger);
-  const witnesses = new WitnessService(bus, store, nodes, core, settings, clock, logger);
-  const elections = new ElectionService(
+  const witnesses = new WitnessService({ bus, store, nodes, detector: core, settings, clock, logger });
+  const elections = new ElectionService({
     head,
-    headStore,
+    store: headStore,
     polls,
     outbox,
-    core,
-    failoverMetrics,
+    detector: core,
+    metrics: failoverMetrics,
     settings,
     clock,
     logger,
-  );
-  const detector = new DetectorService(
-    core,
+  });
+  const detector = new DetectorService({
+    detector: core,
     witnesses,
     elections,
     head,
@@ -88,29 +90,29 @@ export function failoverModule({
     stream,
     outbox,
     bus,
-    failoverMetrics,
+    metrics: failoverMetrics,
     settings,
     clock,
     logger,
-  );
-  const handovers = new HandoverService(head, nodes, holds, polls, elections, calls, clock, logger);
+  });
+  const handovers = new HandoverService({ head, nodes, holds, polls, elections, calls, clock, logger });
   const recoveryStore = new RecoveryStore(pool);
   const recoveryMetrics = new RecoveryMetrics(metrics);
   const { http, driver } = drivers;
-  const recovery = new RecoveryService(
-    recoveryStore,
+  const recovery = new RecoveryService({
+    store: recoveryStore,
     nodes,
-    core,
-    new HealthPasses(calls),
+    detector: core,
+    health: new HealthPasses(calls),
     holds,
-    new Restarts(http, driver, nodes, recoveryMetrics, logger),
+    restarts: new Restarts(http, driver, nodes, recoveryMetrics, logger),
     outbox,
-    recoveryMetrics,
+    metrics: recoveryMetrics,
     settings,
     logger,
-  );
+  });
   const operator = new OperatorService(recovery, handovers, head, nodes, settings);
-  const service = new FailoverService(
+  const service = new FailoverService({
     bus,
     store,
     nodes,
@@ -123,10 +125,10 @@ export function failoverModule({
     settings,
     clock,
     logger,
-  );
+  });
   return {
     module: FailoverModule,
-    controllers: [FailoverController],
+    controllers: [EventsController, ElectionsController, RecoveryController],
     providers: [
       { provide: FailoverStore, useValue: store },
       { provide: EventOutbox, useValue: outbox },

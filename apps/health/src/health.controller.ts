@@ -1,5 +1,4 @@
 import { Controller, UseFilters } from '@nestjs/common';
-import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import type {
   EventPayload,
   HealthChanged,
@@ -8,7 +7,7 @@ import type {
   HealthStanding,
   NodeHeartbeat,
 } from '#libs/contracts';
-import { type AskedRequest, BusErrorFilter } from '#libs/messaging';
+import { Answers, type AskedRequest, BusErrorFilter, OnEvent } from '#libs/messaging';
 import { HealthReports } from './health.reports.js';
 import { HealthService } from './health.service.js';
 
@@ -21,38 +20,38 @@ export class HealthController {
     private readonly reports: HealthReports,
   ) {}
 
-  @MessagePattern('health.report')
-  report(@Payload() request: AskedRequest<'health.report'>): Promise<HealthReport> {
+  @Answers('health.report')
+  report(request: AskedRequest<'health.report'>): Promise<HealthReport> {
     return this.reports.of(request.nodeId);
   }
 
-  @MessagePattern('health.list')
+  @Answers('health.list')
   list(): HealthListReply {
     return this.health.list();
   }
 
-  @EventPattern<string>('health.changed')
-  changed(@Payload() change: HealthChanged): void {
+  @OnEvent('health.changed')
+  changed(change: HealthChanged): void {
     this.health.heard(change);
   }
 
-  @EventPattern<string>('health.standing')
-  standing(@Payload() standing: HealthStanding): void {
+  @OnEvent('health.standing')
+  standing(standing: HealthStanding): void {
     this.health.standing(standing);
   }
 
-  @EventPattern<string>('node.heartbeat')
-  heartbeat(@Payload() beat: NodeHeartbeat): void {
+  @OnEvent('node.heartbeat')
+  heartbeat(beat: NodeHeartbeat): void {
     this.health.heartbeat(beat);
   }
 
-  @EventPattern<string>('node.registered')
-  registered(@Payload() { node }: EventPayload<'node.registered'>): void {
+  @OnEvent('node.registered')
+  registered({ node }: EventPayload<'node.registered'>): void {
     this.health.registered(node);
   }
 
-  @EventPattern<string>('node.deregistered')
-  deregistered(@Payload() fact: EventPayload<'node.deregistered'>): void {
+  @OnEvent('node.deregistered')
+  deregistered(fact: EventPayload<'node.deregistered'>): void {
     this.health.deregistered(fact);
   }
 }

@@ -39,7 +39,7 @@ export function healthModule(parts: HealthParts): DynamicModule {
   const journal = new EventJournal(store, outbox, logger);
   const probes = new NodeProbes(metrics, settings, clock, rng);
   const peers = new HealthInstances(bus, store, settings, clock);
-  const service = new HealthService(bus, store, probes, peers, journal, metrics, settings, clock, logger);
+  const service = new HealthService({ bus, store, probes, peers, journal, metrics, settings, clock, logger });
   const reports = new HealthReports(bus, store, probes, service, settings, logger);
   return {
     module: HealthModule,

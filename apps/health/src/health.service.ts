@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import type {
   EventPayload,
   HealthChanged,
@@ -21,8 +20,20 @@ import { NodeProbes } from './node-probes.js';
 
 const MAX_SEQS = 1_000;
 
+export interface HealthServiceParts {
+  bus: Bus;
+  store: HealthStore;
+  probes: NodeProbes;
+  peers: HealthInstances;
+  journal: EventJournal<MoveEntry>;
+  metrics: HealthMetrics;
+  settings: HealthSettings;
+  clock: Clock;
+  logger: BusLogger;
+}
+
 /** The shell: knows the nodes and who shares the work, has its share probed, and tells what the probes have found. */
-@Injectable()
+
 export class HealthService {
   private readonly evidence: PeerEvidence;
   private readonly targets = new CheckTargets();
@@ -34,17 +45,8 @@ export class HealthService {
   private changed = true;
   private migrated = false;
 
-  constructor(
-    private readonly bus: Bus,
-    private readonly store: HealthStore,
-    private readonly probes: NodeProbes,
-    private readonly peers: HealthInstances,
-    private readonly journal: EventJournal<MoveEntry>,
-    private readonly metrics: HealthMetrics,
-    private readonly settings: HealthSettings,
-    private readonly clock: Clock,
-    private readonly logger: BusLogger,
-  ) {
+  constructor(private readonly parts: HealthServiceParts) {
+    const { probes, metrics, settings, clock, logger } = parts;
     this.failures = new FailureLog(logger, clock, (what) => metrics.troubles.inc({ what }));
     this.evidence = new PeerEvidence(settings.evidenceLifeMs);
     probes.whenMoved((move) => this.moved(move));
@@ -55,7 +57,7 @@ export class HealthService {
     for (const { id, address } of seeds) this.learn({ nodeId: id, incarnation: 0, address });
     const every = (what: string, everyMs: number, task: () => Promise<void> | void, firstAfterMs = 0) =>
       this.loops.push(this.failures.repeat(what, task, { everyMs, firstAfterMs }));
-    const { settings } = this;
+    const { settings } = this.parts;
     every('sharing the work', settings.tickEveryMs, () => this.share());
     every('a sign of life', settings.standingEveryMs, () => this.say());
     every('a sign of life in a row', settings.rowsEveryMs.withoutBus, () => this.renewRow());
@@ -67,14 +69,14 @@ export class HealthService {
 
   async stop(): Promise<void> {
     await Promise.all(this.loops.map((loop) => loop.stop()));
-    await this.probes.stop();
-    await this.journal.stop();
-    await this.peers.leave().catch((error: unknown) => this.failures.failed('taking leave', error));
+    await this.parts.probes.stop();
+    await this.parts.journal.stop();
+    await this.parts.peers.leave().catch((error: unknown) => this.failures.failed('taking leave', error));
   }
 
   /** Nodes that this instance probes. */
   get probing(): number {
-    return this.probes.checks().length;
+    return this.parts.probes.checks().length;
   }
 
   get alive(): readonly string[] {
@@ -99,11 +101,11 @@ export class HealthService {
   /** From another instance; our own come back to us and change nothing. */
   heard(change: HealthChanged): void {
     const { nodeId, observer } = change;
-    if (observer === this.settings.instanceId) return;
-    this.peers.heard({ instanceId: observer, leaving: false });
+    if (observer === this.parts.settings.instanceId) return;
+    this.parts.peers.heard({ instanceId: observer, leaving: false });
     this.noteSeq(nodeId, change.seq);
-    if (this.evidence.apply(change, this.clock.monotonicMs()) !== 'newer') return;
-    const check = this.probes.check(nodeId);
+    if (this.evidence.apply(change, this.parts.clock.monotonicMs()) !== 'newer') return;
+    const check = this.parts.probes.check(nodeId);
     const mine = check?.standing;
     // It is this instance's node to judge: what another says of it (before it heard of us) does not stay.
     if (!check || mine?.incarnation !== change.incarnation || mine.to === change.health) return;
@@ -112,16 +114,16 @@ export class HealthService {
   }
 
   standing(standing: HealthStanding): void {
-    if (standing.instanceId === this.settings.instanceId) return;
-    this.peers.heard(standing);
+    if (standing.instanceId === this.parts.settings.instanceId) return;
+    this.parts.peers.heard(standing);
     for (const change of standing.down) {
       this.noteSeq(change.nodeId, change.seq);
-      this.evidence.apply(change, this.clock.monotonicMs());
+      this.evidence.apply(change, this.parts.clock.monotonicMs());
     }
   }
 
   list(): HealthListReply {
-    return { nodes: this.evidence.standing(this.clock.monotonicMs()) };
+    return { nodes: this.evidence.standing(this.parts.clock.monotonicMs()) };
   }
 
   private learn(heard: Parameters<CheckTargets['update']>[0]): void {
@@ -134,84 +136,88 @@ export class HealthService {
   private noteSeq(nodeId: string, seq: number): void {
     if (!this.seqs.has(nodeId) && this.seqs.size >= MAX_SEQS) return;
     this.seqs.set(nodeId, Math.max(seq, this.seqs.get(nodeId) ?? 0));
-    this.probes.check(nodeId)?.noteSeq(seq);
+    this.parts.probes.check(nodeId)?.noteSeq(seq);
   }
 
   /** Only when the nodes or the instances have changed. */
   private share(): void {
-    const instances = this.peers.alive();
+    const instances = this.parts.peers.alive();
     const sharedBy = instances.join();
     if (!this.changed && sharedBy === this.sharedBy) return;
     const first = this.sharedBy === '';
-    if (sharedBy !== this.sharedBy) this.logger.info({ instances }, 'shard owners changed');
+    if (sharedBy !== this.sharedBy) this.parts.logger.info({ instances }, 'shard owners changed');
     this.changed = false;
     this.sharedBy = sharedBy;
     this.instances = instances;
     const all = this.targets.all();
     const ids = all.map(({ nodeId }) => nodeId);
-    const mine = shareOf(this.settings.instanceId, ids, instances);
-    const { everyMs, fastEveryMs } = this.settings.pace;
+    const mine = shareOf(this.parts.settings.instanceId, ids, instances);
+    const { everyMs, fastEveryMs } = this.parts.settings.pace;
     const share = all.filter(({ nodeId }) => mine.has(nodeId));
     // At the start over a whole interval; of one who has died, the nodes are asked soon.
-    this.probes.assign(share, (nodeId) => this.seqs.get(nodeId) ?? 0, first ? everyMs : fastEveryMs);
+    this.parts.probes.assign(share, (nodeId) => this.seqs.get(nodeId) ?? 0, first ? everyMs : fastEveryMs);
   }
 
   private moved(move: CheckMove): void {
     const { nodeId, to, reason, seq, incarnation } = move;
     const change = changeOf(move);
     this.seqs.set(nodeId, seq);
-    this.metrics.transitions.inc({ to, reason: reason ?? 'none' });
-    this.logger[to === 'down' ? 'warn' : 'info']({ ...move }, 'the checks of a node changed');
-    if (change) this.evidence.apply(change, this.clock.monotonicMs());
+    this.parts.metrics.transitions.inc({ to, reason: reason ?? 'none' });
+    this.parts.logger[to === 'down' ? 'warn' : 'info']({ ...move }, 'the checks of a node changed');
+    if (change) this.evidence.apply(change, this.parts.clock.monotonicMs());
     const id = `health.changed/${nodeId}/${incarnation}/${seq}`;
     const facts = change ? [{ id, subject: 'health.changed', payload: change }] : [];
-    this.journal.add({ move, facts });
+    this.parts.journal.add({ move, facts });
   }
 
   /** A sign of life renews what this instance holds against nodes. */
   private say(): void {
-    const down = this.probes
+    const down = this.parts.probes
       .checks()
       .map(({ standing }) => (standing?.to === 'down' ? changeOf(standing) : undefined))
       .filter((change) => change !== undefined);
-    for (const change of down) this.evidence.apply(change, this.clock.monotonicMs());
-    this.peers.say(down, false);
+    for (const change of down) this.evidence.apply(change, this.parts.clock.monotonicMs());
+    this.parts.peers.say(down, false);
   }
 
   private async prepare(): Promise<void> {
     if (this.migrated) return;
-    await this.store.migrate();
-    for (const { nodeId, seq } of await this.store.seqs()) this.noteSeq(nodeId, seq);
+    await this.parts.store.migrate();
+    for (const { nodeId, seq } of await this.parts.store.seqs()) this.noteSeq(nodeId, seq);
     this.migrated = true;
   }
 
   private async renewRow(): Promise<void> {
-    if (this.migrated) await this.peers.renewRow();
+    if (this.migrated) await this.parts.peers.renewRow();
   }
 
   private async askRegistry(): Promise<void> {
-    if (!this.bus.connected) return;
-    const { nodes } = await this.bus.request('registry.list', { kind: 'config-node' }, { timeoutMs: 1_000 });
+    if (!this.parts.bus.connected) return;
+    const { nodes } = await this.parts.bus.request(
+      'registry.list',
+      { kind: 'config-node' },
+      { timeoutMs: 1_000 },
+    );
     for (const node of nodes) this.registered(node);
   }
 
   private async flush(): Promise<void> {
     if (!this.migrated) return;
-    const rows = this.probes.takeTouched().map((check) => {
+    const rows = this.parts.probes.takeTouched().map((check) => {
       const { incarnation, state, reason, counted, seq, recent } = check.report();
       const { nodeId } = check;
-      const observer = this.settings.instanceId;
+      const observer = this.parts.settings.instanceId;
       return { nodeId, incarnation, seq, state, reason, consecutive: counted.consecutive, observer, recent };
     });
-    if (rows.length > 0) await this.store.saveNodes(rows, this.now().at);
+    if (rows.length > 0) await this.parts.store.saveNodes(rows, this.now().at);
   }
 
   private async prune(): Promise<void> {
-    if (this.migrated) await this.store.prune();
+    if (this.migrated) await this.parts.store.prune();
   }
 
   private now(): { at: string; wallMs: number } {
-    const wallMs = this.clock.wallMs();
+    const wallMs = this.parts.clock.wallMs();
     return { at: new Date(wallMs).toISOString(), wallMs };
   }
 }

@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import type { HealthChanged, HealthStanding, NodeHold, NodeVerdict } from '#libs/contracts';
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
@@ -9,33 +8,36 @@ import { RegistryStore } from './registry.store.js';
 
 const ASK_TIMEOUT_MS = 1_000;
 
+export interface EvidenceIntakeParts {
+  bus: Bus;
+  members: MemberTable;
+  store: RegistryStore;
+  announcer: Announcer;
+  metrics: RegistryMetrics;
+  settings: { askEveryMs: number; retryEveryMs: number };
+  clock: Clock;
+  logger: BusLogger;
+}
+
 /**
  * Takes in what others know of members: failover's verdicts and holds, the health service's evidence. They are heard
  * as facts, and asked for at the start and now and then, for a fact that was missed. Who cannot be asked changes nothing.
  */
-@Injectable()
+
 export class EvidenceIntake {
   private readonly failures: FailureLog;
   private readonly loops: Repeating[] = [];
   private readonly unsaved = new Map<string, NodeHold>();
   private readonly askedAtMs = new Map<string, number>();
 
-  constructor(
-    private readonly bus: Bus,
-    private readonly members: MemberTable,
-    private readonly store: RegistryStore,
-    private readonly announcer: Announcer,
-    metrics: RegistryMetrics,
-    private readonly settings: { askEveryMs: number; retryEveryMs: number },
-    private readonly clock: Clock,
-    logger: BusLogger,
-  ) {
+  constructor(private readonly parts: EvidenceIntakeParts) {
+    const { metrics, clock, logger } = parts;
     this.failures = new FailureLog(logger, clock, (what) => metrics.troubles.inc({ what }));
   }
 
   start(): void {
     const every = (what: string, task: () => Promise<void>) =>
-      this.loops.push(this.failures.repeat(what, task, { everyMs: this.settings.retryEveryMs }));
+      this.loops.push(this.failures.repeat(what, task, { everyMs: this.parts.settings.retryEveryMs }));
     every('asking for holds', () => this.nowAndThen('holds', () => this.askHolds()));
     every('asking for health evidence', () => this.nowAndThen('health', () => this.askHealth()));
     every('keeping holds', () => this.saveHolds());
@@ -47,12 +49,12 @@ export class EvidenceIntake {
 
   verdict(verdict: NodeVerdict): void {
     const { judgedBy, confirmedBy, evidence } = verdict;
-    const transition = this.members.verdict(verdict, this.clock.monotonicMs());
-    this.announcer.move(transition, { ...evidence, judgedBy, confirmedBy });
+    const transition = this.parts.members.verdict(verdict, this.parts.clock.monotonicMs());
+    this.parts.announcer.move(transition, { ...evidence, judgedBy, confirmedBy });
   }
 
   health(change: HealthChanged): void {
-    this.announcer.move(this.members.health(change, this.clock.monotonicMs()));
+    this.parts.announcer.move(this.parts.members.health(change, this.parts.clock.monotonicMs()));
   }
 
   /** Renews what its sender still holds against nodes. */
@@ -61,41 +63,49 @@ export class EvidenceIntake {
   }
 
   hold(hold: NodeHold): void {
-    const { news, transition } = this.members.hold(hold, this.clock.monotonicMs(), this.clock.wallMs());
+    const { news, transition } = this.parts.members.hold(
+      hold,
+      this.parts.clock.monotonicMs(),
+      this.parts.clock.wallMs(),
+    );
     if (news) this.unsaved.set(hold.nodeId, hold);
-    this.announcer.move(transition);
+    this.parts.announcer.move(transition);
   }
 
   /** As they were kept; the greatest seq counts, so that this may come late. */
   async loadHolds(): Promise<void> {
-    for (const hold of await this.store.holds()) {
-      const { transition } = this.members.hold(hold, this.clock.monotonicMs(), this.clock.wallMs());
-      this.announcer.move(transition);
+    for (const hold of await this.parts.store.holds()) {
+      const { transition } = this.parts.members.hold(
+        hold,
+        this.parts.clock.monotonicMs(),
+        this.parts.clock.wallMs(),
+      );
+      this.parts.announcer.move(transition);
     }
   }
 
   private async askHolds(): Promise<void> {
-    const { holds } = await this.bus.request('failover.holds', {}, { timeoutMs: ASK_TIMEOUT_MS });
+    const { holds } = await this.parts.bus.request('failover.holds', {}, { timeoutMs: ASK_TIMEOUT_MS });
     for (const hold of holds) this.hold(hold);
   }
 
   private async askHealth(): Promise<void> {
-    const { nodes } = await this.bus.request('health.list', {}, { timeoutMs: ASK_TIMEOUT_MS });
+    const { nodes } = await this.parts.bus.request('health.list', {}, { timeoutMs: ASK_TIMEOUT_MS });
     for (const change of nodes) this.health(change);
   }
 
   /** Often until there is an answer, then seldom. */
   private async nowAndThen(what: string, ask: () => Promise<void>): Promise<void> {
-    const nowMs = this.clock.monotonicMs();
+    const nowMs = this.parts.clock.monotonicMs();
     const lastMs = this.askedAtMs.get(what) ?? Number.NEGATIVE_INFINITY;
-    if (!this.bus.connected || nowMs - lastMs < this.settings.askEveryMs) return;
+    if (!this.parts.bus.connected || nowMs - lastMs < this.parts.settings.askEveryMs) return;
     await ask();
     this.askedAtMs.set(what, nowMs);
   }
 
   private async saveHolds(): Promise<void> {
     for (const [nodeId, hold] of this.unsaved) {
-      await this.store.saveHold(hold);
+      await this.parts.store.saveHold(hold);
       if (this.unsaved.get(nodeId) === hold) this.unsaved.delete(nodeId);
     }
   }

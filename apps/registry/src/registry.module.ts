@@ -44,8 +44,8 @@ export function registryModule(parts: RegistryParts): DynamicModule {
   const journal = new EventJournal(store, outbox, logger);
   const members = new MemberTable(settings);
   const announcer = new Announcer(members, journal, metrics, clock, logger);
-  const intake = new EvidenceIntake(bus, members, store, announcer, metrics, settings, clock, logger);
-  const service = new RegistryService(
+  const intake = new EvidenceIntake({ bus, members, store, announcer, metrics, settings, clock, logger });
+  const service = new RegistryService({
     bus,
     members,
     store,
@@ -57,7 +57,7 @@ export function registryModule(parts: RegistryParts): DynamicModule {
     settings,
     clock,
     logger,
-  );
+  });
   return {
     module: RegistryModule,
     controllers: [RegistryController],

@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import {
   type EventPayload,
   type GetNodeReply,
@@ -23,8 +22,22 @@ import { type MemberEntry, RegistryStore, type StoredMember } from './registry.s
 
 const TRANSITIONS_SHOWN = 20;
 
+export interface RegistryServiceParts {
+  bus: Bus;
+  members: MemberTable;
+  store: RegistryStore;
+  cache: RegistryCache;
+  journal: EventJournal<MemberEntry>;
+  announcer: Announcer;
+  intake: EvidenceIntake;
+  metrics: RegistryMetrics;
+  settings: RegistrySettings;
+  clock: Clock;
+  logger: BusLogger;
+}
+
 /** The shell: evidence in, the core decides, rows and news out. Knows the members from memory; stores only follow. */
-@Injectable()
+
 export class RegistryService {
   private readonly failures: FailureLog;
   private readonly hearing: LocalPauseGuard;
@@ -35,37 +48,26 @@ export class RegistryService {
   private migrated = false;
   private refreshedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(
-    private readonly bus: Bus,
-    private readonly members: MemberTable,
-    private readonly store: RegistryStore,
-    private readonly cache: RegistryCache,
-    private readonly journal: EventJournal<MemberEntry>,
-    private readonly announcer: Announcer,
-    private readonly intake: EvidenceIntake,
-    private readonly metrics: RegistryMetrics,
-    private readonly settings: RegistrySettings,
-    private readonly clock: Clock,
-    logger: BusLogger,
-  ) {
+  constructor(private readonly parts: RegistryServiceParts) {
+    const { journal, metrics, settings, clock, logger } = parts;
     this.failures = new FailureLog(logger, clock, (what) => metrics.troubles.inc({ what }));
     this.hearing = new LocalPauseGuard(settings);
     journal.whenTaken(({ record }) => this.reload(record.nodeId));
-    metrics.watch(() => this.members.records());
+    metrics.watch(() => this.parts.members.records());
   }
 
   start(): void {
     const every = (what: string, everyMs: number, task: () => Promise<void> | void) =>
       this.loops.push(this.failures.repeat(what, task, { everyMs }));
-    every('judging silence', this.settings.tickEveryMs, () => this.tick());
-    every('renewing the cache and heartbeat rows', this.settings.flushEveryMs, () => this.flush());
-    every('reading members from the stores', this.settings.retryEveryMs, () => this.refresh());
-    every('pruning', this.settings.pruneEveryMs, () => this.prune());
+    every('judging silence', this.parts.settings.tickEveryMs, () => this.tick());
+    every('renewing the cache and heartbeat rows', this.parts.settings.flushEveryMs, () => this.flush());
+    every('reading members from the stores', this.parts.settings.retryEveryMs, () => this.refresh());
+    every('pruning', this.parts.settings.pruneEveryMs, () => this.prune());
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.loops.map((loop) => loop.stop()));
-    await this.journal.stop();
+    await this.parts.journal.stop();
   }
 
   get loaded(): boolean {
@@ -77,43 +79,45 @@ export class RegistryService {
     this.refuseStrangers(speaker, request.nodeId, request.kind);
     const at = this.now();
     const registration = { ...request, address: request.address ?? null };
-    const result = this.members.register(registration, at, this.clock.monotonicMs());
-    this.metrics.registrations.inc({ outcome: result.outcome });
+    const result = this.parts.members.register(registration, at, this.parts.clock.monotonicMs());
+    this.parts.metrics.registrations.inc({ outcome: result.outcome });
     if (result.outcome === 'full') throw new Problem('cluster-busy', 'there are too many members');
     if (result.outcome === 'not-newer') return { accepted: false, exceed: result.exceed };
-    if (speaker === 'cluster') this.members.ownedByCluster(request.nodeId);
-    const node = this.members.info(result.record);
+    if (speaker === 'cluster') this.parts.members.ownedByCluster(request.nodeId);
+    const node = this.parts.members.info(result.record);
     const id = `node.registered/${node.id}/${node.incarnation}`;
     const payload: EventPayload<'node.registered'> = { node };
-    this.announcer.record(result.record, result.transition, [{ id, subject: 'node.registered', payload }]);
-    const { heartbeatEveryMs, heartbeatTimeoutMs } = this.settings;
+    this.parts.announcer.record(result.record, result.transition, [
+      { id, subject: 'node.registered', payload },
+    ]);
+    const { heartbeatEveryMs, heartbeatTimeoutMs } = this.parts.settings;
     return { accepted: true, node, heartbeatEveryMs, heartbeatTimeoutMs };
   }
 
   heartbeat(heard: NodeHeartbeat, speaker: Speaker): void {
-    const standing = this.members.ownership(heard.nodeId);
+    const standing = this.parts.members.ownership(heard.nodeId);
     const beat = speaker === 'cluster' ? heard : memberBeat(heard, standing);
     if (beat === undefined) {
-      this.metrics.heartbeats.inc({ outcome: 'not-allowed' });
+      this.parts.metrics.heartbeats.inc({ outcome: 'not-allowed' });
       return;
     }
     // Before the stores were asked a member that they know would be taken for a new one; it beats again soon.
-    if (!this.looked && !this.members.get(beat.nodeId)) {
-      this.metrics.heartbeats.inc({ outcome: 'early' });
+    if (!this.looked && !this.parts.members.get(beat.nodeId)) {
+      this.parts.metrics.heartbeats.inc({ outcome: 'early' });
       return;
     }
-    const result = this.members.heartbeat(beat, this.now(), this.clock.monotonicMs());
-    this.metrics.heartbeats.inc({ outcome: result.outcome });
+    const result = this.parts.members.heartbeat(beat, this.now(), this.parts.clock.monotonicMs());
+    this.parts.metrics.heartbeats.inc({ outcome: result.outcome });
     if (result.outcome !== 'applied' && result.outcome !== 'adopted') return;
-    if (speaker === 'cluster') this.members.ownedByCluster(beat.nodeId);
-    this.announcer.touched.add(beat.nodeId);
-    this.announcer.move(result.transition);
+    if (speaker === 'cluster') this.parts.members.ownedByCluster(beat.nodeId);
+    this.parts.announcer.touched.add(beat.nodeId);
+    this.parts.announcer.move(result.transition);
   }
 
   /** From another instance; our own come back to us and change nothing. */
   statusChanged(change: NodeStatusChanged): void {
     const { to: status, ...rest } = change;
-    this.members.mergeStatus({ ...rest, status }, { authoritative: false });
+    this.parts.members.mergeStatus({ ...rest, status }, { authoritative: false });
   }
 
   registered({ node }: EventPayload<'node.registered'>): void {
@@ -121,7 +125,7 @@ export class RegistryService {
   }
 
   noteHead(version: number): void {
-    this.members.noteHead(version);
+    this.parts.members.noteHead(version);
   }
 
   async deregister(
@@ -129,8 +133,8 @@ export class RegistryService {
     speaker: Speaker,
   ): Promise<void> {
     this.refuseStrangers(speaker, nodeId, 'service');
-    const before = this.members.get(nodeId);
-    const outcome = this.members.deregister(nodeId, incarnation);
+    const before = this.parts.members.get(nodeId);
+    const outcome = this.parts.members.deregister(nodeId, incarnation);
     if (outcome === 'unknown' || !before) throw new Problem('node-not-found', `no node ${nodeId}`);
     if (outcome === 'not-newer') {
       throw new Problem('precondition-failed', `incarnation ${before.incarnation} is registered`, {
@@ -140,67 +144,69 @@ export class RegistryService {
     const payload = { nodeId, incarnation, at: this.now() };
     const id = `node.deregistered/${nodeId}/${incarnation}`;
     const record = { ...before, incarnation, left: true };
-    this.announcer.record(record, undefined, [{ id, subject: 'node.deregistered', payload }]);
-    await this.cache
+    this.parts.announcer.record(record, undefined, [{ id, subject: 'node.deregistered', payload }]);
+    await this.parts.cache
       .remove(nodeId)
       .catch((error: unknown) => this.failures.failed('removing from the cache', error));
   }
 
   list(filter: AskedRequest<'registry.list'>): NodeInfo[] {
-    return this.members
+    return this.parts.members
       .records()
       .filter((record) => !record.left)
       .filter((record) => filter.status === undefined || record.status === filter.status)
       .filter((record) => filter.kind === undefined || record.kind === filter.kind)
-      .map((record) => this.members.info(record))
+      .map((record) => this.parts.members.info(record))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** From memory, else the database, else the cache. */
   async get(nodeId: string): Promise<GetNodeReply> {
-    if (!this.members.get(nodeId)) await this.refreshOne(nodeId);
-    const record = this.members.get(nodeId);
+    if (!this.parts.members.get(nodeId)) await this.refreshOne(nodeId);
+    const record = this.parts.members.get(nodeId);
     if (!record) throw new Problem('node-not-found', `no node ${nodeId}`);
-    const transitions = await this.store.transitions(nodeId, TRANSITIONS_SHOWN).catch((error: unknown) => {
-      this.failures.failed('reading transitions', error);
-      return [];
-    });
-    return { node: this.members.info(record), transitions };
+    const transitions = await this.parts.store
+      .transitions(nodeId, TRANSITIONS_SHOWN)
+      .catch((error: unknown) => {
+        this.failures.failed('reading transitions', error);
+        return [];
+      });
+    return { node: this.parts.members.info(record), transitions };
   }
 
   private tick(): void {
-    const nowMs = this.clock.monotonicMs();
-    const hearing = this.hearing.observe(nowMs, this.bus.responsive);
+    const nowMs = this.parts.clock.monotonicMs();
+    const hearing = this.hearing.observe(nowMs, this.parts.bus.responsive);
     if (hearing !== 'hears') {
-      this.members.forgiveSilence(nowMs);
+      this.parts.members.forgiveSilence(nowMs);
       return;
     }
-    for (const transition of this.members.tick(nowMs)) this.announcer.move(transition);
+    for (const transition of this.parts.members.tick(nowMs)) this.parts.announcer.move(transition);
   }
 
   private async flush(): Promise<void> {
-    const { touched } = this.announcer;
+    const { touched } = this.parts.announcer;
     const records = [...touched]
-      .map((nodeId) => this.members.get(nodeId))
+      .map((nodeId) => this.parts.members.get(nodeId))
       .filter((record) => record !== undefined);
     touched.clear();
     if (records.length === 0) return;
     const nodes = records.map((record) => ({
-      node: this.members.info(record),
-      beatSeq: this.members.beatSeq(record.nodeId),
+      node: this.parts.members.info(record),
+      beatSeq: this.parts.members.beatSeq(record.nodeId),
     }));
     const allIds = this.list({}).map((node) => node.id);
-    const cached = this.cache
+    const cached = this.parts.cache
       .put(nodes, allIds)
       .catch((error: unknown) => this.failures.failed('renewing the cache', error));
-    const stored = this.migrated ? this.store.saveHeartbeats(records) : undefined;
+    const stored = this.migrated ? this.parts.store.saveHeartbeats(records) : undefined;
     await Promise.all([cached, stored]);
   }
 
   /** Often until the tables are there, then at its pace. */
   private async refresh(): Promise<void> {
-    const nowMs = this.clock.monotonicMs();
-    if (this.migrated && nowMs - this.refreshedAtMs < this.settings.refreshEveryMs) return;
+    const nowMs = this.parts.clock.monotonicMs();
+    if (this.migrated && nowMs - this.refreshedAtMs < this.parts.settings.refreshEveryMs) return;
     this.refreshedAtMs = nowMs;
     const looks = await Promise.allSettled([this.refreshFromCache(), this.refreshFromStore()]);
     this.looked = true;
@@ -210,41 +216,41 @@ export class RegistryService {
   }
 
   private async refreshFromCache(): Promise<void> {
-    for (const node of await this.cache.all()) this.introduce(node);
+    for (const node of await this.parts.cache.all()) this.introduce(node);
   }
 
   private async refreshFromStore(): Promise<void> {
     if (!this.migrated) {
-      await this.store.migrate();
+      await this.parts.store.migrate();
       this.migrated = true;
     }
     // Before the members: one that is kept out must not be let in for a moment.
-    await this.intake.loadHolds();
-    for (const stored of await this.store.load()) this.mergeStored(stored);
+    await this.parts.intake.loadHolds();
+    for (const stored of await this.parts.store.load()) this.mergeStored(stored);
   }
 
   /** The stores know of registrations that another instance took, or this one before. Without them memory must do. */
   private async consultStore(nodeId: string): Promise<void> {
-    await Promise.race([this.firstLook.promise, sleep(this.settings.firstLookMs)]);
+    await Promise.race([this.firstLook.promise, sleep(this.parts.settings.firstLookMs)]);
     if (!this.migrated) return;
     await this.reload(nodeId).catch((error: unknown) => this.failures.failed('looking a member up', error));
   }
 
   private async reload(nodeId: string): Promise<void> {
-    const stored = await this.store.read(nodeId);
+    const stored = await this.parts.store.read(nodeId);
     if (stored) this.mergeStored(stored);
   }
 
   private mergeStored({ record, standing }: StoredMember): void {
-    const authoritative = this.journal.waiting === 0;
-    this.members.merge(record, this.clock.monotonicMs(), { authoritative, standing });
+    const authoritative = this.parts.journal.waiting === 0;
+    this.parts.members.merge(record, this.parts.clock.monotonicMs(), { authoritative, standing });
   }
 
   private async refreshOne(nodeId: string): Promise<void> {
     await this.consultStore(nodeId);
-    if (this.members.get(nodeId)) return;
+    if (this.parts.members.get(nodeId)) return;
     try {
-      const cached = await this.cache.get(nodeId);
+      const cached = await this.parts.cache.get(nodeId);
       if (cached) this.introduce(cached);
     } catch (error) {
       this.failures.failed('reading the cache', error);
@@ -253,20 +259,20 @@ export class RegistryService {
 
   /** A member speaks for services of its own kind only. */
   private refuseStrangers(speaker: Speaker, nodeId: string, kind: 'config-node' | 'service'): void {
-    if (speaker === 'cluster' || memberMayBe(kind, this.members.ownership(nodeId))) return;
+    if (speaker === 'cluster' || memberMayBe(kind, this.parts.members.ownership(nodeId))) return;
     throw new Problem('forbidden', `${nodeId} belongs to the cluster: only its own processes speak for it`);
   }
 
   private introduce(node: NodeInfo): void {
-    this.members.introduce(recordOf(node), this.clock.monotonicMs(), this.clock.wallMs());
+    this.parts.members.introduce(recordOf(node), this.parts.clock.monotonicMs(), this.parts.clock.wallMs());
   }
 
   private async prune(): Promise<void> {
-    if (this.migrated) await this.store.prune();
+    if (this.migrated) await this.parts.store.prune();
   }
 
   private now(): string {
-    return new Date(this.clock.wallMs()).toISOString();
+    return new Date(this.parts.clock.wallMs()).toISOString();
   }
 }
 

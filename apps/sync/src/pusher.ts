@@ -25,23 +25,26 @@ export interface NodeAddresses {
 
 type Push = Extract<SyncTask, { type: 'push' }>;
 
+export interface PusherParts {
+  planner: SyncPlanner;
+  members: NodeAddresses;
+  store: SyncStore;
+  calls: SyncNodeClient;
+  metrics: SyncMetrics;
+  settings: SyncSettings;
+  clock: Clock;
+  logger: BusLogger;
+  diverged: (nodeId: string, position: ReportedPosition) => void;
+}
+
 /** Carries out what the planner wants done with a node, task after task. */
 export class Pusher {
   private readonly running = new Set<Promise<void>>();
   private readonly throttle: TokenBucket;
   private readonly stopping = new AbortController();
 
-  constructor(
-    private readonly planner: SyncPlanner,
-    private readonly members: NodeAddresses,
-    private readonly store: SyncStore,
-    private readonly calls: SyncNodeClient,
-    private readonly metrics: SyncMetrics,
-    private readonly settings: SyncSettings,
-    private readonly clock: Clock,
-    private readonly logger: BusLogger,
-    private readonly diverged: (nodeId: string, position: ReportedPosition) => void,
-  ) {
+  constructor(private readonly parts: PusherParts) {
+    const { settings } = parts;
     this.throttle = new TokenBucket(settings.changesPerSecond, settings.planner.batch.most);
   }
 
@@ -57,12 +60,12 @@ export class Pusher {
 
   /** Batch after batch until the planner has enough. Never rejects. */
   private async run(task: SyncTask): Promise<void> {
-    const { planner, clock } = this;
+    const { planner, clock } = this.parts;
     const pages: { ahead: Ahead | undefined } = { ahead: undefined };
     for (let next: SyncTask | undefined = task; next !== undefined; ) {
       const outcome = await this.outcomeOf(next, pages);
       this.count(next, outcome);
-      if (outcome.type === 'diverged') this.diverged(next.nodeId, outcome.position);
+      if (outcome.type === 'diverged') this.parts.diverged(next.nodeId, outcome.position);
       next = planner.report(next.ticket, outcome, clock.monotonicMs());
     }
     await pages.ahead?.page.catch(() => undefined); // asked for and not needed
@@ -70,7 +73,7 @@ export class Pusher {
 
   private async outcomeOf(task: SyncTask, pages: { ahead: Ahead | undefined }): Promise<SyncOutcome> {
     if (this.stopping.signal.aborted) return { type: 'failed', reason: 'stopped' };
-    const address = this.members.addressOf(task.nodeId);
+    const address = this.parts.members.addressOf(task.nodeId);
     if (address === undefined) return { type: 'failed', reason: 'unreachable' };
     try {
       if (task.type === 'push') return await this.push(task, address, pages);
@@ -79,7 +82,7 @@ export class Pusher {
     } catch (error) {
       crashOnDefect(error);
       const failure = failureOf(error);
-      this.logger.debug(
+      this.parts.logger.debug(
         { nodeId: task.nodeId, task: task.type, ...failure, why: String(error) },
         'no progress',
       );
@@ -89,7 +92,7 @@ export class Pusher {
 
   private async push(task: Push, address: string, pages: { ahead: Ahead | undefined }): Promise<SyncOutcome> {
     const { after, limit, verify } = task;
-    const begunMs = this.clock.monotonicMs();
+    const begunMs = this.parts.clock.monotonicMs();
     if (verify) {
       const found = await this.check(after, false);
       if (found.type !== 'in-log') return found;
@@ -101,8 +104,8 @@ export class Pusher {
     if (verdict === 'empty') return { type: 'failed', reason: 'no-log' };
     this.readAhead(page, limit, pages);
     await this.pace(page.length);
-    const answer = await this.calls.push(address, page, this.settings.pushTimeoutMs);
-    return this.judge(after, page, answer, this.clock.monotonicMs() - begunMs);
+    const answer = await this.parts.calls.push(address, page, this.parts.settings.pushTimeoutMs);
+    return this.judge(after, page, answer, this.parts.clock.monotonicMs() - begunMs);
   }
 
   private judge(
@@ -115,7 +118,7 @@ export class Pusher {
     if (verdict === 'diverged') return { type: 'diverged', position: answer };
     if (verdict !== 'known') return { type: 'elsewhere', position: answer };
     const changes = page.findIndex(({ version }) => version === answer.version) + 1;
-    this.metrics.changes.inc(changes);
+    this.parts.metrics.changes.inc(changes);
     const changesPerSecond = (changes * 1_000) / tookMs;
     return { type: 'taken', position: answer, changes, changesPerSecond };
   }
@@ -146,20 +149,20 @@ export class Pusher {
 
   private readAhead(page: readonly Change[], limit: number, pages: { ahead: Ahead | undefined }): void {
     const last = page.at(-1)?.version;
-    if (last === undefined || last >= this.planner.headVersion) return;
-    pages.ahead = { after: last, page: this.page(last, limit + this.settings.planner.batch.growBy) };
+    if (last === undefined || last >= this.parts.planner.headVersion) return;
+    pages.ahead = { after: last, page: this.page(last, limit + this.parts.settings.planner.batch.growBy) };
     pages.ahead.page.catch(unreadable);
   }
 
   private page(after: number, limit: number): Promise<Change[] | 'compacted'> {
-    const { batchBytes, planner } = this.settings;
-    return this.store.changesAfter(after, Math.min(limit, planner.batch.most), batchBytes);
+    const { batchBytes, planner } = this.parts.settings;
+    return this.parts.store.changesAfter(after, Math.min(limit, planner.batch.most), batchBytes);
   }
 
   private async pace(changes: number): Promise<void> {
-    const waitMs = this.throttle.withdraw(changes, this.clock.monotonicMs());
+    const waitMs = this.throttle.withdraw(changes, this.parts.clock.monotonicMs());
     if (waitMs <= 0) return;
-    this.metrics.throttledSeconds.inc(waitMs / 1_000);
+    this.parts.metrics.throttledSeconds.inc(waitMs / 1_000);
     await sleep(waitMs, this.stopping.signal);
   }
 
@@ -167,30 +170,30 @@ export class Pusher {
     task: Extract<SyncTask, { type: 'load' | 'heal' }>,
     address: string,
   ): Promise<SyncOutcome> {
-    const { askTimeoutMs, loadTimeoutMs } = this.settings;
+    const { askTimeoutMs, loadTimeoutMs } = this.parts.settings;
     if (task.type === 'heal') {
-      await this.calls.catchUp(address, { by: 'head' }, askTimeoutMs);
+      await this.parts.calls.catchUp(address, { by: 'head' }, askTimeoutMs);
       return { type: 'told' };
     }
     // A load would wipe what only a diverged node holds, before it can save that.
     const found = await this.check(task.position, false);
     if (found.type !== 'in-log' && found.type !== 'compacted') return found;
-    const begunMs = this.clock.monotonicMs();
-    const from = this.members.sources(task.nodeId).slice(0, 5);
-    const { version, chain, entries } = await this.calls.catchUp(
+    const begunMs = this.parts.clock.monotonicMs();
+    const from = this.parts.members.sources(task.nodeId).slice(0, 5);
+    const { version, chain, entries } = await this.parts.calls.catchUp(
       address,
       { by: 'state', from },
       loadTimeoutMs,
     );
-    const keysPerSecond = (entries * 1_000) / (this.clock.monotonicMs() - begunMs);
-    this.logger.info({ nodeId: task.nodeId, version, entries }, 'a node loaded a full state transfer');
+    const keysPerSecond = (entries * 1_000) / (this.parts.clock.monotonicMs() - begunMs);
+    this.parts.logger.info({ nodeId: task.nodeId, version, entries }, 'a node loaded a full state transfer');
     return { type: 'loaded', position: { version, chain }, keysPerSecond };
   }
 
   private count(task: SyncTask, outcome: SyncOutcome): void {
     const label = { outcome: outcome.type === 'failed' ? outcome.reason : outcome.type };
-    if (task.type === 'push') this.metrics.pushes.inc(label);
-    if (task.type === 'load') this.metrics.snapshots.inc(label);
+    if (task.type === 'push') this.parts.metrics.pushes.inc(label);
+    if (task.type === 'load') this.parts.metrics.snapshots.inc(label);
   }
 }
 

@@ -36,7 +36,7 @@ export function syncModule({ bus, pool, metrics, logger, clock, settings }: Sync
       {
         provide: SyncService,
         useFactory: (store: SyncStore, calls: SyncNodeClient, syncMetrics: SyncMetrics) =>
-          new SyncService(bus, store, calls, syncMetrics, settings, clock, logger),
+          new SyncService({ bus, store, calls, metrics: syncMetrics, settings, clock, logger }),
         inject: [SyncStore, SyncNodeClient, SyncMetrics],
       },
     ],

@@ -9,6 +9,7 @@ export {
 } from './bus.js';
 export { BusError, type BusErrorKind } from './bus-error.js';
 export { type AuthenticatedParts, BusMac, MAC_HEADER } from './bus-mac.js';
+export { Answers, OnEvent } from './bus-patterns.js';
 export { BusErrorFilter, BusStrategy, speakerIn } from './bus-strategy.js';
 export type { BusLogger, ConnectionSettings } from './connection.js';
 export { Envelope } from './envelope.js';

@@ -2,16 +2,15 @@ import type { Bus } from '#libs/messaging';
 import { DetectorService } from '../../../apps/failover/src/detection/detector.service.js';
 import { WitnessService } from '../../../apps/failover/src/detection/witness.service.js';
 import { HandoverService } from '../../../apps/failover/src/election/handover.service.js';
+import { ElectionsController } from '../../../apps/failover/src/elections.controller.js';
+import { EventsController } from '../../../apps/failover/src/events.controller.js';
 import { failoverSettings, loadFailoverSettings } from '../../../apps/failover/src/failover.config.js';
-import { FailoverController } from '../../../apps/failover/src/failover.controller.js';
 import { failoverModule } from '../../../apps/failover/src/failover.module.js';
 import { FailoverService } from '../../../apps/failover/src/failover.service.js';
 import { FailoverStore } from '../../../apps/failover/src/failover.store.js';
 import { LeaderHeadMonitor } from '../../../apps/failover/src/head/leader-head-monitor.js';
 import { NodeWatch } from '../../../apps/failover/src/nodes/node-watch.js';
 import { RestrictionsView } from '../../../apps/failover/src/nodes/restrictions-view.js';
-import { OperatorService } from '../../../apps/failover/src/operator.service.js';
-import { RecoveryStore } from '../../../apps/failover/src/recovery/recovery.store.js';
 import { asPrimaryPool, SimPool } from '../database/sim-pool.js';
 import { askDoor } from '../stand-ins/http.js';
 import type { SimProcess } from '../world/process.js';
@@ -41,18 +40,14 @@ export function startFailover(platform: Platform, process: SimProcess): void {
     if (found === undefined || !('useValue' in found)) throw new Error(`failover has no ${token.name}`);
     return found.useValue as T;
   };
-  const controller = new FailoverController(
+  const events = new EventsController(
     part(NodeWatch),
     part(DetectorService),
-    part(WitnessService),
     part(LeaderHeadMonitor),
-    part(HandoverService),
-    part(FailoverStore),
-    part(RecoveryStore),
-    part(OperatorService),
     part(RestrictionsView),
   );
-  listen(bus, controller);
+  const elections = new ElectionsController(part(WitnessService), part(HandoverService), part(FailoverStore));
+  listen(bus, events, elections);
   part(FailoverService).start(platform.nodeSeeds);
 }
 
@@ -83,15 +78,15 @@ function driversOf(platform: Platform, process: SimProcess): { http: Driver; dri
   };
 }
 
-function listen(bus: Bus, controller: FailoverController): void {
-  bus.handle('failover.witness', (request) => controller.witness(request));
-  bus.handle('failover.handover', (request) => controller.handover(request), { queue: 'failover' });
-  bus.subscribe('node.heartbeat', (beat) => controller.heartbeat(beat));
-  bus.subscribe('node.registered', (fact) => controller.registered(fact));
-  bus.subscribe('node.deregistered', (fact) => controller.deregistered(fact));
-  bus.subscribe('node.failed', (verdict) => controller.failed(verdict));
-  bus.subscribe('node.recovered', (verdict) => controller.recovered(verdict));
-  bus.subscribe('leader.lost', (lost) => controller.lost(lost));
-  bus.subscribe('leader.elected', (elected) => controller.elected(elected));
-  bus.subscribe('node.hold', (hold) => controller.held(hold));
+function listen(bus: Bus, events: EventsController, elections: ElectionsController): void {
+  bus.handle('failover.witness', (request) => elections.witness(request));
+  bus.handle('failover.handover', (request) => elections.handover(request), { queue: 'failover' });
+  bus.subscribe('node.heartbeat', (beat) => events.heartbeat(beat));
+  bus.subscribe('node.registered', (fact) => events.registered(fact));
+  bus.subscribe('node.deregistered', (fact) => events.deregistered(fact));
+  bus.subscribe('node.failed', (verdict) => events.failed(verdict));
+  bus.subscribe('node.recovered', (verdict) => events.recovered(verdict));
+  bus.subscribe('leader.lost', (lost) => events.lost(lost));
+  bus.subscribe('leader.elected', (elected) => events.elected(elected));
+  bus.subscribe('node.hold', (hold) => events.held(hold));
 }

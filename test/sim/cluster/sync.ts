@@ -13,15 +13,15 @@ import { asBus, SimBus } from './sim-bus.js';
 export function startSync(platform: Platform, process: SimProcess): void {
   const bus = asBus(new SimBus(process, platform.broker));
   const store = new SyncStore(asPrimaryPool(new SimPool(process, platform.network, platform.database)));
-  const service = new SyncService(
+  const service = new SyncService({
     bus,
     store,
-    new SyncNodeClient('key'),
-    new SyncMetrics(noMetrics),
-    syncSettings({ preset: 'local', clusterKey: 'key', syncChangesPerSecond: 5_000 }, process.name),
-    process.clock,
-    traceLogger(process),
-  );
+    calls: new SyncNodeClient('key'),
+    metrics: new SyncMetrics(noMetrics),
+    settings: syncSettings({ preset: 'local', clusterKey: 'key', syncChangesPerSecond: 5_000 }, process.name),
+    clock: process.clock,
+    logger: traceLogger(process),
+  });
   bus.subscribe('node.heartbeat', (beat) => service.heartbeat(beat));
   bus.subscribe('node.deregistered', ({ nodeId }) => service.deregistered(nodeId));
   service.start(platform.nodeSeeds);

@@ -8,23 +8,35 @@ import { DigestMetrics } from './digest.metrics.js';
 import { Scrubber } from './scrubber.js';
 import { Verification, type VerificationDuties } from './verification.js';
 
+export interface IntegrityParts {
+  host: ReplicaHost;
+  peers: PeerTable;
+  client: PeerClient;
+  duties: VerificationDuties;
+  alerts: Alerts;
+  metrics: Metrics;
+  clock: Clock;
+  logger: Logger;
+}
+
 /** Whether the node's state is the right one: before it counts as healthy, and ever after. */
 export class Integrity {
   readonly verification: Verification;
   readonly scrubber: Scrubber;
 
-  constructor(
-    host: ReplicaHost,
-    peers: PeerTable,
-    client: PeerClient,
-    duties: VerificationDuties,
-    alerts: Alerts,
-    metrics: Metrics,
-    clock: Clock,
-    logger: Logger,
-  ) {
+  constructor(readonly parts: IntegrityParts) {
+    const { host, peers, client, duties, alerts, metrics, clock, logger } = parts;
     const digestMetrics = new DigestMetrics(metrics);
-    this.verification = new Verification(host, peers, client, duties, alerts, digestMetrics, clock, logger);
+    this.verification = new Verification({
+      host,
+      peers,
+      client,
+      duties,
+      alerts,
+      metrics: digestMetrics,
+      clock,
+      logger,
+    });
     this.scrubber = new Scrubber(host, alerts, digestMetrics, clock, logger);
   }
 

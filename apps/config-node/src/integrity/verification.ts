@@ -33,6 +33,17 @@ const PEER_WAIT_MS = 100;
 /** Asked at once: the leader, and those that hold most. */
 const MAX_ASKED = 5;
 
+export interface VerificationParts {
+  host: ReplicaHost;
+  peers: PeerTable;
+  client: PeerClient;
+  duties: VerificationDuties;
+  alerts: Alerts;
+  metrics: DigestMetrics;
+  clock: Clock;
+  logger: Logger;
+}
+
 /**
  * Sees to it that a node counts as healthy only when its state was found right: after every load of a whole state, by
  * comparing digests with other nodes, or by the chain alone when nobody can be asked.
@@ -47,16 +58,7 @@ export class Verification {
   private running: Promise<void> | undefined;
   private readonly aborted = new AbortController();
 
-  constructor(
-    private readonly host: ReplicaHost,
-    private readonly peers: PeerTable,
-    private readonly client: PeerClient,
-    private readonly duties: VerificationDuties,
-    private readonly alerts: Alerts,
-    private readonly metrics: DigestMetrics,
-    private readonly clock: Clock,
-    private readonly logger: Logger,
-  ) {}
+  constructor(private readonly parts: VerificationParts) {}
 
   get verified(): Verified {
     return this.state;
@@ -68,7 +70,7 @@ export class Verification {
   }
 
   start(): void {
-    this.host.onReset(() => this.begin());
+    this.parts.host.onReset(() => this.begin());
     this.begin();
   }
 
@@ -101,7 +103,7 @@ export class Verification {
         restMs = await this.round();
       } catch (error) {
         crashOnDefect(error);
-        this.logger.warn({ error }, 'verifying the state failed: it is tried again');
+        this.parts.logger.warn({ error }, 'verifying the state failed: it is tried again');
       }
       if (this.state === 'pending') await backOff(restMs, signal);
     }
@@ -113,13 +115,13 @@ export class Verification {
       this.levelSinceMs = undefined;
       return ASK_EVERY_MS;
     }
-    const nowMs = this.clock.monotonicMs();
+    const nowMs = this.parts.clock.monotonicMs();
     this.levelSinceMs ??= nowMs;
-    const own: OwnDigest = { format: DIGEST_FORMAT, ...this.host.replica.digest };
+    const own: OwnDigest = { format: DIGEST_FORMAT, ...this.parts.host.replica.digest };
     const answers = await this.ask(own.version);
     if (!this.stillHas(own)) return 0;
-    const comparison = compareDigests(own, answers, this.duties.leaderId());
-    this.metrics.comparisons.inc({ outcome: comparison.outcome });
+    const comparison = compareDigests(own, answers, this.parts.duties.leaderId());
+    this.parts.metrics.comparisons.inc({ outcome: comparison.outcome });
     return this.act(own, comparison, nowMs - this.levelSinceMs);
   }
 
@@ -127,7 +129,7 @@ export class Verification {
     const { damaged, reloads } = this;
     switch (nextStep({ outcome: comparison.outcome, levelForMs, damaged, reloads })) {
       case 'trust-peer':
-        if (damaged) this.host.trust();
+        if (damaged) this.parts.host.trust();
         this.trust('by-peer', {
           version: own.version,
           ...(comparison.outcome === 'equal' && { peer: comparison.peer.nodeId }),
@@ -148,36 +150,36 @@ export class Verification {
 
   /** The leader first, of the others those that hold most; whoever does not answer in time does not count. */
   private async ask(version: number): Promise<DigestReply[]> {
-    const leaderId = this.duties.leaderId();
-    const others = this.peers.others();
+    const leaderId = this.parts.duties.leaderId();
+    const others = this.parts.peers.others();
     const chosen = others
       .toSorted((a, b) => Number(b.id === leaderId) - Number(a.id === leaderId))
       .slice(0, MAX_ASKED);
     const answers = await Promise.allSettled(
-      chosen.map(({ address }) => this.client.digest(address, version, PEER_WAIT_MS)),
+      chosen.map(({ address }) => this.parts.client.digest(address, version, PEER_WAIT_MS)),
     );
     return answers.flatMap((answer) => {
       if (answer.status === 'fulfilled') return [answer.value];
-      this.logger.debug({ reason: String(answer.reason), version }, 'a node told no digest');
+      this.parts.logger.debug({ reason: String(answer.reason), version }, 'a node told no digest');
       return [];
     });
   }
 
   private isLevel(): boolean {
-    const { host } = this;
-    return host.replica.clusterId !== null && !host.isStale() && this.duties.lag() <= LEVEL_LAG;
+    const { host } = this.parts;
+    return host.replica.clusterId !== null && !host.isStale() && this.parts.duties.lag() <= LEVEL_LAG;
   }
 
   /** Neither a load nor an earlier version's loss came between. */
   private stillHas(own: OwnDigest): boolean {
-    const point = this.host.replica.digestAt(own.version);
+    const point = this.parts.host.replica.digestAt(own.version);
     return typeof point === 'object' && point.chain === own.chain && point.hash === own.hash;
   }
 
   /** What this node has applied is what the database's head tells of. */
   private async isHeadsChain(): Promise<boolean> {
-    const { host } = this;
-    const head = await withTimeout(this.duties.readHead(), HEAD_TIMEOUT_MS, 'reading the head');
+    const { host } = this.parts;
+    const head = await withTimeout(this.parts.duties.readHead(), HEAD_TIMEOUT_MS, 'reading the head');
     if (head.clusterId !== host.replica.clusterId) return false;
     const reached = await host.waitForHead(head, HEAD_TIMEOUT_MS);
     return reached && host.replica.chainAt(head.version) === head.chain;
@@ -188,17 +190,17 @@ export class Verification {
     if (!this.damaged) {
       this.damaged = true;
       const other = peer && { nodeId: peer.nodeId, verified: peer.verified, hash: peer.hash };
-      this.logger.error({ own, other }, 'two nodes hold different states after the same changes');
+      this.parts.logger.error({ own, other }, 'two nodes hold different states after the same changes');
     }
-    const result = await this.duties.reload(peer ? this.peers.addressOf(peer.nodeId) : null);
+    const result = await this.parts.duties.reload(peer ? this.parts.peers.addressOf(peer.nodeId) : null);
     if (result !== 'was-right' && !this.told) {
       this.told = true;
       const what = `its state at version ${own.version} is not that of ${peer?.nodeId ?? 'another node'}`;
       const then = result === 'replaced' ? 'it was replaced' : 'no right one can be had yet';
-      this.alerts.critical('replica.damaged', `${what}: ${then}`);
+      this.parts.alerts.critical('replica.damaged', `${what}: ${then}`);
     }
     if (result === 'unavailable') {
-      this.logger.error(
+      this.parts.logger.error(
         'replacing the damaged state failed: neither the database nor another node gave a correct one',
       );
       return UNAVAILABLE_RETRY_MS;
@@ -211,11 +213,11 @@ export class Verification {
   private wasRight(version: number, peer: DigestReply | undefined): void {
     if (peer !== undefined) {
       const { nodeId } = peer;
-      this.logger.error(
+      this.parts.logger.error(
         { version, peer: nodeId },
         'the database has the state of this node: the other node is damaged',
       );
-      this.alerts.critical(
+      this.parts.alerts.critical(
         'replica.damaged',
         `its state at version ${version} is not the database's`,
         nodeId,
@@ -229,6 +231,6 @@ export class Verification {
     this.damaged = false;
     this.told = false;
     this.reloads = 0;
-    this.logger.info({ verified: how, ...found }, 'verified the state');
+    this.parts.logger.info({ verified: how, ...found }, 'verified the state');
   }
 }

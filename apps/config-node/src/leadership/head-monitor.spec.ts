@@ -13,15 +13,15 @@ it('finding 10: head is read while a client waits for a version, without waiting
   const store = { readHead: async () => head } as Pick<ConfigStore, 'readHead'> as ConfigStore;
   const read = [deferred<void>(), deferred<void>(), deferred<void>()];
   let reads = 0;
-  const watch = new HeadMonitor(
-    { everyMs: HOUR_MS, withoutBusMs: HOUR_MS, confirmedMs: HOUR_MS },
+  const watch = new HeadMonitor({
+    options: { everyMs: HOUR_MS, withoutBusMs: HOUR_MS, confirmedMs: HOUR_MS },
     host,
     store,
-    () => true,
-    async () => read[reads++]?.resolve(),
-    systemClock,
-    pino({ level: 'silent' }),
-  );
+    busConnected: () => true,
+    listener: async () => read[reads++]?.resolve(),
+    clock: systemClock,
+    logger: pino({ level: 'silent' }),
+  });
   watch.start();
   await read[0]?.promise; // the first, which is due
   await host.whileAwaited(async () => {
@@ -50,15 +50,15 @@ it('finding 18d: an observer leaves the database alone while the leader vouches 
     reads += 1;
     return head;
   };
-  const watch = new HeadMonitor(
-    { everyMs: 20, withoutBusMs: 20, confirmedMs: HOUR_MS },
+  const watch = new HeadMonitor({
+    options: { everyMs: 20, withoutBusMs: 20, confirmedMs: HOUR_MS },
     host,
-    { readHead } as Pick<ConfigStore, 'readHead'> as ConfigStore,
-    () => true,
-    async () => undefined,
+    store: { readHead } as Pick<ConfigStore, 'readHead'> as ConfigStore,
+    busConnected: () => true,
+    listener: async () => undefined,
     clock,
-    pino({ level: 'silent' }),
-  );
+    logger: pino({ level: 'silent' }),
+  });
   const after = async (ms: number, vouched: boolean) => {
     nowMs += ms;
     if (vouched) host.learnHead(host.replica, nowMs);

@@ -19,6 +19,16 @@ const READING = 'reading the head';
 
 export type HeadListener = (head: HeadRow, versionAtAsking: number, askedAtMs: number) => Promise<void>;
 
+export interface HeadMonitorParts {
+  options: HeadWatchOptions;
+  host: ReplicaHost;
+  store: ConfigStore;
+  busConnected: () => boolean;
+  listener: HeadListener;
+  clock: Clock;
+  logger: Logger;
+}
+
 /** Reads `config.head` regularly, and at once when there is reason to. */
 export class HeadMonitor {
   private loop: Repeating | undefined;
@@ -27,22 +37,15 @@ export class HeadMonitor {
   private hurrying: NodeJS.Timeout | undefined;
   private readonly failures: FailureLog;
 
-  constructor(
-    private readonly options: HeadWatchOptions,
-    private readonly host: ReplicaHost,
-    private readonly store: ConfigStore,
-    private readonly busConnected: () => boolean,
-    private readonly listener: HeadListener,
-    private readonly clock: Clock,
-    logger: Logger,
-  ) {
+  constructor(private readonly parts: HeadMonitorParts) {
+    const { clock, logger } = parts;
     this.failures = new FailureLog(logger, clock);
   }
 
   start(): void {
-    this.host.onAwaited(() => this.hurry(HURRY_AFTER_MS));
+    this.parts.host.onAwaited(() => this.hurry(HURRY_AFTER_MS));
     this.loop = repeat(() => this.tick(), {
-      everyMs: Math.min(this.options.everyMs, this.options.withoutBusMs) / 2,
+      everyMs: Math.min(this.parts.options.everyMs, this.parts.options.withoutBusMs) / 2,
       onError: (error) => this.failures.failed(READING, error),
     });
   }
@@ -65,23 +68,23 @@ export class HeadMonitor {
     if (this.hurrying !== undefined) return;
     this.hurrying = setTimeout(() => {
       this.hurrying = undefined;
-      if (!this.host.isAwaited) return;
+      if (!this.parts.host.isAwaited) return;
       this.poke();
       this.hurry(HURRY_AGAIN_MS);
     }, afterMs);
   }
 
   private async tick(): Promise<void> {
-    const nowMs = this.clock.monotonicMs();
-    const { everyMs, withoutBusMs, confirmedMs } = this.options;
-    const withBusMs = this.host.freshAgeMs > everyMs ? everyMs : confirmedMs;
-    const dueMs = this.lastReadAtMs + (this.busConnected() ? withBusMs : withoutBusMs);
+    const nowMs = this.parts.clock.monotonicMs();
+    const { everyMs, withoutBusMs, confirmedMs } = this.parts.options;
+    const withBusMs = this.parts.host.freshAgeMs > everyMs ? everyMs : confirmedMs;
+    const dueMs = this.lastReadAtMs + (this.parts.busConnected() ? withBusMs : withoutBusMs);
     if (!this.wanted && nowMs < dueMs) return;
     this.wanted = false;
     this.lastReadAtMs = nowMs;
-    const versionAtAsking = this.host.replica.version;
-    const head = await this.store.readHead();
+    const versionAtAsking = this.parts.host.replica.version;
+    const head = await this.parts.store.readHead();
     this.failures.succeeded(READING);
-    await this.listener(head, versionAtAsking, nowMs);
+    await this.parts.listener(head, versionAtAsking, nowMs);
   }
 }

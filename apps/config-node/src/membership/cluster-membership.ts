@@ -22,6 +22,18 @@ const REGISTER_RETRY_MS = 1_000;
 /** An event loop that lets work wait longer than this (99th percentile) is overloaded. */
 const OVERLOADED_MS = 250;
 
+export interface ClusterMembershipParts {
+  options: MembershipOptions;
+  host: ReplicaHost;
+  leadership: Leadership;
+  verification: Verification;
+  divergence: Divergence;
+  bus: Bus;
+  lag: EventLoopLag;
+  clock: Clock;
+  logger: Logger;
+}
+
 /** This node's place in the cluster: registers it, and says again and again that it lives and how it is. */
 export class ClusterMembership {
   incarnation = 0;
@@ -36,17 +48,7 @@ export class ClusterMembership {
   private registered = false;
   private loops: Repeating[] = [];
 
-  constructor(
-    private readonly options: MembershipOptions,
-    private readonly host: ReplicaHost,
-    private readonly leadership: Leadership,
-    private readonly verification: Verification,
-    private readonly divergence: Divergence,
-    private readonly bus: Bus,
-    private readonly lag: EventLoopLag,
-    private readonly clock: Clock,
-    private readonly logger: Logger,
-  ) {}
+  constructor(private readonly parts: ClusterMembershipParts) {}
 
   /** Before anything is said or done under it. */
   async begin(): Promise<void> {
@@ -55,8 +57,8 @@ export class ClusterMembership {
 
   start(address: string): void {
     this.address = address;
-    const { heartbeatEveryMs } = this.options;
-    const failures = new FailureLog(this.logger, this.clock);
+    const { heartbeatEveryMs } = this.parts.options;
+    const failures = new FailureLog(this.parts.logger, this.parts.clock);
     this.loops = [
       failures.repeat('publishing the heartbeat', () => this.heartbeat(), { everyMs: heartbeatEveryMs }),
       failures.repeat('registering this node', () => this.register(), { everyMs: REGISTER_RETRY_MS }),
@@ -65,15 +67,15 @@ export class ClusterMembership {
 
   get condition(): NodeCondition {
     if (this.stopping) return 'stopping';
-    if (this.divergence.isWrongDatabase) return 'wrong-database';
-    if (this.verification.verified === 'pending') return 'syncing';
-    if (this.host.isStale()) return 'stale';
+    if (this.parts.divergence.isWrongDatabase) return 'wrong-database';
+    if (this.parts.verification.verified === 'pending') return 'syncing';
+    if (this.parts.host.isStale()) return 'stale';
     return this.overloaded ? 'overloaded' : 'ok';
   }
 
   /** Known to hold a wrong state: it must not lead. */
   get isDamaged(): boolean {
-    return this.verification.isDamaged;
+    return this.parts.verification.isDamaged;
   }
 
   /** Says at once that the node stops; a stop is no departure, so it stays registered. */
@@ -87,13 +89,13 @@ export class ClusterMembership {
   }
 
   private heartbeat(): void {
-    const { host, leadership } = this;
-    const { p99Ms } = this.lag.sample();
+    const { host, leadership } = this.parts;
+    const { p99Ms } = this.parts.lag.sample();
     this.eventLoopP99Ms = Number.isFinite(p99Ms) ? Math.round(p99Ms * 10) / 10 : 0;
     const isSlow = p99Ms > OVERLOADED_MS;
     this.overloaded = isSlow && this.wasSlow; // one hiccup is no overload
     this.wasSlow = isSlow;
-    this.bus.publish('node.heartbeat', {
+    this.parts.bus.publish('node.heartbeat', {
       nodeId: host.nodeId,
       incarnation: this.incarnation,
       seq: ++this.seq,
@@ -106,22 +108,22 @@ export class ClusterMembership {
       chain: host.replica.chain,
       condition: this.condition,
       fenceConfirmedAgoMs: leadership.fenceConfirmedAgoMs,
-      metadata: this.options.metadata,
+      metadata: this.parts.options.metadata,
     });
   }
 
   private async register(): Promise<void> {
-    if (this.registered || this.stopping || !this.bus.connected) return;
+    if (this.registered || this.stopping || !this.parts.bus.connected) return;
     try {
-      const reply = await this.bus.request(
+      const reply = await this.parts.bus.request(
         'registry.register',
         {
-          nodeId: this.host.nodeId,
+          nodeId: this.parts.host.nodeId,
           incarnation: this.incarnation,
           kind: 'config-node',
-          role: this.options.mayLead ? 'follower' : 'observer',
+          role: this.parts.options.mayLead ? 'follower' : 'observer',
           address: this.address,
-          metadata: this.options.metadata,
+          metadata: this.parts.options.metadata,
         },
         { timeoutMs: REGISTER_TIMEOUT_MS },
       );
@@ -130,21 +132,21 @@ export class ClusterMembership {
       if (!this.registered && !reply.accepted) await this.exceed(reply.exceed);
     } catch (error) {
       if (!(error instanceof BusError || error instanceof Problem)) throw error;
-      this.logger.debug({ reason: error.message }, 'not registered yet');
+      this.parts.logger.debug({ reason: error.message }, 'not registered yet');
     }
   }
 
   private nextIncarnation(atLeast = 0): Promise<number> {
     const unkept = (error: Error) =>
-      this.logger.warn(
+      this.parts.logger.warn(
         { reason: error.message },
         'writing the incarnation to disk failed: the node goes on without the file',
       );
-    return nextIncarnation(this.options.dataDir, this.clock.wallMs(), unkept, atLeast);
+    return nextIncarnation(this.parts.options.dataDir, this.parts.clock.wallMs(), unkept, atLeast);
   }
 
   private isLeading(): boolean {
-    return this.leadership.role === 'leader';
+    return this.parts.leadership.role === 'leader';
   }
 
   /** Takes a greater incarnation than one that is known. False: a term is bound to the present one. */
@@ -154,7 +156,7 @@ export class ClusterMembership {
     if (this.isLeading()) return false; // elected meanwhile, under the number that it answered the poll with
     this.incarnation = incarnation;
     this.registered = false;
-    this.logger.info(
+    this.parts.logger.info(
       { incarnation: this.incarnation, known },
       'moved to a newer incarnation: the registry knew a higher one',
     );

@@ -25,6 +25,18 @@ const RETRY_MS = 200;
 const CATCH_UP_STUCK_MS = 2_000;
 const MAX_BUFFERED_MESSAGES = 64;
 
+export interface ReplicationParts {
+  host: ReplicaHost;
+  store: ConfigStore;
+  sources: LogSources;
+  peers: PeerTable;
+  client: PeerClient;
+  divergence: Divergence;
+  duties: ReplicationDuties;
+  clock: Clock;
+  logger: Logger;
+}
+
 /** Keeps a follower's replica at the head: by what is broadcast, else by pulling, else by loading the whole state. */
 export class Replication {
   private target: HeadPoint | undefined;
@@ -39,30 +51,30 @@ export class Replication {
   /** Broadcasts from beyond a gap that is being closed. */
   private buffered: Change[][] = [];
 
-  constructor(
-    private readonly host: ReplicaHost,
-    private readonly store: ConfigStore,
-    private readonly sources: LogSources,
-    peers: PeerTable,
-    client: PeerClient,
-    private readonly divergence: Divergence,
-    private readonly duties: ReplicationDuties,
-    private readonly clock: Clock,
-    private readonly logger: Logger,
-  ) {
+  constructor(private readonly parts: ReplicationParts) {
+    const { host, store, peers, client, divergence, duties, clock, logger } = parts;
     this.failures = new FailureLog(logger, clock);
     const loadingDuties = { isLeading: () => duties.isLeading(), replaced: () => this.forgetHistory() };
-    this.loading = new StateLoading(host, store, peers, client, divergence, loadingDuties, clock, logger);
+    this.loading = new StateLoading({
+      host,
+      store,
+      peers,
+      client,
+      divergence,
+      duties: loadingDuties,
+      clock,
+      logger,
+    });
   }
 
   /** Versions that this node is behind the highest head it heard of. */
   get lag(): number {
-    return Math.max(0, (this.target?.version ?? 0) - this.host.replica.version);
+    return Math.max(0, (this.target?.version ?? 0) - this.parts.host.replica.version);
   }
 
   /** Changes and where the leader then stood, which was right as of a moment, if that can be told. */
   broadcast(changes: readonly Change[], head: HeadPoint, asOfMs: number | undefined): void {
-    if (this.duties.isLeading() || this.divergence.isWrongDatabase) return;
+    if (this.parts.duties.isLeading() || this.parts.divergence.isWrongDatabase) return;
     this.aim(head);
     const result = this.apply(changes);
     if (result === 'gap') {
@@ -71,14 +83,14 @@ export class Replication {
     } else if (this.lag > 0 && changes.length === 0) {
       this.pull(); // too large for the bus
     }
-    if (asOfMs !== undefined) this.host.learnHead(head, asOfMs);
+    if (asOfMs !== undefined) this.parts.host.learnHead(head, asOfMs);
   }
 
   /** Somebody told where the leader stands. */
   headHeard(head: HeadPoint, asOfMs: number | undefined): void {
-    if (this.duties.isLeading() || this.divergence.isWrongDatabase) return;
+    if (this.parts.duties.isLeading() || this.parts.divergence.isWrongDatabase) return;
     this.aim(head);
-    if (asOfMs !== undefined) this.host.learnHead(head, asOfMs);
+    if (asOfMs !== undefined) this.parts.host.learnHead(head, asOfMs);
     this.pullIfLong();
   }
 
@@ -86,14 +98,14 @@ export class Replication {
   async headRead(head: HeadRow, versionAtAsking: number, askedAtMs: number): Promise<HeadVerdict> {
     const verdict = await this.judgeSurely(head, versionAtAsking);
     if (verdict === 'wrong-database') {
-      await this.divergence.wrongDatabase(head);
+      await this.parts.divergence.wrongDatabase(head);
       return verdict;
     }
-    this.divergence.rightDatabase();
-    if (this.host.replica.clusterId === null) this.host.replica.adopt(head.clusterId);
-    if (verdict === 'diverged' && !this.duties.isLeading()) await this.resynchronise('diverged');
-    else this.host.learnHead(head, askedAtMs);
-    if (!this.duties.isLeading()) {
+    this.parts.divergence.rightDatabase();
+    if (this.parts.host.replica.clusterId === null) this.parts.host.replica.adopt(head.clusterId);
+    if (verdict === 'diverged' && !this.parts.duties.isLeading()) await this.resynchronise('diverged');
+    else this.parts.host.learnHead(head, askedAtMs);
+    if (!this.parts.duties.isLeading()) {
       // What was heard may be further on than head only by what the database lost since: head decides.
       this.target = { version: head.version, chain: head.chain };
       this.pullIfLong();
@@ -109,14 +121,14 @@ export class Replication {
   /** Somebody found that the log does not have this node's history: the next read of head says whether that is so. */
   doubt(): void {
     this.contradicted = true;
-    this.divergence.suspect();
+    this.parts.divergence.suspect();
   }
 
   /** Changes pushed by the sync service. */
   receive(changes: readonly Change[]): SyncReply {
     this.refuseWrongDatabase();
-    if (!this.duties.isLeading()) this.apply(changes);
-    const { version, chain } = this.host.replica;
+    if (!this.parts.duties.isLeading()) this.apply(changes);
+    const { version, chain } = this.parts.host.replica;
     return { version, chain };
   }
 
@@ -125,7 +137,7 @@ export class Replication {
     try {
       return await this.followLog(head);
     } finally {
-      this.sources.forgetAhead();
+      this.parts.sources.forgetAhead();
     }
   }
 
@@ -156,26 +168,29 @@ export class Replication {
       .catch((error: unknown) => this.failures.failed('pulling changes', error))
       .finally(() => {
         this.pulling = undefined;
-        this.sources.forgetAhead();
+        this.parts.sources.forgetAhead();
       });
   }
 
   private async followLog(head: HeadRow): Promise<boolean> {
-    let movedAtMs = this.clock.monotonicMs();
-    while (this.host.replica.version < head.version && !this.stopped) {
-      const before = this.host.replica.version;
-      const changes = await this.sources.fromLog(before);
+    let movedAtMs = this.parts.clock.monotonicMs();
+    while (this.parts.host.replica.version < head.version && !this.stopped) {
+      const before = this.parts.host.replica.version;
+      const changes = await this.parts.sources.fromLog(before);
       if (changes === 'compacted') await this.resynchronise('compacted');
       else if (this.apply(changes) === 'diverged') return false;
-      if (this.host.replica.version > before) movedAtMs = this.clock.monotonicMs();
-      else if (this.clock.monotonicMs() - movedAtMs > CATCH_UP_STUCK_MS) return false;
+      if (this.parts.host.replica.version > before) movedAtMs = this.parts.clock.monotonicMs();
+      else if (this.parts.clock.monotonicMs() - movedAtMs > CATCH_UP_STUCK_MS) return false;
       else await sleep(RETRY_MS / 10);
     }
-    return this.host.replica.chainAt(head.version) === head.chain || this.host.replica.version > head.version;
+    return (
+      this.parts.host.replica.chainAt(head.version) === head.chain ||
+      this.parts.host.replica.version > head.version
+    );
   }
 
   private refuseWrongDatabase(): void {
-    if (this.divergence.isWrongDatabase)
+    if (this.parts.divergence.isWrongDatabase)
       throw new Problem('storage-unavailable', 'this node met a wrong database');
   }
 
@@ -189,9 +204,9 @@ export class Replication {
       this.behindSinceMs = undefined;
       return;
     }
-    const nowMs = this.clock.monotonicMs();
+    const nowMs = this.parts.clock.monotonicMs();
     this.behindSinceMs ??= nowMs;
-    if (this.host.isAwaited || nowMs - this.behindSinceMs >= BEHIND_PULL_MS) this.pull();
+    if (this.parts.host.isAwaited || nowMs - this.behindSinceMs >= BEHIND_PULL_MS) this.pull();
   }
 
   private aim(head: HeadPoint): void {
@@ -200,7 +215,7 @@ export class Replication {
   }
 
   private judge(head: HeadRow, versionAtAsking: number): HeadVerdict {
-    const { replica } = this.host;
+    const { replica } = this.parts.host;
     return judgeHead(
       {
         clusterId: replica.clusterId,
@@ -209,7 +224,7 @@ export class Replication {
         chainAt: (version) => replica.chainAt(version),
       },
       head,
-      this.divergence.maxLostTail,
+      this.parts.divergence.maxLostTail,
     );
   }
 
@@ -219,10 +234,10 @@ export class Replication {
    */
   private async judgeSurely(head: HeadRow, versionAtAsking: number): Promise<HeadVerdict> {
     const verdict = this.judge(head, versionAtAsking);
-    if (this.duties.isLeading()) return verdict;
+    if (this.parts.duties.isLeading()) return verdict;
     if (verdict === 'diverged' || verdict === 'wrong-database') {
-      const before = this.host.replica.version;
-      return this.judge(await this.store.barrier(), before);
+      const before = this.parts.host.replica.version;
+      return this.judge(await this.parts.store.barrier(), before);
     }
     if (verdict === 'behind' && this.contradicted) return (await this.isInLog()) ? 'behind' : 'diverged';
     return verdict;
@@ -230,10 +245,10 @@ export class Replication {
 
   /** Whether the log has the last change that this node has. Head may have passed a tail that the database lost. */
   private async isInLog(): Promise<boolean> {
-    const { version, chain } = this.host.replica;
+    const { version, chain } = this.parts.host.replica;
     if (version === 0) return true;
-    const page = await this.store.ownLog.changesAfter(version - 1, 1, 1);
-    if (this.host.replica.version !== version) return true; // moved on: judged again at the next head
+    const page = await this.parts.store.ownLog.changesAfter(version - 1, 1, 1);
+    if (this.parts.host.replica.version !== version) return true; // moved on: judged again at the next head
     // Nothing tells any more which history is the wrong one: the state at head is right in any case.
     if (page === 'compacted') this.loadInstead = true;
     const [logged] = page === 'compacted' ? [] : page;
@@ -242,16 +257,21 @@ export class Replication {
   }
 
   private async pullAll(): Promise<void> {
-    while (this.lag > 0 && !this.stopped && !this.duties.isLeading() && !this.divergence.isWrongDatabase) {
-      const before = this.host.replica.version;
+    while (
+      this.lag > 0 &&
+      !this.stopped &&
+      !this.parts.duties.isLeading() &&
+      !this.parts.divergence.isWrongDatabase
+    ) {
+      const before = this.parts.host.replica.version;
       if (this.loadInstead || this.lag > LIMITS.windowVersions) {
         await this.loading.whole();
         this.loadInstead = false;
       } else await this.pullOrCopy(before);
       this.applyBuffered();
-      if (this.host.replica.version === before) {
+      if (this.parts.host.replica.version === before) {
         await sleep(RETRY_MS);
-        if (this.host.replica.version === before) return; // the next head heard tries again
+        if (this.parts.host.replica.version === before) return; // the next head heard tries again
       }
     }
     this.buffered = [];
@@ -259,8 +279,8 @@ export class Replication {
 
   /** A node without any state, and no log within reach, starts from another node's state. */
   private async pullOrCopy(after: number): Promise<void> {
-    const moved = await this.sources.pull(after, this.lag, (pulled) => this.take(pulled));
-    if (!moved && this.host.replica.clusterId === null) await this.loading.fromPeers();
+    const moved = await this.parts.sources.pull(after, this.lag, (pulled) => this.take(pulled));
+    if (!moved && this.parts.host.replica.clusterId === null) await this.loading.fromPeers();
   }
 
   /** True when the node has moved on. */
@@ -269,24 +289,24 @@ export class Replication {
       this.loadInstead = true;
       return true;
     }
-    const before = this.host.replica.version;
+    const before = this.parts.host.replica.version;
     this.apply(pulled.changes);
-    return this.host.replica.version > before;
+    return this.parts.host.replica.version > before;
   }
 
   /** Changes of another history are not taken; whether this node's own is the wrong one, the database says. */
   private apply(changes: readonly Change[]): ApplyResult {
     // A leader's replica is changed by its own commits alone: one of them may be on its way here through the log.
-    if (this.duties.isLeading()) return 'duplicate';
-    const result = this.host.apply(changes);
+    if (this.parts.duties.isLeading()) return 'duplicate';
+    const result = this.parts.host.apply(changes);
     if (result === 'applied') this.contradicted = false;
     if (result === 'diverged' || result === 'corrupt') {
       this.contradicted ||= result === 'diverged';
-      this.logger.warn(
-        { result, at: this.host.replica.version },
+      this.parts.logger.warn(
+        { result, at: this.parts.host.replica.version },
         'rejected a change that does not continue this history',
       );
-      this.divergence.suspect();
+      this.parts.divergence.suspect();
     }
     if (this.lag === 0) this.behindSinceMs = undefined;
     return result;

@@ -53,6 +53,16 @@ interface Walk {
   removed: number;
 }
 
+export interface CompactorParts {
+  options: CompactorOptions;
+  store: { compaction: Compaction; log: ChangeLog };
+  host: ReplicaHost;
+  publisher: Pick<Publisher, 'betweenBatches'>;
+  metrics: Metrics;
+  clock: Clock;
+  logger: Logger;
+}
+
 /**
  * While this node leads, it removes history that the operators' rules no longer keep: walks through the log key by key,
  * and removes what is old in small batches between those of publishes.
@@ -66,25 +76,22 @@ export class Compactor {
   private loop: Repeating | undefined;
   private readonly metrics: CompactorMetrics;
 
-  constructor(
-    private readonly options: CompactorOptions,
-    private readonly store: { compaction: Compaction; log: ChangeLog },
-    private readonly host: ReplicaHost,
-    private readonly publisher: Pick<Publisher, 'betweenBatches'>,
-    metrics: Metrics,
-    private readonly clock: Clock,
-    private readonly logger: Logger,
-  ) {
+  constructor(private readonly parts: CompactorParts) {
+    const { metrics } = parts;
     this.metrics = new CompactorMetrics(metrics);
   }
 
   begin(leader: LeaderFence): void {
     this.leader = leader;
     this.dueAtMs = Number.NEGATIVE_INFINITY;
-    this.loop ??= new FailureLog(this.logger, this.clock).repeat('removing old history', () => this.step(), {
-      everyMs: LOOK_EVERY_MS,
-      firstAfterMs: LOOK_EVERY_MS,
-    });
+    this.loop ??= new FailureLog(this.parts.logger, this.parts.clock).repeat(
+      'removing old history',
+      () => this.step(),
+      {
+        everyMs: LOOK_EVERY_MS,
+        firstAfterMs: LOOK_EVERY_MS,
+      },
+    );
   }
 
   end(): void {
@@ -99,7 +106,7 @@ export class Compactor {
 
   private async step(): Promise<void> {
     const { leader } = this;
-    const nowMs = this.clock.monotonicMs();
+    const nowMs = this.parts.clock.monotonicMs();
     if (leader === undefined) return;
     const entry = this.rulesEntry();
     if (entry?.version === this.rulesVersion && nowMs < this.dueAtMs) return;
@@ -109,19 +116,19 @@ export class Compactor {
       this.holdBack({ upTo: 0, heldBack: rules });
       return;
     }
-    this.dueAtMs = nowMs + this.options.everyMs;
+    this.dueAtMs = nowMs + this.parts.options.everyMs;
     const plan = await this.plan();
     this.holdBack(plan);
     const walk = { leader, rules, rulesVersion: entry?.version, plan, removed: 0 };
     if (plan.upTo > 0) await this.walk(walk);
     await this.tell(walk);
-    this.dueAtMs = this.clock.monotonicMs() + this.options.everyMs;
+    this.dueAtMs = this.parts.clock.monotonicMs() + this.parts.options.everyMs;
   }
 
   private async plan(): Promise<RetentionPlan> {
-    const { compaction } = this.store;
-    const { windowVersions, protectedMs } = this.options;
-    const head = this.host.replica.version;
+    const { compaction } = this.parts.store;
+    const { windowVersions, protectedMs } = this.parts.options;
+    const head = this.parts.host.replica.version;
     try {
       const agedVersion = await compaction.versionOfAge(protectedMs, head);
       const seen = await compaction.positions();
@@ -131,7 +138,7 @@ export class Compactor {
       );
     } catch (error) {
       if (!(error instanceof StatementRefused)) throw error;
-      this.logger.warn({ error }, 'reading the positions of nodes failed: no history is removed');
+      this.parts.logger.warn({ error }, 'reading the positions of nodes failed: no history is removed');
       return { upTo: 0, heldBack: 'positions-unreadable' };
     }
   }
@@ -142,11 +149,11 @@ export class Compactor {
   }
 
   private rulesEntry(): Entry | undefined {
-    return this.host.replica.get(SYSTEM_NAMESPACE, RETENTION_KEY);
+    return this.parts.host.replica.get(SYSTEM_NAMESPACE, RETENTION_KEY);
   }
 
   private async walk(walk: Walk): Promise<void> {
-    const { compaction } = this.store;
+    const { compaction } = this.parts.store;
     for (let after = ''; this.goesOn(walk); ) {
       const namespace = await compaction.nextNamespace(after);
       if (namespace === undefined) return;
@@ -158,11 +165,11 @@ export class Compactor {
   private async walkNamespace(walk: Walk, namespace: string): Promise<void> {
     const rule = ruleOf(walk.rules, namespace);
     if (rule === undefined) return;
-    const { compaction } = this.store;
+    const { compaction } = this.parts.store;
     const { upTo } = walk.plan;
     const ageMs = maxAgeMs(rule);
     const agedVersion =
-      ageMs === undefined ? null : await compaction.versionOfAge(ageMs, this.host.replica.version);
+      ageMs === undefined ? null : await compaction.versionOfAge(ageMs, this.parts.host.replica.version);
     const maxVersions = rule.maxVersionsPerKey ?? null;
     for (let after: string | undefined = ''; after !== undefined && this.goesOn(walk); ) {
       const keys: OldKey[] = await compaction.slice({ namespace, after, upTo, maxVersions, ...SLICE });
@@ -180,12 +187,12 @@ export class Compactor {
   }
 
   private async remove(walk: Walk, operations: readonly OldOperation[]): Promise<void> {
-    const { compaction } = this.store;
+    const { compaction } = this.parts.store;
     for (const batch of batchesOf(operations, BATCH)) {
       if (!this.goesOn(walk)) return;
-      const begunMs = this.clock.monotonicMs();
-      const removed = await this.publisher.betweenBatches(() => compaction.remove(walk.leader, batch));
-      const tookMs = this.clock.monotonicMs() - begunMs;
+      const begunMs = this.parts.clock.monotonicMs();
+      const removed = await this.parts.publisher.betweenBatches(() => compaction.remove(walk.leader, batch));
+      const tookMs = this.parts.clock.monotonicMs() - begunMs;
       if (removed === 'fenced') {
         if (this.leader === walk.leader) this.leader = undefined; // whoever leads now goes on
         return;
@@ -203,14 +210,14 @@ export class Compactor {
     const telling = `${heldBack} ${nodeId ?? ''}`;
     if (telling === this.told) return;
     this.told = telling;
-    this.logger.info({ ...plan }, SAYING[heldBack]);
+    this.parts.logger.info({ ...plan }, SAYING[heldBack]);
   }
 
   private async tell({ plan, removed }: Walk): Promise<void> {
-    const floor = await this.store.log.floor();
+    const floor = await this.parts.store.log.floor();
     this.metrics.floor.set(floor);
-    this.metrics.finished.set(this.clock.wallMs() / 1_000);
-    if (removed > 0) this.logger.info({ removed, floor, ...plan }, 'removed old history');
+    this.metrics.finished.set(this.parts.clock.wallMs() / 1_000);
+    if (removed > 0) this.parts.logger.info({ removed, floor, ...plan }, 'removed old history');
   }
 }
 

@@ -35,7 +35,7 @@ export class Upkeep {
       metrics,
       clock,
     );
-    this.compactor = new Compactor(retention, store, host, publisher, metrics, clock, logger);
+    this.compactor = new Compactor({ options: retention, store, host, publisher, metrics, clock, logger });
   }
 
   begin(leader: LeaderFence): void {

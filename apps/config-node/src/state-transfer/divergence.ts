@@ -13,6 +13,18 @@ export interface DivergenceOptions {
   maxLostTail: number;
 }
 
+export interface DivergenceParts {
+  options: DivergenceOptions;
+  host: ReplicaHost;
+  store: ConfigStore;
+  snapshotter: Snapshotter;
+  alerts: Alerts;
+  /** Has head read soon. */
+  suspect: () => void;
+  clock: Clock;
+  logger: Logger;
+}
+
 /**
  * What happens when the database does not know what this node holds. What it lost was acknowledged: it is kept in a
  * file and told, never wiped in silence. Another database altogether changes nothing here at all.
@@ -20,66 +32,63 @@ export interface DivergenceOptions {
 export class Divergence {
   private wrong = false;
 
-  constructor(
-    private readonly options: DivergenceOptions,
-    private readonly host: ReplicaHost,
-    private readonly store: ConfigStore,
-    private readonly snapshotter: Snapshotter,
-    private readonly alerts: Alerts,
-    /** Has head read soon. */
-    readonly suspect: () => void,
-    private readonly clock: Clock,
-    private readonly logger: Logger,
-  ) {}
+  constructor(private readonly parts: DivergenceParts) {}
 
   get isWrongDatabase(): boolean {
     return this.wrong;
   }
   get maxLostTail(): number {
-    return this.options.maxLostTail;
+    return this.parts.options.maxLostTail;
+  }
+
+  /** Has head read soon. */
+  suspect(): void {
+    this.parts.suspect();
   }
 
   /** Keeps the state read-only and stale, and waits for an operator: adopt the database, or restore it from here. */
   async wrongDatabase(head: HeadRow): Promise<void> {
     if (this.wrong) return;
     this.wrong = true;
-    const { clusterId, version } = this.host.replica;
-    this.host.distrust('wrong-database');
+    const { clusterId, version } = this.parts.host.replica;
+    this.parts.host.distrust('wrong-database');
     const met = { clusterId: head.clusterId, version: head.version };
-    this.logger.error(
+    this.parts.logger.error(
       { own: { clusterId, version }, met },
       'this is not the database that this node replicates: its state is kept as it is. To adopt the database, stop the node and move its data folder away; to keep the state, restore the database',
     );
-    this.alerts.critical('wrong-database', `the database has ${met.clusterId} at ${met.version}`);
-    await this.snapshotter.withhold('wrong-database');
+    this.parts.alerts.critical('wrong-database', `the database has ${met.clusterId} at ${met.version}`);
+    await this.parts.snapshotter.withhold('wrong-database');
   }
 
   /** The database is the right one, perhaps again. */
   rightDatabase(): void {
     if (!this.wrong) return;
     this.wrong = false;
-    this.host.trust();
-    this.snapshotter.resume();
-    this.logger.info('the database belongs to this cluster again');
+    this.parts.host.trust();
+    this.parts.snapshotter.resume();
+    this.parts.logger.info('the database belongs to this cluster again');
   }
 
   /** Before the state at head replaces this one: saves the changes that only this node holds. */
   async keepWhatIsLost(): Promise<void> {
-    this.host.distrust('diverged');
-    const { replica } = this.host;
+    this.parts.host.distrust('diverged');
+    const { replica } = this.parts.host;
     const fork = await this.findFork();
     const held = replica.changesAfter(fork, Number.POSITIVE_INFINITY);
     const lost: Change[] = held === 'compacted' ? [] : held;
-    await this.snapshotter.withhold(`before-${replica.version}`);
-    this.snapshotter.resume();
+    await this.parts.snapshotter.withhold(`before-${replica.version}`);
+    this.parts.snapshotter.resume();
     const file =
-      lost.length > 0 ? await keepDiscarded(this.options.dataDir, lost, new Date(this.clock.wallMs())) : null;
+      lost.length > 0
+        ? await keepDiscarded(this.parts.options.dataDir, lost, new Date(this.parts.clock.wallMs()))
+        : null;
     await this.noteDiscarded(fork, lost.length, file);
-    this.logger.error(
+    this.parts.logger.error(
       { fork, version: replica.version, discarded: lost.length, file },
       'the database lost changes that this node holds: they are kept in the file, and the state at head is loaded',
     );
-    this.alerts.critical(
+    this.parts.alerts.critical(
       'storage.regressed',
       `the database does not know versions after ${fork}, up to ${replica.version}`,
     );
@@ -87,25 +96,25 @@ export class Divergence {
 
   /** The file and the alert say it too: a row that cannot be written must not keep the node from the state at head. */
   private async noteDiscarded(fork: number, changes: number, file: string | null): Promise<void> {
-    const { nodeId, replica } = this.host;
+    const { nodeId, replica } = this.parts.host;
     const discarded = { nodeId, from: fork + 1, to: replica.version, changes, file };
     try {
-      await this.store.discarded.note(discarded);
+      await this.parts.store.discarded.note(discarded);
     } catch (error) {
       crashOnDefect(error);
-      this.logger.error({ error, discarded }, 'recording a discarded history in the database failed');
+      this.parts.logger.error({ error, discarded }, 'recording a discarded history in the database failed');
     }
   }
 
   /** Highest version at which this node's history and the log are the same, as far as memory reaches. */
   private async findFork(): Promise<number> {
-    const { replica } = this.host;
-    const head = await this.store.readHead();
+    const { replica } = this.parts.host;
+    const head = await this.parts.store.readHead();
     let low = replica.windowFloor;
     let high = Math.min(replica.version, head.version);
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      const page = await this.store.ownLog.changesAfter(middle - 1, 1, 1);
+      const page = await this.parts.store.ownLog.changesAfter(middle - 1, 1, 1);
       if (page === 'compacted') {
         low = middle; // far below what a database can lose
         continue;

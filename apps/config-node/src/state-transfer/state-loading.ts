@@ -15,21 +15,23 @@ export interface LoadingDuties {
   replaced(): void;
 }
 
+export interface StateLoadingParts {
+  host: ReplicaHost;
+  store: ConfigStore;
+  peers: PeerTable;
+  client: PeerClient;
+  divergence: Divergence;
+  duties: LoadingDuties;
+  clock: Clock;
+  logger: Logger;
+}
+
 /** Replaces a follower's whole state: by that in the database, or that of another node. One load at a time. */
 export class StateLoading {
   private underWay: Promise<void> | undefined;
   private stopped = false;
 
-  constructor(
-    private readonly host: ReplicaHost,
-    private readonly store: ConfigStore,
-    private readonly peers: PeerTable,
-    private readonly client: PeerClient,
-    private readonly divergence: Divergence,
-    private readonly duties: LoadingDuties,
-    private readonly clock: Clock,
-    private readonly logger: Logger,
-  ) {}
+  constructor(private readonly parts: StateLoadingParts) {}
 
   get isUnderWay(): boolean {
     return this.underWay !== undefined;
@@ -51,8 +53,8 @@ export class StateLoading {
         await this.loadState('compacted');
       } catch (error) {
         crashOnDefect(error);
-        this.logger.debug({ error }, 'loading the state from the database failed');
-        await this.copy(this.peers.others());
+        this.parts.logger.debug({ error }, 'loading the state from the database failed');
+        await this.copy(this.parts.peers.others());
       }
     });
   }
@@ -60,7 +62,7 @@ export class StateLoading {
   /** From whichever node gives it; changes nothing when none does. */
   fromPeers(): Promise<void> {
     return this.alone(async () => {
-      await this.copy(this.peers.others());
+      await this.copy(this.parts.peers.others());
     });
   }
 
@@ -70,8 +72,8 @@ export class StateLoading {
    */
   async fromNodes(ids: readonly string[]): Promise<void> {
     if (this.isUnderWay) throw new Problem('cluster-busy', 'this node is loading a whole state');
-    if (this.duties.isLeading()) return;
-    const others = this.peers.others();
+    if (this.parts.duties.isLeading()) return;
+    const others = this.parts.peers.others();
     const asked = ids.flatMap((id) => others.filter((other) => other.id === id));
     await this.alone(async () => {
       if (await this.copy(asked)) return;
@@ -86,18 +88,18 @@ export class StateLoading {
 
   /** True when the state was replaced. An answer that is cut short or altered changes nothing. */
   private async copy(others: readonly { id: string; address: string }[]): Promise<boolean> {
-    const { replica } = this.host;
+    const { replica } = this.parts.host;
     for (const { id, address } of others) {
       try {
-        const { header, state } = await this.client.snapshot(address);
+        const { header, state } = await this.parts.client.snapshot(address);
         const isSameCluster = replica.clusterId === null || header.clusterId === replica.clusterId;
-        if (!isSameCluster || header.version <= replica.version || this.duties.isLeading()) continue;
-        this.host.load(header, state, 'compacted');
-        this.logger.info({ from: id, version: header.version }, 'loaded the state of another node');
+        if (!isSameCluster || header.version <= replica.version || this.parts.duties.isLeading()) continue;
+        this.parts.host.load(header, state, 'compacted');
+        this.parts.logger.info({ from: id, version: header.version }, 'loaded the state of another node');
         return true;
       } catch (error) {
         crashOnDefect(error);
-        this.logger.debug({ error, from: id }, 'no snapshot from this node');
+        this.parts.logger.debug({ error, from: id }, 'no snapshot from this node');
       }
     }
     return false;
@@ -111,20 +113,20 @@ export class StateLoading {
   }
 
   private async loadState(reason: 'compacted' | 'diverged'): Promise<void> {
-    if (reason === 'diverged') await this.divergence.keepWhatIsLost();
-    const askedAtMs = this.clock.monotonicMs();
-    const { head, state } = await this.store.loadState(async (head, pages) => {
+    if (reason === 'diverged') await this.parts.divergence.keepWhatIsLost();
+    const askedAtMs = this.parts.clock.monotonicMs();
+    const { head, state } = await this.parts.store.loadState(async (head, pages) => {
       const state = new StateBuilder();
       for await (const page of pages) for (const entry of page) state.add(entry);
       return { head, state };
     });
-    if (this.duties.isLeading() || this.stopped) return;
+    if (this.parts.duties.isLeading() || this.stopped) return;
     // Meanwhile the log may have brought this node further than the state that was read.
-    if (reason === 'compacted' && head.version <= this.host.replica.version) return;
+    if (reason === 'compacted' && head.version <= this.parts.host.replica.version) return;
     const { clusterId, version, chain, term } = head;
-    this.duties.replaced();
-    this.host.load({ clusterId, version, chain, term }, state, reason);
-    this.host.learnHead(head, askedAtMs);
-    this.logger.info({ version, entries: state.entries, reason }, 'loaded the whole state');
+    this.parts.duties.replaced();
+    this.parts.host.load({ clusterId, version, chain, term }, state, reason);
+    this.parts.host.learnHead(head, askedAtMs);
+    this.parts.logger.info({ version, entries: state.entries, reason }, 'loaded the whole state');
   }
 }

@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import type { ConsistencyCheckReply, ConsistencyRepaired, Difference } from '#libs/contracts';
 import { type Clock, rendezvousOwner } from '#libs/kernel';
 import { type BusLogger, EventJournal } from '#libs/messaging';
@@ -20,8 +19,22 @@ import { RoundRunner } from './round-runner.js';
 
 const MAX_STORED = 100;
 
+export interface ChecksParts {
+  members: KnownNodes;
+  store: ConsistencyStore;
+  truth: ReferenceStore;
+  truthCheck: ReferenceCheck;
+  runner: RoundRunner;
+  repairer: Repairer;
+  journal: EventJournal<Happened>;
+  metrics: ConsistencyMetrics;
+  settings: ConsistencySettings;
+  clock: Clock;
+  logger: BusLogger;
+}
+
 /** One check after the other, regular ones and those that are asked for: pin, compare, tell, repair. */
-@Injectable()
+
 export class Checks {
   private readonly standings: ConsistencyStates;
   private turn: Promise<unknown> = Promise.resolve();
@@ -29,19 +42,8 @@ export class Checks {
   /** Nodes that agree with each other may all be wrong: looked into until they are found right. */
   private suspicion = NO_SUSPICION;
 
-  constructor(
-    private readonly members: KnownNodes,
-    private readonly store: ConsistencyStore,
-    private readonly truth: ReferenceStore,
-    private readonly truthCheck: ReferenceCheck,
-    private readonly runner: RoundRunner,
-    private readonly repairer: Repairer,
-    private readonly journal: EventJournal<Happened>,
-    private readonly metrics: ConsistencyMetrics,
-    private readonly settings: ConsistencySettings,
-    private readonly clock: Clock,
-    private readonly logger: BusLogger,
-  ) {
+  constructor(private readonly parts: ChecksParts) {
+    const { settings } = parts;
     this.standings = new ConsistencyStates(settings.unknownAlertMs);
   }
 
@@ -51,26 +53,26 @@ export class Checks {
 
   /** What earlier rounds found, so that a restart is no news. */
   async recall(): Promise<void> {
-    const nowMs = this.clock.monotonicMs();
-    for (const { nodeId, result, reason, since } of await this.store.nodes()) {
-      const forMs = Math.max(0, this.clock.wallMs() - Date.parse(since));
+    const nowMs = this.parts.clock.monotonicMs();
+    for (const { nodeId, result, reason, since } of await this.parts.store.nodes()) {
+      const forMs = Math.max(0, this.parts.clock.wallMs() - Date.parse(since));
       this.standings.recall(nodeId, { result, reason, sinceMs: nowMs - forMs, warned: false });
     }
   }
 
   async forget(nodeId: string): Promise<void> {
     this.standings.forget(nodeId);
-    await this.store.forgetNode(nodeId);
+    await this.parts.store.forgetNode(nodeId);
   }
 
   /** A regular round: this instance's share of the nodes. True when something was repaired: look again soon. */
   regular(): Promise<boolean> {
     return this.inTurn(async () => {
-      const { instanceId, instanceLifeMs, repairs } = this.settings;
-      const others = await this.store.instances.renew(instanceId, instanceLifeMs);
+      const { instanceId, instanceLifeMs, repairs } = this.parts.settings;
+      const others = await this.parts.store.instances.renew(instanceId, instanceLifeMs);
       this.instances = [instanceId, ...others];
-      const head = await this.truth.head();
-      const { own, asked } = shareOf(instanceId, this.members.ids(), this.instances, head.leaderId);
+      const head = await this.parts.truth.head();
+      const { own, asked } = shareOf(instanceId, this.parts.members.ids(), this.instances, head.leaderId);
       if (own.length === 0) return false;
       return isSetRight(await this.round(head, own, asked, repairs));
     });
@@ -78,7 +80,8 @@ export class Checks {
 
   /** All nodes, now, whoever's they are; with the state in the database too, unless that would cost too much. */
   async asked(repair: boolean): Promise<ConsistencyCheckReply> {
-    if (this.truthCheck.pace.isDue(this.clock.monotonicMs(), 'asked')) await this.compareWithTruth();
+    if (this.parts.truthCheck.pace.isDue(this.parts.clock.monotonicMs(), 'asked'))
+      await this.compareWithTruth();
     return this.inTurn(() => this.roundOfAll(repair));
   }
 
@@ -87,8 +90,8 @@ export class Checks {
    * something was repaired: look again soon.
    */
   async regularTruth(): Promise<boolean> {
-    const { instanceId, repairs } = this.settings;
-    if (!this.truthCheck.pace.isDue(this.clock.monotonicMs(), 'regular')) return false;
+    const { instanceId, repairs } = this.parts.settings;
+    if (!this.parts.truthCheck.pace.isDue(this.parts.clock.monotonicMs(), 'regular')) return false;
     if (rendezvousOwner('the truth', this.instances) !== instanceId) return false;
     await this.compareWithTruth();
     if (this.suspicion.buckets.size === 0) return false;
@@ -99,22 +102,22 @@ export class Checks {
   }
 
   private async compareWithTruth(): Promise<void> {
-    this.suspicion = await this.truthCheck.check(this.addressesOf(this.members.ids()));
+    this.suspicion = await this.parts.truthCheck.check(this.addressesOf(this.parts.members.ids()));
   }
 
   private async roundOfAll(repair: boolean): Promise<ConsistencyCheckReply> {
-    const all = this.members.ids();
-    return this.round(await this.truth.head(), all, all, repair);
+    const all = this.parts.members.ids();
+    return this.round(await this.parts.truth.head(), all, all, repair);
   }
 
   private addressesOf(nodeIds: readonly string[]): Map<string, string | undefined> {
-    return new Map(nodeIds.map((nodeId) => [nodeId, this.members.addressOf(nodeId)]));
+    return new Map(nodeIds.map((nodeId) => [nodeId, this.parts.members.addressOf(nodeId)]));
   }
 
   /** A node that has nobody else to be compared with: what the state in the database said of it lately. */
   private async spokenFor(outcomes: NodeOutcome[]): Promise<NodeOutcome[]> {
     if (!outcomes.some(({ reason }) => reason === 'alone')) return outcomes;
-    const compared = await this.store.truth(this.truthCheck.pace.speaksForMs);
+    const compared = await this.parts.store.truth(this.parts.truthCheck.pace.speaksForMs);
     return outcomes.map((outcome) =>
       outcome.reason === 'alone' && compared?.match.includes(outcome.nodeId)
         ? { ...outcome, result: 'match', reason: null }
@@ -130,13 +133,13 @@ export class Checks {
     repair: boolean,
   ): Promise<ConsistencyCheckReply> {
     const pin = { version, chain };
-    const begunMs = this.clock.monotonicMs();
+    const begunMs = this.parts.clock.monotonicMs();
     const { suspicion } = this;
-    const all = await this.runner.compare(pin, this.addressesOf(asked), suspicion);
+    const all = await this.parts.runner.compare(pin, this.addressesOf(asked), suspicion);
     // What was raised meanwhile this round has not looked into.
     if (this.suspicion === suspicion) this.suspicion = stillSuspected(suspicion, all);
     const outcomes = (await this.spokenFor(all)).filter(({ nodeId }) => own.includes(nodeId));
-    const tookMs = this.clock.monotonicMs() - begunMs;
+    const tookMs = this.parts.clock.monotonicMs() - begunMs;
     this.measure(outcomes, tookMs);
     await this.tell(pin, outcomes);
     const repairs = repair ? await this.repairAll(pin, outcomes) : [];
@@ -152,12 +155,12 @@ export class Checks {
 
   private async tell(pin: Pin, outcomes: readonly NodeOutcome[]): Promise<void> {
     const teller = this.teller();
-    const nowMs = this.clock.monotonicMs();
+    const nowMs = this.parts.clock.monotonicMs();
     const facts = this.standings.apply(outcomes, nowMs).flatMap((news) => {
       if (news.type === 'changed') this.log(news.outcome, pin);
       return eventsFor(news, pin, teller);
     });
-    if (facts.length > 0) this.journal.add({ repairs: [], facts });
+    if (facts.length > 0) this.parts.journal.add({ repairs: [], facts });
     const rows = outcomes.map((outcome): NodeConsistencyRow => {
       const sinceMs = this.standings.get(outcome.nodeId)?.sinceMs ?? nowMs;
       const { nodeId, result, reason } = outcome;
@@ -167,49 +170,52 @@ export class Checks {
         ...{ checkedAt: teller.at, observer: teller.observer },
       };
     });
-    await this.store.saveNodes(rows);
+    await this.parts.store.saveNodes(rows);
     const counts = { match: 0, mismatch: 0, unknown: 0 };
     for (const { result } of outcomes) counts[result]++;
     const { observer, at: lastAt } = teller;
-    await this.store.saveRound({ observer, lastAt, version: pin.version, ...counts });
+    await this.parts.store.saveRound({ observer, lastAt, version: pin.version, ...counts });
   }
 
   private async repairAll(pin: Pin, outcomes: readonly NodeOutcome[]): Promise<ConsistencyRepaired[]> {
     const done: ConsistencyRepaired[] = [];
     for (const outcome of outcomes) {
-      const address = this.members.addressOf(outcome.nodeId);
+      const address = this.parts.members.addressOf(outcome.nodeId);
       if (outcome.result !== 'mismatch' || address === undefined) continue;
-      const { plan, repairs } = await this.repairer.repair(pin, outcome, address);
+      const { plan, repairs } = await this.parts.repairer.repair(pin, outcome, address);
       const facts = repairEvent(outcome.nodeId, plan, repairs, this.teller());
       const rows = repairs.map((repaired, index) => {
-        this.metrics.repairs.inc({ place: 'node', outcome: repaired.outcome });
+        this.parts.metrics.repairs.inc({ place: 'node', outcome: repaired.outcome });
         return { id: facts[index]?.id ?? '', findingId: null, repaired };
       });
-      this.logger.warn({ nodeId: outcome.nodeId, plan, repairs }, 'a node differs: repairs were planned');
-      if (facts.length > 0) this.journal.add({ repairs: rows, facts });
+      this.parts.logger.warn(
+        { nodeId: outcome.nodeId, plan, repairs },
+        'a node differs: repairs were planned',
+      );
+      if (facts.length > 0) this.parts.journal.add({ repairs: rows, facts });
       done.push(...repairs);
     }
     return done;
   }
 
   private measure(outcomes: readonly NodeOutcome[], tookMs: number): void {
-    this.metrics.roundSeconds.observe(tookMs / 1_000);
+    this.parts.metrics.roundSeconds.observe(tookMs / 1_000);
     const worst = (['mismatch', 'unknown'] as const).find((result) =>
       outcomes.some((outcome) => outcome.result === result),
     );
-    this.metrics.rounds.inc({ outcome: worst ?? 'match' });
+    this.parts.metrics.rounds.inc({ outcome: worst ?? 'match' });
     for (const { differences } of outcomes)
-      for (const difference of differences) this.metrics.differences.inc({ class: difference.class });
+      for (const difference of differences) this.parts.metrics.differences.inc({ class: difference.class });
   }
 
   private log({ nodeId, result, reason, differences, more }: NodeOutcome, { version }: Pin): void {
     const found = { nodeId, result, reason, version, more, differences: differences.slice(0, 10) };
-    this.logger[result === 'mismatch' ? 'error' : 'info'](found, 'the state of a node was compared');
+    this.parts.logger[result === 'mismatch' ? 'error' : 'info'](found, 'the state of a node was compared');
   }
 
   private teller(): Reporter {
-    const wallMs = this.clock.wallMs();
-    return { observer: this.settings.instanceId, wallMs, at: new Date(wallMs).toISOString() };
+    const wallMs = this.parts.clock.wallMs();
+    return { observer: this.parts.settings.instanceId, wallMs, at: new Date(wallMs).toISOString() };
   }
 
   private inTurn<T>(task: () => Promise<T>): Promise<T> {

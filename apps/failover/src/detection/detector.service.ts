@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import type { LeaderLost, NodeVerdict } from '#libs/contracts';
 import { type Clock, crashOnDefect, messageOf, type Repeating, repeat } from '#libs/kernel';
 import { Bus, type BusLogger, DurableEvents, EventOutbox } from '#libs/messaging';
@@ -20,36 +19,38 @@ type HeardVerdict = GivenVerdict & Partial<Pick<NodeVerdict, 'judgedBy' | 'evide
 /** Reasons for which a leader is replaced; of another node they are only news. */
 const DEPOSING: readonly string[] = ['process-down', 'unresponsive', 'cannot-lead'];
 
+export interface DetectorServiceParts {
+  detector: FailureDetector;
+  witnesses: WitnessService;
+  elections: ElectionService;
+  head: LeaderHeadMonitor;
+  nodes: NodeWatch;
+  store: FailoverStore;
+  stream: DurableEvents;
+  outbox: EventOutbox;
+  bus: Bus;
+  metrics: FailoverMetrics;
+  settings: FailoverSettings;
+  clock: Clock;
+  logger: BusLogger;
+}
+
 /** The shell around the detector: seeks confirmation for its suspicions, announces verdicts, starts elections. */
-@Injectable()
+
 export class DetectorService {
   private readonly tasks = new Set<Promise<void>>();
   private loop: Repeating | undefined;
 
-  constructor(
-    private readonly detector: FailureDetector,
-    private readonly witnesses: WitnessService,
-    private readonly elections: ElectionService,
-    private readonly head: LeaderHeadMonitor,
-    private readonly nodes: NodeWatch,
-    private readonly store: FailoverStore,
-    private readonly stream: DurableEvents,
-    private readonly outbox: EventOutbox,
-    private readonly bus: Bus,
-    private readonly metrics: FailoverMetrics,
-    private readonly settings: FailoverSettings,
-    private readonly clock: Clock,
-    private readonly logger: BusLogger,
-  ) {}
+  constructor(private readonly parts: DetectorServiceParts) {}
 
   start(): void {
-    const nowMs = () => this.clock.monotonicMs();
+    const nowMs = () => this.parts.clock.monotonicMs();
     const tick = () => {
-      this.submit({ type: 'bus', connected: this.bus.responsive, nowMs: nowMs() });
+      this.submit({ type: 'bus', connected: this.parts.bus.responsive, nowMs: nowMs() });
       this.submit({ type: 'tick', nowMs: nowMs() });
     };
     this.loop = repeat(tick, {
-      everyMs: this.settings.detector.tickEveryMs,
+      everyMs: this.parts.settings.detector.tickEveryMs,
       onError: (error) => this.logFailure('a tick', error),
     });
   }
@@ -60,12 +61,12 @@ export class DetectorService {
   }
 
   submit(input: DetectorInput): void {
-    for (const output of this.detector.handle(input)) this.carryOut(output);
+    for (const output of this.parts.detector.handle(input)) this.carryOut(output);
   }
 
   /** A verdict that another witness gave. */
   heard(verdict: HeardVerdict): void {
-    const nowMs = this.clock.monotonicMs();
+    const nowMs = this.parts.clock.monotonicMs();
     this.submit({ type: 'verdict', verdict, nowMs });
     const { reason, judgedBy, evidence = {} } = verdict;
     if (reason === null || !DEPOSING.includes(reason) || !this.leads(verdict)) return;
@@ -77,9 +78,9 @@ export class DetectorService {
 
   /** A leader that stops says so, and need not be found out. Other reasons it mends itself, or its fence grows old. */
   leaderLost({ nodeId, term, reason }: LeaderLost): void {
-    const { current } = this.head;
+    const { current } = this.parts.head;
     if (reason !== 'stopping' || current?.leaderId !== nodeId || current.term !== term) return;
-    const nowMs = this.clock.monotonicMs();
+    const nowMs = this.parts.clock.monotonicMs();
     const { incarnation } = current;
     this.depose(
       { nodeId, incarnation },
@@ -90,7 +91,7 @@ export class DetectorService {
   private carryOut(output: DetectorOutput): void {
     switch (output.type) {
       case 'alarm':
-        if (this.leads(output)) this.elections.prepare(output);
+        if (this.leads(output)) this.parts.elections.prepare(output);
         return;
       case 'suspect':
         this.track(this.judge(output));
@@ -106,35 +107,35 @@ export class DetectorService {
 
   private async judge(suspicion: SuspectOutput): Promise<void> {
     const { nodeId, incarnation, reason, massSilence } = suspicion;
-    if (massSilence && !(await this.witnesses.selfTest()))
+    if (massSilence && !(await this.parts.witnesses.selfTest()))
       return this.notConfirmed(suspicion, 'self-test-failed');
-    const quorum = await this.witnesses.confirm({ nodeId, incarnation, reason });
+    const quorum = await this.parts.witnesses.confirm({ nodeId, incarnation, reason });
     if (quorum.outcome !== 'confirmed' && quorum.outcome !== 'alone') {
       return this.notConfirmed(suspicion, quorum.outcome);
     }
     if (reason === 'cannot-lead' && !(await this.isToBlame(suspicion))) {
       return this.notConfirmed(suspicion, 'storage-stalled');
     }
-    if (this.detector.incarnationOf(nodeId) !== incarnation) return;
-    const judgedMs = this.clock.monotonicMs();
+    if (this.parts.detector.incarnationOf(nodeId) !== incarnation) return;
+    const judgedMs = this.parts.clock.monotonicMs();
     const failed = reason === 'process-down' || reason === 'unresponsive';
     const verdict: NodeVerdict = {
       nodeId,
       incarnation,
       verdict: failed ? 'failed' : 'degraded',
       reason,
-      judgedBy: this.settings.instanceId,
+      judgedBy: this.parts.settings.instanceId,
       confirmedBy: quorum.by,
       evidence: {
         ...suspicion.evidence,
         detectMs: Math.round(judgedMs - suspicion.sinceMs),
-        ...(this.nodes.hasAnnouncedStop(nodeId, incarnation) ? { announcedStop: true } : {}),
+        ...(this.parts.nodes.hasAnnouncedStop(nodeId, incarnation) ? { announcedStop: true } : {}),
       },
       at: this.now(),
     };
     this.submit({ type: 'verdict', verdict, nowMs: judgedMs });
-    this.metrics.suspicions.inc({ reason, outcome: quorum.outcome });
-    this.logger.warn({ ...verdict }, 'node declared failed or degraded');
+    this.parts.metrics.suspicions.inc({ reason, outcome: quorum.outcome });
+    this.parts.logger.warn({ ...verdict }, 'node declared failed or degraded');
     if (DEPOSING.includes(reason) && this.leads(verdict)) {
       this.depose(verdict, { reason, evidence: verdict.evidence, sinceMs: suspicion.sinceMs, judgedMs });
     }
@@ -143,22 +144,22 @@ export class DetectorService {
 
   /** A leader cannot confirm its fence while the database stalls, and nobody else could. */
   private async isToBlame({ nodeId, incarnation, reason }: SuspectOutput): Promise<boolean> {
-    if (!(await this.witnesses.canWriteNow())) return false;
-    return this.detector.agrees(nodeId, incarnation, reason, this.clock.monotonicMs());
+    if (!(await this.parts.witnesses.canWriteNow())) return false;
+    return this.parts.detector.agrees(nodeId, incarnation, reason, this.parts.clock.monotonicMs());
   }
 
   private notConfirmed({ nodeId, reason }: SuspectOutput, outcome: string): void {
-    this.metrics.suspicions.inc({ reason, outcome });
-    this.logger.info({ nodeId, reason, outcome }, 'witnesses did not confirm a suspicion: no verdict');
+    this.parts.metrics.suspicions.inc({ reason, outcome });
+    this.parts.logger.info({ nodeId, reason, outcome }, 'witnesses did not confirm a suspicion: no verdict');
     const alone = outcome === 'alone-too-often';
-    this.submit({ type: 'not-confirmed', nodeId, reason, alone, nowMs: this.clock.monotonicMs() });
+    this.submit({ type: 'not-confirmed', nodeId, reason, alone, nowMs: this.parts.clock.monotonicMs() });
   }
 
   /** It proves itself that the old incarnation is gone: nobody needs to be asked. */
   private leaderRestarted(restart: Extract<DetectorOutput, { type: 'leader-restarted' }>): void {
     const { nodeId, incarnation, newIncarnation } = restart;
-    const nowMs = this.clock.monotonicMs();
-    this.logger.warn(
+    const nowMs = this.parts.clock.monotonicMs();
+    this.parts.logger.warn(
       { nodeId, incarnation, newIncarnation },
       'leader restarted: a new term is needed, since it never resumes its own',
     );
@@ -170,13 +171,13 @@ export class DetectorService {
   }
 
   private async clear({ nodeId, incarnation }: { nodeId: string; incarnation: number }): Promise<void> {
-    this.logger.info({ nodeId, incarnation }, 'withdrew the verdict on a node');
+    this.parts.logger.info({ nodeId, incarnation }, 'withdrew the verdict on a node');
     await this.announce({
       nodeId,
       incarnation,
       verdict: 'clear',
       reason: null,
-      judgedBy: this.settings.instanceId,
+      judgedBy: this.parts.settings.instanceId,
       confirmedBy: [],
       evidence: {},
       at: this.now(),
@@ -185,25 +186,25 @@ export class DetectorService {
 
   private depose(suspect: { nodeId: string; incarnation: number }, grounds: Grounds): void {
     const { nodeId, incarnation } = suspect;
-    this.track(this.elections.replace({ nodeId, incarnation }, grounds));
+    this.track(this.parts.elections.replace({ nodeId, incarnation }, grounds));
   }
 
   /** Row first, then message; without the database the message alone. */
   private async announce(verdict: NodeVerdict): Promise<void> {
-    this.metrics.verdicts.inc({ verdict: verdict.verdict, reason: verdict.reason ?? 'none' });
+    this.parts.metrics.verdicts.inc({ verdict: verdict.verdict, reason: verdict.reason ?? 'none' });
     try {
-      const fact = await this.store.saveVerdict(verdict);
-      if (fact) await this.outbox.announce(fact);
+      const fact = await this.parts.store.saveVerdict(verdict);
+      if (fact) await this.parts.outbox.announce(fact);
     } catch (error) {
       this.logFailure('recording a verdict', error);
       const subject = verdict.verdict === 'clear' ? 'node.recovered' : 'node.failed';
       const id = `${subject}/${verdict.nodeId}/${verdict.incarnation}/${verdict.judgedBy}/${verdict.at}`;
-      await this.stream.announce(subject, verdict, id);
+      await this.parts.stream.announce(subject, verdict, id);
     }
   }
 
   private leads({ nodeId, incarnation }: { nodeId: string; incarnation: number }): boolean {
-    const { current } = this.head;
+    const { current } = this.parts.head;
     return current?.leaderId === nodeId && current.incarnation === incarnation;
   }
 
@@ -215,11 +216,11 @@ export class DetectorService {
   }
 
   private now(): string {
-    return new Date(this.clock.wallMs()).toISOString();
+    return new Date(this.parts.clock.wallMs()).toISOString();
   }
 
   private logFailure(what: string, error: unknown): void {
     crashOnDefect(error);
-    this.logger.warn({ what, reason: messageOf(error) }, 'did not succeed');
+    this.parts.logger.warn({ what, reason: messageOf(error) }, 'did not succeed');
   }
 }

@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import type { ReplyPayload } from '#libs/contracts';
 import {
   type Clock,
@@ -38,8 +37,18 @@ interface SuspectedNode {
   reason: QuorumQuestion['reason'];
 }
 
+export interface WitnessServiceParts {
+  bus: Bus;
+  store: FailoverStore;
+  nodes: NodeWatch;
+  detector: FailureDetector;
+  settings: FailoverSettings;
+  clock: Clock;
+  logger: BusLogger;
+}
+
 /** This instance among its like: it shows that it lives, asks the others before it judges, and answers them. */
-@Injectable()
+
 export class WitnessService {
   private live: string[] | undefined;
   /** The latest write, under way or done. */
@@ -51,15 +60,8 @@ export class WitnessService {
   private answeredRowsMs = Number.NEGATIVE_INFINITY;
   private begun = false;
 
-  constructor(
-    private readonly bus: Bus,
-    private readonly store: FailoverStore,
-    private readonly nodes: NodeWatch,
-    private readonly detector: FailureDetector,
-    private readonly settings: FailoverSettings,
-    private readonly clock: Clock,
-    private readonly logger: BusLogger,
-  ) {
+  constructor(private readonly parts: WitnessServiceParts) {
+    const { settings, clock, logger } = parts;
     this.failures = new FailureLog(logger, clock);
     this.lone = new LoneWitness(settings.loneVerdictEveryMs);
     this.loop = repeat(() => this.renew(), {
@@ -80,7 +82,9 @@ export class WitnessService {
   async stop(): Promise<void> {
     await Promise.all([this.loop.stop(), this.rowsLoop.stop()]);
     if (!this.begun) return;
-    await this.store.resign(this.settings.instanceId).catch((error: unknown) => this.couldNotWrite(error));
+    await this.parts.store
+      .resign(this.parts.settings.instanceId)
+      .catch((error: unknown) => this.couldNotWrite(error));
   }
 
   get others(): readonly string[] | undefined {
@@ -92,22 +96,22 @@ export class WitnessService {
   }
 
   async confirm(suspicion: SuspectedNode): Promise<Quorum> {
-    const byBus = this.bus.connected ? await this.askByBus(suspicion) : undefined;
+    const byBus = this.parts.bus.connected ? await this.askByBus(suspicion) : undefined;
     const replies = byBus ?? (await this.askByRows(suspicion));
     const quorum = decideQuorum(this.question(suspicion, replies));
     if (quorum.outcome === 'alone' && suspicion.reason === 'process-down')
-      this.lone.judged(this.clock.monotonicMs());
+      this.lone.judged(this.parts.clock.monotonicMs());
     return quorum;
   }
 
   async answer(request: AskedRequest<'failover.witness'>): Promise<ReplyPayload<'failover.witness'>> {
-    const { instanceId } = this.settings;
+    const { instanceId } = this.parts.settings;
     const { nodeId, incarnation, askedBy, reason } = request;
-    const view = this.detector.view(nodeId, this.clock.monotonicMs());
+    const view = this.parts.detector.view(nodeId, this.parts.clock.monotonicMs());
     if (askedBy === instanceId) return { instanceId, view };
     if (reason === 'process-down' && (view === 'connected' || view === 'unknown')) {
       // The asker may be a little ahead of us: see for ourselves before we contradict.
-      const outcome = await this.nodes.dialNow(nodeId, ANSWER_DIAL_MS);
+      const outcome = await this.parts.nodes.dialNow(nodeId, ANSWER_DIAL_MS);
       const seen = {
         accepted: 'connected',
         refused: 'lost',
@@ -119,7 +123,7 @@ export class WitnessService {
     const agrees =
       reason !== undefined &&
       reason !== 'handover' &&
-      this.detector.agrees(nodeId, incarnation, reason, this.clock.monotonicMs());
+      this.parts.detector.agrees(nodeId, incarnation, reason, this.parts.clock.monotonicMs());
     return { instanceId, view, agrees };
   }
 
@@ -143,17 +147,17 @@ export class WitnessService {
       return await withTimeout(this.runSelfTest(), SELF_TEST_MS, 'the self-test');
     } catch (error) {
       crashOnDefect(error);
-      this.logger.warn({ reason: messageOf(error) }, 'self-test failed: this witness gives no verdict');
+      this.parts.logger.warn({ reason: messageOf(error) }, 'self-test failed: this witness gives no verdict');
       return false;
     }
   }
 
   private async runSelfTest(): Promise<boolean> {
     await this.renew();
-    if (!this.bus.connected) return true;
-    const { instanceId } = this.settings;
+    if (!this.parts.bus.connected) return true;
+    const { instanceId } = this.parts.settings;
     const request = { askedBy: instanceId, nodeId: 'self-test', incarnation: 0 };
-    const echoes = await this.bus.requestMany('failover.witness', request, {
+    const echoes = await this.parts.bus.requestMany('failover.witness', request, {
       waitMs: SELF_TEST_MS,
       enough: (replies) => replies.some((reply) => reply.instanceId === instanceId),
     });
@@ -161,13 +165,13 @@ export class WitnessService {
   }
 
   private async askByBus(suspicion: SuspectedNode): Promise<WitnessVote[] | undefined> {
-    const { instanceId, confirmCrashMs, confirmSilenceMs } = this.settings;
+    const { instanceId, confirmCrashMs, confirmSilenceMs } = this.parts.settings;
     const others = (replies: readonly ReplyPayload<'failover.witness'>[]): WitnessVote[] =>
       replies
         .filter((reply) => reply.instanceId !== instanceId)
         .map(({ agrees = false, ...reply }) => ({ ...reply, agrees }));
     try {
-      const replies = await this.bus.requestMany(
+      const replies = await this.parts.bus.requestMany(
         'failover.witness',
         { askedBy: instanceId, ...suspicion },
         {
@@ -178,20 +182,23 @@ export class WitnessService {
       return others(replies);
     } catch (error) {
       crashOnDefect(error);
-      this.logger.debug({ reason: messageOf(error) }, 'other witnesses could not be asked over the bus');
+      this.parts.logger.debug(
+        { reason: messageOf(error) },
+        'other witnesses could not be asked over the bus',
+      );
       return undefined;
     }
   }
 
   /** Without the bus the question and its answers are rows. */
   private async askByRows(suspicion: SuspectedNode): Promise<WitnessVote[]> {
-    const { instanceId, confirmByRowsMs } = this.settings;
-    const beginMs = this.clock.monotonicMs();
+    const { instanceId, confirmByRowsMs } = this.parts.settings;
+    const beginMs = this.parts.clock.monotonicMs();
     let replies: WitnessVote[] = [];
     try {
-      await this.store.saveView(suspicion, { instanceId, view: 'lost', agrees: true }, true);
-      while (this.live?.length !== 0 && this.clock.monotonicMs() - beginMs < confirmByRowsMs) {
-        replies = await this.store.views(instanceId, suspicion);
+      await this.parts.store.saveView(suspicion, { instanceId, view: 'lost', agrees: true }, true);
+      while (this.live?.length !== 0 && this.parts.clock.monotonicMs() - beginMs < confirmByRowsMs) {
+        replies = await this.parts.store.views(instanceId, suspicion);
         if (isSettled(this.question(suspicion, replies))) break;
         await sleep(ROWS_READ_EVERY_MS);
       }
@@ -203,40 +210,40 @@ export class WitnessService {
 
   /** Often while the bus is away, seldom while it is there: then only somebody who is cut off from it asks by rows. */
   private async answerRows(): Promise<void> {
-    const { instanceId, rowsEveryMs } = this.settings;
-    const nowMs = this.clock.monotonicMs();
-    const everyMs = this.bus.connected ? rowsEveryMs.withBus : rowsEveryMs.withoutBus;
+    const { instanceId, rowsEveryMs } = this.parts.settings;
+    const nowMs = this.parts.clock.monotonicMs();
+    const everyMs = this.parts.bus.connected ? rowsEveryMs.withBus : rowsEveryMs.withoutBus;
     if (!this.begun || nowMs - this.answeredRowsMs < everyMs) return;
     this.answeredRowsMs = nowMs;
-    for (const question of await this.store.openQuestions(instanceId)) {
+    for (const question of await this.parts.store.openQuestions(instanceId)) {
       const { view, agrees = false } = await this.answer(question);
-      await this.store.saveView(question, { instanceId, view, agrees }, false);
+      await this.parts.store.saveView(question, { instanceId, view, agrees }, false);
     }
   }
 
   private question(suspicion: SuspectedNode, replies: readonly WitnessVote[]): QuorumQuestion {
-    const mayJudgeAlone = this.lone.mayJudge(this.clock.monotonicMs());
+    const mayJudgeAlone = this.lone.mayJudge(this.parts.clock.monotonicMs());
     return { reason: suspicion.reason, live: this.live, replies, mayJudgeAlone };
   }
 
   private async renew(): Promise<void> {
     if (!this.begun) return;
-    const beginMs = this.clock.monotonicMs();
+    const beginMs = this.parts.clock.monotonicMs();
     const renewing = withTimeout(
-      this.store.renew(this.settings.instanceId),
+      this.parts.store.renew(this.parts.settings.instanceId),
       OWN_WRITE_TIMEOUT_MS,
       'renewing',
     );
     this.renewing = renewing;
     this.live = await renewing;
     this.failures.succeeded(RENEWING);
-    const nowMs = this.clock.monotonicMs();
-    this.detector.handle({ type: 'own-write', ok: true, tookMs: nowMs - beginMs, nowMs });
+    const nowMs = this.parts.clock.monotonicMs();
+    this.parts.detector.handle({ type: 'own-write', ok: true, tookMs: nowMs - beginMs, nowMs });
   }
 
   private couldNotWrite(error: unknown): void {
     this.live = undefined;
-    this.detector.handle({ type: 'own-write', ok: false, nowMs: this.clock.monotonicMs() });
+    this.parts.detector.handle({ type: 'own-write', ok: false, nowMs: this.parts.clock.monotonicMs() });
     this.failures.failed(RENEWING, error);
   }
 }

@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import type { LeaderElected, PollReply } from '#libs/contracts';
 import { type Clock, crashOnDefect, messageOf, sleep } from '#libs/kernel';
 import { type BusLogger, EventOutbox } from '#libs/messaging';
@@ -29,11 +28,23 @@ const SAY_NOBODY_EVERY_MS = 5_000;
 /** Others may be about to answer again. */
 const LAST_RESORT_AFTER_MS = 1_000;
 
+export interface ElectionServiceParts {
+  head: LeaderHeadMonitor;
+  store: HeadStore;
+  polls: CandidatePoll;
+  outbox: EventOutbox;
+  detector: FailureDetector;
+  metrics: FailoverMetrics;
+  settings: FailoverSettings;
+  clock: Clock;
+  logger: BusLogger;
+}
+
 /**
  * Replaces a leader: asks the voters, chooses, claims, announces. Any number of instances may do this at once: the
  * claim is a compare-and-set on what was seen, so that one wins, and the others find the head changed and are done.
  */
-@Injectable()
+
 export class ElectionService {
   private readonly running = new Map<string, Promise<void>>();
   private readonly telling = new Set<Promise<void>>();
@@ -41,22 +52,12 @@ export class ElectionService {
   private saidNobodyMs = Number.NEGATIVE_INFINITY;
   private readonly abort = new AbortController();
 
-  constructor(
-    private readonly head: LeaderHeadMonitor,
-    private readonly store: HeadStore,
-    private readonly polls: CandidatePoll,
-    private readonly outbox: EventOutbox,
-    private readonly detector: FailureDetector,
-    private readonly metrics: FailoverMetrics,
-    private readonly settings: FailoverSettings,
-    private readonly clock: Clock,
-    private readonly logger: BusLogger,
-  ) {}
+  constructor(private readonly parts: ElectionServiceParts) {}
 
   /** On an alarm about the leader: the questions are sent while it is found out whether it is really gone. */
   prepare(suspect: NonNullable<Suspect>): void {
-    const poll = this.polls.start(this.about(suspect), (node) => node.nodeId === suspect.nodeId);
-    this.prepared = { suspect: keyOf(suspect), poll, atMs: this.clock.monotonicMs() };
+    const poll = this.parts.polls.start(this.about(suspect), (node) => node.nodeId === suspect.nodeId);
+    this.prepared = { suspect: keyOf(suspect), poll, atMs: this.parts.clock.monotonicMs() };
   }
 
   /** Runs until the head names another leader than `suspect`, or the suspicion has been withdrawn. */
@@ -73,17 +74,17 @@ export class ElectionService {
    * head row is waited for, or, with `endHolders`, ended.
    */
   async claim(request: ClaimRequest, options = { endHolders: false }): Promise<LeaderElected | undefined> {
-    const { instanceId: electedBy } = this.settings;
-    const claim = { ...request, electedBy, highestTerm: this.head.highestTerm };
-    const elected = await this.store.claim(claim).catch((error: unknown) => {
+    const { instanceId: electedBy } = this.parts.settings;
+    const claim = { ...request, electedBy, highestTerm: this.parts.head.highestTerm };
+    const elected = await this.parts.store.claim(claim).catch((error: unknown) => {
       if (error instanceof HeadLocked && options.endHolders) return this.claimFromHolders(claim);
       throw error;
     });
     if (!elected) return undefined;
     this.announce(elected);
-    this.head.elected(elected);
-    this.metrics.elected(elected);
-    this.logger.info({ ...elected }, 'leader elected');
+    this.parts.head.elected(elected);
+    this.parts.metrics.elected(elected);
+    this.parts.logger.info({ ...elected }, 'leader elected');
     return elected;
   }
 
@@ -95,7 +96,7 @@ export class ElectionService {
   /** Sent at once; that it was stored is waited for in the background, and made sure of by the outbox. */
   private announce(elected: LeaderElected): void {
     const id = `leader.elected/${elected.term}`;
-    const telling: Promise<void> = this.outbox
+    const telling: Promise<void> = this.parts.outbox
       .announce({ id, subject: 'leader.elected', payload: elected })
       .catch((error: unknown) => this.logFailure('announcing the leader', error))
       .finally(() => this.telling.delete(telling));
@@ -111,24 +112,28 @@ export class ElectionService {
         this.logFailure('an election', error);
         if (error instanceof HeadLocked) continue;
       }
-      await this.pause(this.settings.retryElectionMs);
+      await this.pause(this.parts.settings.retryElectionMs);
     }
   }
 
   private async attempt(suspect: Suspect, grounds: Grounds): Promise<'done' | 'again'> {
     const poll =
-      this.takePrepared(suspect) ?? this.polls.start(this.about(suspect), (node) => this.isOut(node.nodeId));
-    const head = await this.head.read();
+      this.takePrepared(suspect) ??
+      this.parts.polls.start(this.about(suspect), (node) => this.isOut(node.nodeId));
+    const head = await this.parts.head.read();
     if (!stillLeads(head, suspect)) return 'done';
-    const graceMs = suspect === null ? this.settings.firstPollGraceMs : this.settings.pollGraceMs;
-    const replies = await poll.settle(head, graceMs, () => this.clock.monotonicMs());
-    if (this.clock.monotonicMs() - grounds.judgedMs >= LAST_RESORT_AFTER_MS && !replies.some(isEligible)) {
+    const graceMs = suspect === null ? this.parts.settings.firstPollGraceMs : this.parts.settings.pollGraceMs;
+    const replies = await poll.settle(head, graceMs, () => this.parts.clock.monotonicMs());
+    if (
+      this.parts.clock.monotonicMs() - grounds.judgedMs >= LAST_RESORT_AFTER_MS &&
+      !replies.some(isEligible)
+    ) {
       replies.push(...(await this.askHeld(suspect, head)));
     }
-    for (const reply of replies) this.head.noteTerm(reply.term);
+    for (const reply of replies) this.parts.head.noteTerm(reply.term);
     const winner = chooseLeader({ head, replies, excluded: (reply) => this.isExcluded(reply, suspect) });
     if (!winner) {
-      this.metrics.withoutCandidate.inc();
+      this.parts.metrics.withoutCandidate.inc();
       this.sayNobody(replies);
       return 'again';
     }
@@ -139,63 +144,66 @@ export class ElectionService {
       reason: grounds.reason,
       evidence: grounds.evidence,
       detectMs: Math.max(0, round(grounds.judgedMs - grounds.sinceMs)),
-      electMs: Math.max(0, round(this.clock.monotonicMs() - grounds.judgedMs)),
+      electMs: Math.max(0, round(this.parts.clock.monotonicMs() - grounds.judgedMs)),
     };
     const elected = await this.claim(claim, { endHolders: true });
     return elected ? 'done' : 'again';
   }
 
   private async claimFromHolders(claim: Claim): Promise<LeaderElected | undefined> {
-    const { elected, ended } = await this.store.claimFromHolders(claim);
-    this.logger.warn({ ended }, 'ended database sessions that kept config.head locked');
+    const { elected, ended } = await this.parts.store.claimFromHolders(claim);
+    this.parts.logger.warn({ ended }, 'ended database sessions that kept config.head locked');
     return elected;
   }
 
   /** A node that is drained or quarantined is better than no leader. */
   private askHeld(suspect: Suspect, head: LeaderHead): Promise<PollReply[]> {
-    const poll = this.polls.start(this.about(suspect), (node) => this.isOut(node.nodeId), true);
-    return poll.settle(head, this.settings.pollGraceMs, () => this.clock.monotonicMs());
+    const poll = this.parts.polls.start(this.about(suspect), (node) => this.isOut(node.nodeId), true);
+    return poll.settle(head, this.parts.settings.pollGraceMs, () => this.parts.clock.monotonicMs());
   }
 
   /** Attempts follow each other quickly; what there is to say stays the same. */
   private sayNobody(replies: readonly PollReply[]): void {
-    const nowMs = this.clock.monotonicMs();
+    const nowMs = this.parts.clock.monotonicMs();
     if (nowMs - this.saidNobodyMs < SAY_NOBODY_EVERY_MS) return;
     this.saidNobodyMs = nowMs;
     const answers = replies.map(({ nodeId, reason }) => ({ nodeId, reason }));
-    this.logger.warn({ answers }, 'election found no candidate: the cluster stays without a leader');
+    this.parts.logger.warn({ answers }, 'election found no candidate: the cluster stays without a leader');
   }
 
   private takePrepared(suspect: Suspect): RunningPoll | undefined {
     const { prepared } = this;
     this.prepared = undefined;
     if (prepared?.suspect !== keyOf(suspect)) return undefined;
-    return this.clock.monotonicMs() - prepared.atMs <= PREPARED_FOR_MS ? prepared.poll : undefined;
+    return this.parts.clock.monotonicMs() - prepared.atMs <= PREPARED_FOR_MS ? prepared.poll : undefined;
   }
 
   private isExcluded(reply: PollReply, suspect: Suspect): boolean {
     if (reply.nodeId === suspect?.nodeId && reply.incarnation <= suspect.incarnation) return true;
-    return reply.incarnation <= (this.detector.incarnationOf(reply.nodeId) ?? 0) && this.isOut(reply.nodeId);
+    return (
+      reply.incarnation <= (this.parts.detector.incarnationOf(reply.nodeId) ?? 0) && this.isOut(reply.nodeId)
+    );
   }
 
   /** Not worth waiting for, although it may not have been judged yet. */
   looksOut(nodeId: string): boolean {
-    return this.isOut(nodeId) || this.detector.view(nodeId, this.clock.monotonicMs()) === 'lost';
+    return this.isOut(nodeId) || this.parts.detector.view(nodeId, this.parts.clock.monotonicMs()) === 'lost';
   }
 
   private isOut(nodeId: string): boolean {
-    const verdict = this.detector.verdictOn(nodeId);
+    const verdict = this.parts.detector.verdictOn(nodeId);
     return verdict !== undefined && (verdict.verdict === 'failed' || verdict.reason === 'cannot-lead');
   }
 
   /** A leader that came back as itself before anybody was elected goes on leading. */
   private isWithdrawn(suspect: Suspect): boolean {
-    if (suspect === null || this.detector.incarnationOf(suspect.nodeId) !== suspect.incarnation) return false;
-    return this.detector.verdictOn(suspect.nodeId) === undefined;
+    if (suspect === null || this.parts.detector.incarnationOf(suspect.nodeId) !== suspect.incarnation)
+      return false;
+    return this.parts.detector.verdictOn(suspect.nodeId) === undefined;
   }
 
   private about(suspect: Suspect) {
-    return { term: this.head.current?.term ?? 0, suspect: suspect?.nodeId ?? null };
+    return { term: this.parts.head.current?.term ?? 0, suspect: suspect?.nodeId ?? null };
   }
 
   private async pause(ms: number): Promise<void> {
@@ -208,7 +216,7 @@ export class ElectionService {
 
   private logFailure(what: string, error: unknown): void {
     crashOnDefect(error);
-    this.logger.warn({ what, reason: messageOf(error) }, 'did not succeed');
+    this.parts.logger.warn({ what, reason: messageOf(error) }, 'did not succeed');
   }
 }
 

@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import {
   type HandoverReply,
   type LeaderElected,
@@ -29,21 +28,23 @@ const CALL_TIMEOUT_MS = 500;
 const PAUSE_CALL_TIMEOUT_MS = 1_500;
 const POLL_GRACE_MS = 100;
 
+export interface HandoverServiceParts {
+  head: LeaderHeadMonitor;
+  nodes: NodeWatch;
+  holds: RestrictionsView;
+  polls: CandidatePoll;
+  elections: ElectionService;
+  calls: HttpCalls;
+  clock: Clock;
+  logger: BusLogger;
+}
+
 /** Moves leadership on purpose, without failing a write: the steps are decided in domain/handover-plan. */
-@Injectable()
+
 export class HandoverService {
   private underWay: Promise<HandoverReply> | undefined;
 
-  constructor(
-    private readonly head: LeaderHeadMonitor,
-    private readonly nodes: NodeWatch,
-    private readonly holds: RestrictionsView,
-    private readonly polls: CandidatePoll,
-    private readonly elections: ElectionService,
-    private readonly calls: HttpCalls,
-    private readonly clock: Clock,
-    private readonly logger: BusLogger,
-  ) {}
+  constructor(private readonly parts: HandoverServiceParts) {}
 
   /** One at a time; a second request is told to come back. */
   async handOver(to: string | undefined): Promise<HandoverReply> {
@@ -57,18 +58,18 @@ export class HandoverService {
   private async run(to: string | undefined): Promise<HandoverReply> {
     const head = await this.readHead();
     const { leaderId } = head;
-    const leader = leaderId === null ? undefined : this.nodes.directory.get(leaderId);
+    const leader = leaderId === null ? undefined : this.parts.nodes.directory.get(leaderId);
     if (leaderId === null || leader?.address === undefined)
       throw new Problem('no-leader', 'there is no leader to relieve');
-    if (to !== undefined && !this.nodes.directory.get(to))
+    if (to !== undefined && !this.parts.nodes.directory.get(to))
       throw new Problem('node-not-found', `no node ${to}`);
-    const kept = to === undefined ? undefined : this.holds.reason(to);
+    const kept = to === undefined ? undefined : this.parts.holds.reason(to);
     if (kept !== undefined) throw new Problem('precondition-failed', `${to} is ${kept}`);
 
     const target = await this.findTarget(head, leaderId, leader.address, to);
     if (!target) return { term: head.term, leaderId, durationMs: 0 };
 
-    const beginMs = this.clock.monotonicMs();
+    const beginMs = this.parts.clock.monotonicMs();
     const paused = await this.pause(leader.address, head.term);
     const level = await this.waitUntilLevel(head, paused, target.nodeId, beginMs);
     const elected = await this.claim({
@@ -86,7 +87,7 @@ export class HandoverService {
 
   private async claim(claim: Parameters<ElectionService['claim']>[0]): Promise<LeaderElected | undefined> {
     try {
-      return await this.elections.claim(claim);
+      return await this.parts.elections.claim(claim);
     } catch (error) {
       if (error instanceof HeadLocked) {
         throw new Problem(
@@ -107,7 +108,7 @@ export class HandoverService {
     address: string,
     wanted: string | undefined,
   ): Promise<PollReply | undefined> {
-    const beginMs = this.clock.monotonicMs();
+    const beginMs = this.parts.clock.monotonicMs();
     for (;;) {
       const leaderVersion = await this.versionOf(address);
       const { replies, asked } = await this.askVoters(head, leaderId, wanted);
@@ -135,19 +136,19 @@ export class HandoverService {
     const about = { term: head.term, suspect: null };
     if (wanted !== undefined) {
       // Asked even when it is an observer: it says so itself.
-      const node = this.nodes.directory.get(wanted);
-      const reply = node && (await this.polls.ask(node, about));
+      const node = this.parts.nodes.directory.get(wanted);
+      const reply = node && (await this.parts.polls.ask(node, about));
       return { replies: reply ? [reply] : [], asked: 1 };
     }
-    const leaveOut = ({ nodeId }: KnownNode) => nodeId === leaderId || this.elections.looksOut(nodeId);
-    const poll = this.polls.start(about, leaveOut);
-    const replies = await poll.settle(head, POLL_GRACE_MS, () => this.clock.monotonicMs());
+    const leaveOut = ({ nodeId }: KnownNode) => nodeId === leaderId || this.parts.elections.looksOut(nodeId);
+    const poll = this.parts.polls.start(about, leaveOut);
+    const replies = await poll.settle(head, POLL_GRACE_MS, () => this.parts.clock.monotonicMs());
     return { replies, asked: poll.asked };
   }
 
   private async versionOf(address: string): Promise<number> {
     try {
-      return (await this.calls.get(`${address}/ping`, NodePing, CALL_TIMEOUT_MS)).version;
+      return (await this.parts.calls.get(`${address}/ping`, NodePing, CALL_TIMEOUT_MS)).version;
     } catch (error) {
       crashOnDefect(error);
       throw new Problem('no-leader', 'the leader does not answer', {}, { cause: error });
@@ -157,7 +158,7 @@ export class HandoverService {
   private async pause(address: string, term: number) {
     const request = { term, pauseMs: PAUSE_MS };
     try {
-      return await this.calls.post(
+      return await this.parts.calls.post(
         `${address}/internal/handover`,
         request,
         PauseReply,
@@ -176,7 +177,7 @@ export class HandoverService {
     targetId: string,
     askedAtMs: number,
   ): Promise<PollReply> {
-    const node = this.nodes.directory.get(targetId);
+    const node = this.parts.nodes.directory.get(targetId);
     const leftMs = () =>
       levelWithinMs({
         askedAgoMs: this.sinceMs(askedAtMs),
@@ -184,13 +185,13 @@ export class HandoverService {
         claimTakesMs: CLAIM_TAKES_MS,
       });
     while (node && leftMs() > 0) {
-      const asking = this.polls.ask(node, { term: head.term, suspect: null });
+      const asking = this.parts.polls.ask(node, { term: head.term, suspect: null });
       const reply = await Promise.race([asking, sleep(leftMs())]);
       if (reply && mayClaim(paused, reply) && leftMs() > 0) return reply;
       await sleep(2);
     }
     // The old leader goes on by itself when its pause ends.
-    this.logger.warn(
+    this.parts.logger.warn(
       { targetId, version: paused.version },
       'handover cancelled: the target did not catch up in time',
     );
@@ -199,7 +200,7 @@ export class HandoverService {
 
   private async readHead(): Promise<LeaderHead> {
     try {
-      return await this.head.read();
+      return await this.parts.head.read();
     } catch (error) {
       crashOnDefect(error);
       throw new Problem('storage-unavailable', 'the database cannot be reached', {}, { cause: error });
@@ -207,6 +208,6 @@ export class HandoverService {
   }
 
   private sinceMs(beginMs: number): number {
-    return Math.round((this.clock.monotonicMs() - beginMs) * 10) / 10;
+    return Math.round((this.parts.clock.monotonicMs() - beginMs) * 10) / 10;
   }
 }

@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import { crashOnDefect, FailureLog, messageOf, type Repeating, systemClock, systemRng } from '#libs/kernel';
 import { type BusLogger, EventOutbox } from '#libs/messaging';
 import type { FailureDetector } from '../domain/detection/failure-detector.js';
@@ -27,36 +26,38 @@ export interface Read {
 /** Another instance may act between a read and a write, seldom often in a row. */
 const TRIES = 5;
 
+export interface RecoveryServiceParts {
+  store: RecoveryStore;
+  nodes: NodeWatch;
+  detector: FailureDetector;
+  health: HealthPasses;
+  holds: RestrictionsView;
+  restarts: Restarts;
+  outbox: EventOutbox;
+  metrics: RecoveryMetrics;
+  settings: FailoverSettings;
+  logger: BusLogger;
+}
+
 /**
  * The shell around recovery: reads how things stand, has the core plan, writes the plan, tells it, restarts. Without
  * Postgres there is no plan, and so nobody is restarted: then it is only observed.
  */
-@Injectable()
+
 export class RecoveryService {
   private loop: Repeating | undefined;
   private readonly working = new Set<Promise<void>>();
   private readonly abort = new AbortController();
 
-  constructor(
-    private readonly store: RecoveryStore,
-    private readonly nodes: NodeWatch,
-    private readonly detector: FailureDetector,
-    private readonly health: HealthPasses,
-    private readonly holds: RestrictionsView,
-    private readonly restarts: Restarts,
-    private readonly outbox: EventOutbox,
-    private readonly metrics: RecoveryMetrics,
-    private readonly settings: FailoverSettings,
-    private readonly logger: BusLogger,
-  ) {}
+  constructor(private readonly parts: RecoveryServiceParts) {}
 
   /** Once the tables are there, and before anybody is elected: who is kept out must be known. */
   async begin(): Promise<void> {
     await this.read();
-    const failures = new FailureLog(this.logger, systemClock);
+    const failures = new FailureLog(this.parts.logger, systemClock);
     this.loop = failures.repeat('planning recoveries', () => this.tick(), {
-      everyMs: this.settings.recoveryEveryMs,
-      firstAfterMs: this.settings.recoveryEveryMs,
+      everyMs: this.parts.settings.recoveryEveryMs,
+      firstAfterMs: this.parts.settings.recoveryEveryMs,
     });
   }
 
@@ -64,13 +65,13 @@ export class RecoveryService {
     this.abort.abort(new Error('failover stops'));
     await this.loop?.stop();
     await Promise.all(this.working);
-    await this.restarts.close();
+    await this.parts.restarts.close();
   }
 
   async read(): Promise<Read> {
-    const state = await this.store.read();
-    for (const hold of state.holds) this.holds.apply(holdOf(hold));
-    this.metrics.read(state);
+    const state = await this.parts.store.read();
+    for (const hold of state.holds) this.parts.holds.apply(holdOf(hold));
+    this.parts.metrics.read(state);
     const byNode = <R extends { nodeId: string }>(rows: readonly R[]) =>
       new Map(rows.map((row) => [row.nodeId, row]));
     const { nowMs, witnesses } = state;
@@ -100,10 +101,10 @@ export class RecoveryService {
 
   /** Restarts a node, and writes down what came of it; undefined: the row has moved on. */
   restart(order: RestartOrder, seq: number) {
-    return this.restarts.restart(order, this.abort.signal).then(async (result) => {
+    return this.parts.restarts.restart(order, this.abort.signal).then(async (result) => {
       const done = result.outcome === 'done';
       const plan = (standing: RecoveryInput) =>
-        planAfterRestart(standing, order.nodeId, seq, done, this.settings.recovery, systemRng);
+        planAfterRestart(standing, order.nodeId, seq, done, this.parts.settings.recovery, systemRng);
       await this.decide(plan);
       return result;
     });
@@ -111,9 +112,9 @@ export class RecoveryService {
 
   private async tick(): Promise<void> {
     const read = await this.read();
-    await this.health.ask(this.onTheirWay(read.state));
+    await this.parts.health.ask(this.onTheirWay(read.state));
     const standing = { ...read.standing, nodes: this.seenNodes() };
-    const plan = planRecovery(standing, this.settings.recovery, systemRng);
+    const plan = planRecovery(standing, this.parts.settings.recovery, systemRng);
     if (!(await this.write(plan, read))) return;
     for (const order of plan.restarts) {
       const seq = plan.steps.findLast(({ nodeId }) => nodeId === order.nodeId)?.seq ?? 0;
@@ -124,36 +125,36 @@ export class RecoveryService {
   /** False: somebody else has acted since it was read. */
   private async write(plan: RecoveryPlan, { state }: Read): Promise<boolean> {
     if (plan.steps.length + plan.notes.length + plan.holds.length === 0) return true;
-    const facts = await this.store.carryOut(plan, state);
+    const facts = await this.parts.store.carryOut(plan, state);
     if (!facts) return false;
-    for (const hold of plan.holds) this.holds.apply(holdOf(hold));
-    this.metrics.carriedOut(plan);
+    for (const hold of plan.holds) this.parts.holds.apply(holdOf(hold));
+    this.parts.metrics.carriedOut(plan);
     for (const { nodeId, state: to, why, attempt } of plan.steps) {
-      this.logger.info({ nodeId, state: to, why, attempt }, 'recovery of a node advanced');
+      this.parts.logger.info({ nodeId, state: to, why, attempt }, 'recovery of a node advanced');
     }
-    for (const fact of facts) this.track(this.outbox.announce(fact));
+    for (const fact of facts) this.track(this.parts.outbox.announce(fact));
     return true;
   }
 
   private onTheirWay({ recoveries }: RecoverySnapshot) {
     return recoveries
       .filter(({ state }) => state !== 'healthy')
-      .flatMap(({ nodeId }) => this.nodes.directory.get(nodeId) ?? [])
-      .filter(({ nodeId }) => this.detector.answers(nodeId));
+      .flatMap(({ nodeId }) => this.parts.nodes.directory.get(nodeId) ?? [])
+      .filter(({ nodeId }) => this.parts.detector.answers(nodeId));
   }
 
   private seenNodes(): ObservedNode[] {
-    return this.nodes.directory.all().map(({ nodeId, role, incarnation: heard }) => {
-      const incarnation = Math.max(heard, this.detector.incarnationOf(nodeId) ?? 0);
-      const { passes, level } = this.health.of(nodeId, incarnation);
+    return this.parts.nodes.directory.all().map(({ nodeId, role, incarnation: heard }) => {
+      const incarnation = Math.max(heard, this.parts.detector.incarnationOf(nodeId) ?? 0);
+      const { passes, level } = this.parts.health.of(nodeId, incarnation);
       return {
         nodeId,
         incarnation,
         voter: role !== 'observer',
-        answers: this.detector.answers(nodeId),
+        answers: this.parts.detector.answers(nodeId),
         healthPasses: passes,
         level,
-        announcedStop: this.nodes.hasAnnouncedStop(nodeId, incarnation),
+        announcedStop: this.parts.nodes.hasAnnouncedStop(nodeId, incarnation),
       };
     });
   }
@@ -163,7 +164,7 @@ export class RecoveryService {
       .then(() => undefined)
       .catch((error: unknown) => {
         crashOnDefect(error);
-        this.logger.warn({ reason: messageOf(error) }, 'recovery step failed: it is tried again');
+        this.parts.logger.warn({ reason: messageOf(error) }, 'recovery step failed: it is tried again');
       })
       .finally(() => this.working.delete(tracked));
     this.working.add(tracked);
