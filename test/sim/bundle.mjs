@@ -10,14 +10,14 @@ const STAND_INS = resolve(import.meta.dirname, 'stand-ins');
 /** Modules that touch the machine, and what stands in for them. */
 const REPLACED = {
   'apps/config-node/src/membership/incarnation.ts': 'incarnation.ts',
-  'apps/config-node/src/announce/event-cursor.ts': 'fact-cursor.ts',
+  'apps/config-node/src/announce/event-cursor.ts': 'event-cursor.ts',
   'apps/config-node/src/state-transfer/discarded-history.ts': 'discarded-history.ts',
   'apps/config-node/src/replica/snapshot-file.ts': 'snapshot-file.ts',
   'apps/config-node/src/peers/peer-client.ts': 'peer-client.ts',
   'apps/failover/src/nodes/http-calls.ts': 'http-calls.ts',
   'apps/failover/src/nodes/dial.ts': 'dial.ts',
-  'apps/failover/src/nodes/liveness-connection.ts': 'tether.ts',
-  'apps/sync/src/sync-node-client.ts': 'node-calls.ts',
+  'apps/failover/src/nodes/liveness-connection.ts': 'liveness-connection.ts',
+  'apps/sync/src/sync-node-client.ts': 'sync-node-client.ts',
   'apps/gateway/src/nodes/upstreams.ts': 'upstreams.ts',
   'libs/observability/src/event-loop.ts': 'event-loop.ts',
   'libs/postgres/src/migrate.ts': 'migrate.ts',

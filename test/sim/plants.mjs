@@ -140,12 +140,12 @@ export const PLANTS = [
     edits: [
       {
         file: 'apps/config-node/src/membership/cluster-membership.ts',
-        find: "if (this.verification.verified === 'pending') return 'syncing';",
+        find: "if (this.parts.verification.verified === 'pending') return 'syncing';",
         put: '',
       },
       {
         file: 'apps/config-node/src/membership/cluster-membership.ts',
-        find: "if (this.host.isStale()) return 'stale';",
+        find: "if (this.parts.host.isStale()) return 'stale';",
         put: '',
       },
     ],

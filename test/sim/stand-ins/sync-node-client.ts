@@ -9,7 +9,7 @@ import {
 import { askDoor } from './http.js';
 
 /** What the sync service asks of nodes, over the simulated network. */
-export class NodeCalls {
+export class SyncNodeClient {
   ping(address: string, timeoutMs: number): Promise<NodePing> {
     return askDoor(`${address}/ping`, undefined, timeoutMs);
   }

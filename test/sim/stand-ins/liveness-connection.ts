@@ -3,7 +3,7 @@ import type { SimProcess } from '../world/process.js';
 import { dialThen } from './dial.js';
 import { hostOf } from './http.js';
 
-export type TetherEvent = 'tether-open' | 'tether-closed' | 'dial-refused' | 'dial-accepted';
+export type LivenessEvent = 'tether-open' | 'tether-closed' | 'dial-refused' | 'dial-accepted';
 
 const SILENT_AFTER_MS = 15_000;
 const DIAL_TIMEOUT_MS = 250;
@@ -15,14 +15,14 @@ const RETRY_MS = 1_000;
  * A connection to a node that is held for as long as it lives. That it closes is heard when the node's process ends
  * and its host can still say so; across a cut nothing is heard, and it is dropped when it was silent for long.
  */
-export class Tether {
+export class LivenessConnection {
   private stopped = false;
   private readonly machine: Machine = theMachine();
   private forget: (() => void) | undefined;
 
   constructor(
     readonly address: string,
-    private readonly tell: (event: TetherEvent) => void,
+    private readonly tell: (event: LivenessEvent) => void,
   ) {
     this.machine.process.timer(0, () => this.hold());
   }
