@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { StateBuilder } from '#libs/replica';
+import { pinState, StateBuilder } from '#libs/replica';
 import { type ApiClient, FaultProxy } from '#libs/testing';
 import { type ApiLab, type ApiNode, CLUSTER_KEY, openApiLab } from './api-lab.js';
 import { sendRaw } from './raw-request.js';
@@ -515,8 +515,13 @@ describe('finding 17: a rollback that is repeated with its key', () => {
 
     // A node that has just loaded a state has no past in memory, and what the log had of it is gone.
     const next = await lab.node('node-next');
-    const { clusterId, version, chain, term } = node.engine.host.replica;
-    next.engine.host.load({ clusterId, version, chain, term }, new StateBuilder(), 'compacted');
+    const { replica } = node.engine.host;
+    const { clusterId, version, chain, term } = replica;
+    // The whole state: a node whose state differs from the others' steps down as soon as it finds out.
+    const state = new StateBuilder();
+    const pinned = await pinState(replica, async () => undefined);
+    for (const entry of pinned?.pages.flat() ?? []) state.add(entry);
+    next.engine.host.load({ clusterId, version, chain, term }, state, 'compacted');
     await lab.storage.admin.query('delete from config.change_ops where version = $1', [first.version]);
     await lab.elect(next);
     const repeated = await rollback(next.client, 'rollback-once');

@@ -76,16 +76,16 @@ describe('the state in the database', () => {
   it('is found right while it is written to, and no write waits for it', async () => {
     const lab = await open(50);
     const { leader, engines } = lab;
-    let round = 0;
     for (let walk = 0; walk < 3; walk++) {
       await engines.elect(leader); // a term begins with a walk
       const { term } = await engines.storage.store.readHead();
       const { leadership, publisher } = leader.engine;
       await until(() => leadership.termOfRole === term && publisher.isLeading, 'it leads the new term');
       const before = await looked(leader);
-      while ((await looked(leader)) < before + 50) await lab.publish(10, `round ${round++}`);
+      for (let round = 0; (await looked(leader)) < before + 50; round++) {
+        await lab.publish(10, `walk ${walk}, round ${round}`);
+      }
     }
-    expect(round).toBeGreaterThan(3);
     expect(await findings(lab)).toEqual([]);
   });
 
