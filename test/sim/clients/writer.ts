@@ -1,7 +1,7 @@
 import { HEADERS } from '#libs/contracts';
 import type { Rng } from '#libs/kernel';
 import type { Committed, Oracle } from '../check/oracle.js';
-import type { WriteBody } from '../cluster/write-door.js';
+import type { WriteBody } from '../cluster/write-endpoint.js';
 import { hostOf } from '../stand-ins/http.js';
 import { type Answer, CallFailed } from '../world/network.js';
 import type { ClientSide } from './client-side.js';

@@ -15,7 +15,7 @@ import { Doors, isProblem, statusOf } from './doors.js';
 import type { Platform } from './platform.js';
 import { noMetrics, traceLogger } from './silent.js';
 import { asBus, SimBus } from './sim-bus.js';
-import { WriteDoor } from './write-door.js';
+import { WriteEndpoint } from './write-endpoint.js';
 
 const MAX_LOST_TAIL = 1_000;
 const RESTART_WITHIN_MS = 15_000;
@@ -26,7 +26,7 @@ export class SimNode {
   readonly hub: WatchHub;
   private readonly doors = new Doors();
   private readonly gate: ReadGate;
-  private readonly writes: WriteDoor;
+  private readonly writes: WriteEndpoint;
   private readonly readiness = new Readiness();
   isReady = false;
   private stopping = false;
@@ -56,7 +56,7 @@ export class SimNode {
     );
     const { host } = this.engine;
     this.gate = new ReadGate(host, store, new StorageReads());
-    this.writes = new WriteDoor(this.engine, process, network);
+    this.writes = new WriteEndpoint(this.engine, process, network);
     this.hub = new WatchHub({
       source: new NodeChanges(host, store),
       clock,

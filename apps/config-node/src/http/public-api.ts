@@ -15,7 +15,7 @@ import { registerValueRoutes } from './reads/value-routes.js';
 import { ValueWorkers } from './values/value-workers.js';
 import { RequestBodies } from './writes/request-bodies.js';
 import { WriteForwarder } from './writes/write-forwarder.js';
-import { registerWriteRoutes } from './writes/write-routes.js';
+import { WriteRoutes } from './writes/write-routes.js';
 
 export interface PublicApi {
   readonly hub: WatchHub;
@@ -64,7 +64,7 @@ export async function registerPublicApi(fastify: FastifyInstance, deps: PublicAp
     });
     registerValueRoutes(scope, deps, parts);
     registerLogRoutes(scope, deps, parts, workers);
-    registerWriteRoutes(scope, deps, past, workers, forwarder);
+    new WriteRoutes({ ...deps, past, workers, forwarder }).register(scope);
     registerWatchRoutes(scope, { hub, readHeaders: () => readHeaders(host) });
   });
   fastify.addHook('onReady', async () => hotRead.install(fastify.server));

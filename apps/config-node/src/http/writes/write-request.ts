@@ -10,8 +10,8 @@ import {
   RollbackRequest,
 } from '#libs/contracts';
 import { checksumOf, type Entry } from '#libs/replica';
-import type { WriteOperation } from '../../domain/commit/write.js';
-import type { KeyAddress, WriteKind } from '../../domain/log.types.js';
+import type { IncomingWrite } from '../../commit/write-intake.js';
+import type { KeyAddress } from '../../domain/log.types.js';
 import { demandWritable, keyAddress } from '../request/address.js';
 import { parseChangeSet, unsupportedType } from '../request/change-set.js';
 import { inUtf8 } from '../request/charset.js';
@@ -19,18 +19,6 @@ import { writeCondition } from '../request/entity-tag.js';
 import { jsonBody } from '../request/json-body.js';
 import { requestHash } from '../request/request-hash.js';
 import { noteFault, textHeader } from '../request/text-header.js';
-
-/** What a request wants written. */
-export interface ParsedWrite {
-  kind: WriteKind;
-  comment: string | null;
-  author: string | null;
-  operations: WriteOperation[];
-  /** What makes a request with an idempotency key the same request. */
-  hash: Buffer;
-  /** Why it cannot be done, unless its idempotency key stands for a write that was done. */
-  refusal?: Problem | undefined;
-}
 
 /** A write as it arrives: the target with its query, the headers, the body's bytes. */
 export interface Arrived {
@@ -44,7 +32,7 @@ export interface Arrived {
 export type CurrentVersion = (address: KeyAddress) => number | undefined;
 
 /** `PUT …/configs/{key}` */
-export function putWrite(arrived: Arrived, currentVersion: CurrentVersion): ParsedWrite {
+export function putWrite(arrived: Arrived, currentVersion: CurrentVersion): IncomingWrite {
   const { headers, body } = arrived;
   const { address, comment } = addressed(arrived);
   const missing = missingBody(headers, body.length);
@@ -65,7 +53,7 @@ export function putWrite(arrived: Arrived, currentVersion: CurrentVersion): Pars
 }
 
 /** `DELETE …/configs/{key}` */
-export function deleteWrite(arrived: Arrived, currentVersion: CurrentVersion): ParsedWrite {
+export function deleteWrite(arrived: Arrived, currentVersion: CurrentVersion): IncomingWrite {
   const { address, comment } = addressed(arrived);
   if (arrived.headers['if-none-match'] !== undefined) {
     throw new Problem('invalid-request', 'a delete takes If-Match, not If-None-Match');
@@ -80,7 +68,7 @@ export function deleteWrite(arrived: Arrived, currentVersion: CurrentVersion): P
 }
 
 /** `POST /v1/changes` */
-export async function changeSetWrite({ url, headers, body, operator }: Arrived): Promise<ParsedWrite> {
+export async function changeSetWrite({ url, headers, body, operator }: Arrived): Promise<IncomingWrite> {
   parseQuery(QUERIES.none, url);
   const { comment, operations } = await parseChangeSet(body, operator);
   return {
@@ -95,7 +83,7 @@ export interface Rollback {
   address: KeyAddress;
   toVersion: number;
   /** The write, once it is known what stood at the key then, or why that cannot be known. */
-  write: (old: Entry | Problem) => ParsedWrite;
+  write: (old: Entry | Problem) => IncomingWrite;
 }
 
 /** `POST …/rollback/{key}` */
@@ -109,7 +97,7 @@ export async function rollbackWrite(arrived: Arrived, currentVersion: CurrentVer
   const condition = writeCondition(headers, () => currentVersion(address));
   const said = notes(headers, comment);
   const hash = hashOf('ROLLBACK', address, arrived, undefined);
-  const write = (old: Entry | Problem): ParsedWrite => {
+  const write = (old: Entry | Problem): IncomingWrite => {
     if (old instanceof Problem) return { kind: 'rollback', ...said, operations: [], hash, refusal: old };
     const { value, contentType, checksum } = old;
     const operations = [{ op: 'put' as const, ...address, value, contentType, checksum, condition }];

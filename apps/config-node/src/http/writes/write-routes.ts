@@ -8,9 +8,9 @@ import {
   type PutResult,
   parseContentType,
 } from '#libs/contracts';
-import { crashOnDefect } from '#libs/kernel';
 import type { Entry } from '#libs/replica';
 import { Admission } from '#libs/service';
+import { type IncomingWrite, WriteIntake, type WriteSender } from '../../commit/write-intake.js';
 import type { WriteOutcome } from '../../domain/commit/write.js';
 import type { KeyAddress } from '../../domain/log.types.js';
 import { readHeaders } from '../answers.js';
@@ -22,19 +22,9 @@ import { entityTag } from '../request/entity-tag.js';
 import { demandOneIdempotencyKey, idempotencyKey, versionHeader } from '../request/text-header.js';
 import { systemRefusal } from '../values/formats/system-value.js';
 import type { ValueWorkers } from '../values/value-workers.js';
-import { publishProblem } from './publish-problem.js';
 import type { WriteForwarder } from './write-forwarder.js';
-import {
-  type Arrived,
-  changeSetWrite,
-  deleteWrite,
-  type ParsedWrite,
-  putWrite,
-  rollbackWrite,
-} from './write-request.js';
+import { type Arrived, changeSetWrite, deleteWrite, putWrite, rollbackWrite } from './write-request.js';
 
-/** How long a write may wait for its turn and its commit. */
-const WRITE_MS = 5_000;
 /** Values of a change set that are checked at once. */
 const CHECKED_AT_ONCE = 16;
 const SMALL_BODY_BYTES = 16 * 1024;
@@ -48,74 +38,135 @@ const PARSING = {
 };
 const EMPTY = Buffer.alloc(0);
 
-/** PUT, DELETE, POST of changes: read, judged, and handed to the publisher, by the leader alone. */
-export function registerWriteRoutes(
-  fastify: FastifyInstance,
-  deps: PublicApiDeps,
-  past: PastValues,
-  workers: ValueWorkers,
-  forwarder: WriteForwarder,
-): void {
-  const { host, leadership, publisher, guard, clock, logger } = deps;
-  const currentVersion = ({ namespace, key }: KeyAddress) => host.replica.get(namespace, key)?.version;
-  const parsing = new Admission(PARSING);
-  const value = { bodyLimit: LIMITS.valueBytes, onRequest: [demandOneKey, demandValueType, demandLeader] };
+export interface WriteRoutesParts extends PublicApiDeps {
+  past: PastValues;
+  workers: ValueWorkers;
+  forwarder: WriteForwarder;
+}
 
-  const put = async (request: FastifyRequest, reply: FastifyReply) => {
-    return publish(
-      request,
-      reply,
-      async () => putWrite(arrived(request), currentVersion),
-      (outcome) => sendPut(reply, outcome, outcome.created[0] ? 201 : 200),
+/** PUT, DELETE, POST of changes: parsed, checked, and handed to the intake, or sent on to the leader. */
+export class WriteRoutes {
+  private readonly intake: WriteIntake;
+  private readonly parsing = new Admission(PARSING);
+
+  constructor(private readonly parts: WriteRoutesParts) {
+    const { publisher, leadership, clock, logger } = parts;
+    this.intake = new WriteIntake({ publisher, leader: () => leadership.leader, clock, logger });
+  }
+
+  register(fastify: FastifyInstance): void {
+    /** Before the body is read: 421 of a node that neither leads nor is to send the write on. */
+    const demandLeader = async (request: FastifyRequest) => {
+      this.intake.leaderElsewhere(this.senderOf(request));
+    };
+    const value = { bodyLimit: LIMITS.valueBytes, onRequest: [demandOneKey, demandValueType, demandLeader] };
+    const bare = { bodyLimit: SMALL_BODY_BYTES, onRequest: [demandOneKey, demandLeader] };
+    const json = { bodyLimit: SMALL_BODY_BYTES, onRequest: [demandOneKey, demandJson, demandLeader] };
+    for (const key of ['', '/*']) {
+      fastify.put(`/v1/namespaces/:ns/configs${key}`, value, (request, reply) => this.put(request, reply));
+      fastify.delete(`/v1/namespaces/:ns/configs${key}`, bare, (request, reply) =>
+        this.remove(request, reply),
+      );
+      fastify.post(`/v1/namespaces/:ns/rollback${key}`, json, (request, reply) =>
+        this.rollback(request, reply),
+      );
+    }
+    fastify.post('/v1/changes', { ...json, bodyLimit: LIMITS.changeSetBodyBytes }, (request, reply) =>
+      this.changeSet(request, reply),
     );
-  };
-  fastify.put('/v1/namespaces/:ns/configs/*', value, put);
-  fastify.put('/v1/namespaces/:ns/configs', value, put);
+  }
 
-  const remove = async (request: FastifyRequest, reply: FastifyReply) => {
-    const read = async () => deleteWrite(arrived(request), currentVersion);
-    return publish(request, reply, read, (outcome) => {
+  private put(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const read = async () => putWrite(this.arrived(request), this.currentVersion);
+    return this.publish(request, reply, read, (outcome) =>
+      this.sendPut(reply, outcome, outcome.created[0] ? 201 : 200),
+    );
+  }
+
+  private remove(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const read = async () => deleteWrite(this.arrived(request), this.currentVersion);
+    return this.publish(request, reply, read, (outcome) => {
       const [operation] = outcome.operations;
       if (operation === undefined) throw missing();
       const { namespace, key } = operation;
       const { version, term, createdAt } = outcome;
-      return send(reply, 200, { namespace, key, version, term, createdAt } satisfies DeleteResult);
+      return this.send(reply, 200, { namespace, key, version, term, createdAt } satisfies DeleteResult);
     });
-  };
-  const bare = { bodyLimit: SMALL_BODY_BYTES, onRequest: [demandOneKey, demandLeader] };
-  fastify.delete('/v1/namespaces/:ns/configs/*', bare, remove);
-  fastify.delete('/v1/namespaces/:ns/configs', bare, remove);
+  }
 
-  fastify.post(
-    '/v1/changes',
-    { bodyLimit: LIMITS.changeSetBodyBytes, onRequest: [demandOneKey, demandJson, demandLeader] },
-    async (request, reply) => {
-      const read = () => changeSetWrite(arrived(request));
-      return publish(
-        request,
-        reply,
-        () => (arrived(request).body.length <= LARGE_BODY_BYTES ? read() : parsing.execute(read)),
-        ({ version, term, createdAt, operations }) => {
-          const results = operations.map(({ namespace, key, op }) => ({ namespace, key, op, version }));
-          return send(reply, 200, { version, term, createdAt, results } satisfies ChangeSetResult);
-        },
-      );
-    },
-  );
+  private changeSet(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const read = () => changeSetWrite(this.arrived(request));
+    const isLarge = this.arrived(request).body.length > LARGE_BODY_BYTES;
+    return this.publish(
+      request,
+      reply,
+      () => (isLarge ? this.parsing.execute(read) : read()),
+      ({ version, term, createdAt, operations }) => {
+        const results = operations.map(({ namespace, key, op }) => ({ namespace, key, op, version }));
+        return this.send(reply, 200, { version, term, createdAt, results } satisfies ChangeSetResult);
+      },
+    );
+  }
 
-  const rollback = async (request: FastifyRequest, reply: FastifyReply) => {
+  private rollback(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const read = async () => {
-      const { address, toVersion, write } = await rollbackWrite(arrived(request), currentVersion);
-      return write(await oldValue(address, toVersion));
+      const { address, toVersion, write } = await rollbackWrite(this.arrived(request), this.currentVersion);
+      return write(await this.oldValue(address, toVersion));
     };
-    return publish(request, reply, read, (outcome) => sendPut(reply, outcome, 200));
-  };
-  const json = { bodyLimit: SMALL_BODY_BYTES, onRequest: [demandOneKey, demandJson, demandLeader] };
-  fastify.post('/v1/namespaces/:ns/rollback/*', json, rollback);
-  fastify.post('/v1/namespaces/:ns/rollback', json, rollback);
+    return this.publish(request, reply, read, (outcome) => this.sendPut(reply, outcome, 200));
+  }
+
+  /** Answers with the write's outcome, or by passing on the leader's own answer. */
+  private async publish(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    read: () => Promise<IncomingWrite>,
+    answer: (outcome: WriteOutcome) => FastifyReply,
+  ): Promise<FastifyReply> {
+    const sender = this.senderOf(request, reply);
+    const leader = this.intake.leaderElsewhere(sender);
+    if (leader !== undefined) {
+      await this.parts.forwarder.forward(request, this.arrived(request).body, reply, leader);
+      return reply;
+    }
+    const checked = async () => {
+      const write = await read();
+      return { ...write, refusal: write.refusal ?? (await this.refusalOf(write)) };
+    };
+    return answer(await this.intake.publish(sender, checked));
+  }
+
+  private senderOf(request: FastifyRequest, reply?: FastifyReply): WriteSender {
+    const { headers, raw } = request;
+    const { [HEADERS.attempt]: attempt, [HEADERS.aimTerm]: aim } = headers;
+    const claim = () => ({
+      keyIsFresh: attempt === '1',
+      aimTerm: aim === undefined ? null : versionHeader('Holdfast-Aim-Term', aim),
+    });
+    return {
+      requestId: request.id,
+      isMember: () => this.parts.guard.isMember(raw),
+      forward: headers[HEADERS.forward] === '1',
+      forwarded: headers[HEADERS.forwarded] !== undefined,
+      attempt: attempt === undefined && aim === undefined ? undefined : claim,
+      idempotencyKey: () => idempotencyKey(headers[HEADERS.idempotencyKey]),
+      signal: () => (reply === undefined ? AbortSignal.abort() : whenLeft(reply)),
+    };
+  }
+
+  /** The bytes as they came, and whether an operator sent them. */
+  private arrived(request: FastifyRequest): Arrived {
+    const { url, headers, body } = request;
+    const operator = headers[HEADERS.operator] === '1' && this.parts.guard.isMember(request.raw);
+    return { url, headers, body: Buffer.isBuffer(body) ? body : EMPTY, operator };
+  }
+
+  private readonly currentVersion = ({ namespace, key }: KeyAddress) =>
+    this.parts.host.replica.get(namespace, key)?.version;
 
   /** What a rollback brings back, or why it cannot: a repeat of one that was done is answered all the same. */
-  async function oldValue(address: KeyAddress, toVersion: number): Promise<Entry | Problem> {
+  private async oldValue(address: KeyAddress, toVersion: number): Promise<Entry | Problem> {
+    const { host, past } = this.parts;
     try {
       const old = toVersion <= host.replica.version ? await past.at(address, toVersion) : undefined;
       if (old !== undefined) return old;
@@ -127,91 +178,8 @@ export function registerWriteRoutes(
     }
   }
 
-  /** Answers with the write's outcome, or by passing on the leader's own answer. */
-  async function publish(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    read: () => Promise<ParsedWrite>,
-    answer: (outcome: WriteOutcome) => FastifyReply,
-  ): Promise<FastifyReply> {
-    const deadlineMs = clock.monotonicMs() + WRITE_MS;
-    if (await elsewhere(request, reply)) return reply;
-    const key = idempotencyKey(request.headers[HEADERS.idempotencyKey]);
-    const { keyIsFresh, aimTerm } = attemptOf(request);
-    const write = await read();
-    const refusal = write.refusal ?? (await refusalOf(write));
-    // With a key that may stand for a write that happened, a refusal has to wait for the look-up of the key.
-    if (refusal !== undefined && (key === null || keyIsFresh)) throw refusal;
-    try {
-      const outcome = await publisher.submit({
-        kind: write.kind,
-        idempotencyKey: key,
-        requestHash: key === null ? null : write.hash,
-        keyIsFresh,
-        aimTerm,
-        author: write.author,
-        comment: write.comment,
-        operations: write.operations,
-        refusal,
-        deadlineMs,
-        signal: whenLeft(reply),
-      });
-      return answer(outcome);
-    } catch (error) {
-      crashOnDefect(error);
-      if (!(error instanceof Problem))
-        logger.error({ error, requestId: request.id }, 'publish failed unexpectedly');
-      throw publishProblem(error, write);
-    }
-  }
-
-  /** Before the body is read: 421 of a node that neither leads nor is to send the write on. */
-  async function demandLeader(request: FastifyRequest): Promise<void> {
-    if (!publisher.isLeading) leaderToForwardTo(request);
-  }
-
-  /** Answers for a node that does not lead by the leader's answer, or throws 421. */
-  async function elsewhere(request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
-    if (publisher.isLeading) return false;
-    await forwarder.forward(request, arrived(request).body, reply, leaderToForwardTo(request));
-    return true;
-  }
-
-  /** The leader's address, when the request asks to be sent on; else throws 421. */
-  function leaderToForwardTo(request: FastifyRequest): string {
-    const leader = leadership.leader?.address ?? null;
-    const mayForward =
-      request.headers[HEADERS.forward] === '1' && request.headers[HEADERS.forwarded] === undefined;
-    if (!mayForward || leader === null || !guard.isMember(request.raw)) {
-      throw new Problem('not-leader', 'writes go to the leader', {
-        leader,
-        leaderTerm: leadership.leader?.term ?? null,
-      });
-    }
-    return leader;
-  }
-
-  /** What gateways say of an attempt; of anybody else it would only be a claim. */
-  function attemptOf(request: FastifyRequest): { keyIsFresh: boolean; aimTerm: number | null } {
-    const { [HEADERS.attempt]: attempt, [HEADERS.aimTerm]: aim } = request.headers;
-    if ((attempt === undefined && aim === undefined) || !guard.isMember(request.raw)) {
-      return { keyIsFresh: false, aimTerm: null };
-    }
-    return {
-      keyIsFresh: attempt === '1',
-      aimTerm: aim === undefined ? null : versionHeader('Holdfast-Aim-Term', aim),
-    };
-  }
-
-  /** The bytes as they came, and whether an operator sent them. */
-  function arrived(request: FastifyRequest): Arrived {
-    const { url, headers, body } = request;
-    const operator = headers[HEADERS.operator] === '1' && guard.isMember(request.raw);
-    return { url, headers, body: Buffer.isBuffer(body) ? body : EMPTY, operator };
-  }
-
-  /** What the values are found guilty of, in their order. */
-  async function refusalOf({ kind, operations }: ParsedWrite): Promise<Problem | undefined> {
+  /** Why the values are not accepted: of several the first in their order. */
+  private async refusalOf({ kind, operations }: IncomingWrite): Promise<Problem | undefined> {
     if (kind === 'delete') return undefined;
     try {
       for (let from = 0; from < operations.length; from += CHECKED_AT_ONCE) {
@@ -220,7 +188,7 @@ export function registerWriteRoutes(
           const { namespace, key, contentType } = operation;
           const where = kind === 'change-set' ? { operation: from + index, namespace, key } : {};
           // What a rollback brings back was checked when it was put, but what Holdfast reads itself may have changed.
-          if (kind !== 'rollback') await workers.check(contentType, operation.value, where);
+          if (kind !== 'rollback') await this.parts.workers.check(contentType, operation.value, where);
           const refusal = systemRefusal(operation, where);
           if (refusal !== undefined) throw refusal;
         });
@@ -234,19 +202,26 @@ export function registerWriteRoutes(
     }
   }
 
-  function sendPut(reply: FastifyReply, outcome: WriteOutcome, status: number): FastifyReply {
+  private sendPut(reply: FastifyReply, outcome: WriteOutcome, status: number): FastifyReply {
     const operation = outcome.operations[0];
     if (operation?.op !== 'put') throw missing();
     const { namespace, key, checksum } = operation;
     const { version, term, createdAt } = outcome;
     reply.header('etag', entityTag(version));
-    return send(reply, status, { namespace, key, version, term, checksum, createdAt } satisfies PutResult);
+    return this.send(reply, status, {
+      namespace,
+      key,
+      version,
+      term,
+      checksum,
+      createdAt,
+    } satisfies PutResult);
   }
 
-  function send(reply: FastifyReply, status: number, body: unknown): FastifyReply {
+  private send(reply: FastifyReply, status: number, body: unknown): FastifyReply {
     return reply
       .code(status)
-      .headers({ ...readHeaders(host), 'content-type': 'application/json; charset=utf-8' })
+      .headers({ ...readHeaders(this.parts.host), 'content-type': 'application/json; charset=utf-8' })
       .send(JSON.stringify(body));
   }
 }

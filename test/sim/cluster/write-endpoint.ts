@@ -1,16 +1,18 @@
 import { HEADERS, Problem } from '#libs/contracts';
 import { sha256 } from '#libs/kernel';
 import { checksumOf } from '#libs/replica';
-import type {
-  Precondition,
-  WriteOperation,
-  WriteRequest,
-} from '../../../apps/config-node/src/domain/commit/write.js';
+import {
+  type IncomingWrite,
+  WriteIntake,
+  type WriteSender,
+} from '../../../apps/config-node/src/commit/write-intake.js';
+import type { Precondition, WriteOperation } from '../../../apps/config-node/src/domain/commit/write.js';
 import type { ConfigNode } from '../../../apps/config-node/src/node.js';
 import { hostOf } from '../stand-ins/http.js';
 import { type Answer, type Asked, CallFailed, type Network } from '../world/network.js';
 import type { SimProcess } from '../world/process.js';
 import { isProblem } from './doors.js';
+import { traceLogger } from './silent.js';
 
 /** What clients send: one change set. */
 export interface WriteBody {
@@ -24,16 +26,25 @@ export interface WriteBody {
   }[];
 }
 
-const WRITE_MS = 5_000;
 const FORWARD_MS = 6_000;
 
-/** The write routes of a node without HTTP and without the checking of values: who may answer, and from what. */
-export class WriteDoor {
+/** Writes on the simulated network: the intake of the node behind another transport, without the checking of values. */
+export class WriteEndpoint {
+  private readonly intake: WriteIntake;
+
   constructor(
     private readonly engine: ConfigNode,
     private readonly process: SimProcess,
     private readonly network: Network,
-  ) {}
+  ) {
+    const { publisher, leadership } = engine;
+    this.intake = new WriteIntake({
+      publisher,
+      leader: () => leadership.leader,
+      clock: process.clock,
+      logger: traceLogger(process),
+    });
+  }
 
   async answer(asked: Asked): Promise<Answer> {
     try {
@@ -45,27 +56,11 @@ export class WriteDoor {
   }
 
   private async write(asked: Asked): Promise<Answer> {
-    const { publisher } = this.engine;
-    const forwarded = this.elsewhere(asked);
-    if (forwarded !== undefined) return forwarded;
-    const outcome = await publisher.submit(this.requestOf(asked));
-    const { version, term, created } = outcome;
+    const sender = senderOf(asked);
+    const leader = this.intake.leaderElsewhere(sender);
+    if (leader !== undefined) return this.forward(asked, leader);
+    const { version, term, created } = await this.intake.publish(sender, async () => writeOf(asked));
     return answerOf(200, this.headers(), { version, term, created });
-  }
-
-  private elsewhere(asked: Asked): Promise<Answer> | undefined {
-    const { publisher, leadership } = this.engine;
-    if (publisher.isLeading) return undefined;
-    const { leader } = leadership;
-    const mayForward =
-      asked.headers[HEADERS.forward] === '1' && asked.headers[HEADERS.forwarded] === undefined;
-    if (!mayForward || leader === null) {
-      throw new Problem('not-leader', 'writes go to the leader', {
-        leader: leader?.address ?? null,
-        leaderTerm: leader?.term ?? null,
-      });
-    }
-    return this.forward(asked, leader.address);
   }
 
   private forward(asked: Asked, address: string): Promise<Answer> {
@@ -89,31 +84,43 @@ export class WriteDoor {
     });
   }
 
-  private requestOf({ headers, body, onGone }: Asked): WriteRequest {
-    const bytes = body as Buffer;
-    const { comment, operations } = JSON.parse(bytes.toString()) as WriteBody;
-    const gone = new AbortController();
-    onGone(() => gone.abort(new Problem('outcome-unknown', 'the client has left')));
-    const key = headers[HEADERS.idempotencyKey] ?? null;
-    const aim = headers[HEADERS.aimTerm];
-    return {
-      kind: 'change-set',
-      idempotencyKey: key,
-      requestHash: key === null ? null : sha256(bytes),
-      keyIsFresh: headers[HEADERS.attempt] === '1',
-      aimTerm: aim === undefined ? null : Number(aim),
-      author: null,
-      comment,
-      operations: operations.map(operationOf),
-      deadlineMs: this.process.clock.monotonicMs() + WRITE_MS,
-      signal: gone.signal,
-    };
-  }
-
   private headers(): Record<string, string> {
     const { replica, term } = this.engine.host;
     return { [HEADERS.version]: String(replica.version), [HEADERS.term]: String(term) };
   }
+}
+
+/** Who writes on the simulated network is of the cluster. */
+function senderOf({ headers, onGone }: Asked): WriteSender {
+  const aim = headers[HEADERS.aimTerm];
+  return {
+    requestId: 'simulated',
+    isMember: () => true,
+    forward: headers[HEADERS.forward] === '1',
+    forwarded: headers[HEADERS.forwarded] !== undefined,
+    attempt: () => ({
+      keyIsFresh: headers[HEADERS.attempt] === '1',
+      aimTerm: aim === undefined ? null : Number(aim),
+    }),
+    idempotencyKey: () => headers[HEADERS.idempotencyKey] ?? null,
+    signal: () => {
+      const gone = new AbortController();
+      onGone(() => gone.abort(new Problem('outcome-unknown', 'the client has left')));
+      return gone.signal;
+    },
+  };
+}
+
+function writeOf({ body }: Asked): IncomingWrite {
+  const bytes = body as Buffer;
+  const { comment, operations } = JSON.parse(bytes.toString()) as WriteBody;
+  return {
+    kind: 'change-set',
+    author: null,
+    comment,
+    operations: operations.map(operationOf),
+    hash: sha256(bytes),
+  };
 }
 
 function operationOf({
