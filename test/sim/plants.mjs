@@ -84,7 +84,7 @@ export const PLANTS = [
     edits: [
       {
         file: 'apps/config-node/src/domain/commit/committer.ts',
-        find: 'if (!holds) {\n      this.takeBack(batch);',
+        find: 'if (!holds) {\n      this.requeue(batch);',
         put: 'if (!holds && batch.settled.length === 0) {\n      this.takeBack(batch);',
       },
     ],

@@ -39,6 +39,16 @@ type Phase =
   | { name: 'reading-head'; batch: Batch | null; retryAtMs: number | null }
   | { name: 'reading-log'; batch: Batch; retryAtMs: number | null };
 
+/** From where each phase is entered. */
+const ENTERED_FROM: Readonly<Record<Phase['name'], readonly Phase['name'][]>> = {
+  idle: ['committing', 'confirming', 'bumping', 'reading-head', 'reading-log'],
+  committing: ['idle'],
+  confirming: ['idle'],
+  bumping: ['committing', 'reading-head', 'bumping'],
+  'reading-head': ['committing', 'confirming', 'bumping', 'reading-head'],
+  'reading-log': ['bumping', 'reading-head', 'reading-log'],
+};
+
 export interface CommitterOptions {
   queue: QueueBounds;
   recentKeys: { ageMs: number; operations: number };
@@ -314,7 +324,7 @@ export class Committer {
     }
     if (batch.settled.length > 0 || nowMs >= this.confirmDueAtMs) {
       this.confirmDueAtMs = nowMs + this.options.confirmEveryMs;
-      this.phase = { name: 'confirming', batch };
+      this.enter({ name: 'confirming', batch });
       this.out.push({ type: 'confirm', fence: batch.fence });
       return;
     }
@@ -325,7 +335,7 @@ export class Committer {
   }
 
   private send(batch: Batch): void {
-    this.phase = { name: 'committing', batch };
+    this.enter({ name: 'committing', batch });
     this.confirmDueAtMs = batch.sentAtMs + this.options.confirmEveryMs;
     const { fence, entries, version, chain } = batch;
     this.out.push({ type: 'commit', fence, batch: entries, version, chain });
@@ -358,7 +368,7 @@ export class Committer {
 
   private fenced(): void {
     invariant(this.phase.name === 'committing', `a commit was answered in phase ${this.phase.name}`);
-    this.takeBack(this.phase.batch);
+    this.requeue(this.phase.batch);
     this.readHead(null);
   }
 
@@ -366,12 +376,12 @@ export class Committer {
     invariant(this.phase.name === 'confirming', `a confirmation was answered in phase ${this.phase.name}`);
     const { batch } = this.phase;
     if (!holds) {
-      this.takeBack(batch);
+      this.requeue(batch);
       this.readHead(null);
       return;
     }
     this.fenceHeld(batch);
-    this.phase = { name: 'idle' };
+    this.enter({ name: 'idle' });
     this.proceed(nowMs);
     this.out.settle(batch.settled);
   }
@@ -393,7 +403,7 @@ export class Committer {
     }
     if (batch.members.length === 0) this.lostTo = null;
     this.maxChanges = Math.min(LIMITS.batchChanges, this.maxChanges * 2);
-    this.phase = { name: 'idle' };
+    this.enter({ name: 'idle' });
     this.proceed(nowMs);
     for (const { pending, outcome } of outcomes) this.out.answer(pending, outcome);
     this.out.settle(batch.settled);
@@ -415,8 +425,7 @@ export class Committer {
   }
 
   /** Nothing of the batch happened: its writes are decided anew, or told whom to ask. */
-  private takeBack(batch: Batch): void {
-    this.phase = { name: 'idle' };
+  private requeue(batch: Batch): void {
     if (this.fence !== undefined) this.queue.unshift(batch.pendings);
     else for (const pending of batch.pendings) this.out.notLeader(pending);
   }
@@ -460,9 +469,9 @@ export class Committer {
 
   /** No effect, and the reason is not in the writes. With a database that answers they are tried again. */
   private notDone(batch: Batch, failure: StatementFailure, message: string, nowMs: number): void {
-    this.phase = { name: 'idle' };
+    this.enter({ name: 'idle' });
     if (failure !== 'unavailable') {
-      this.takeBack(batch);
+      this.requeue(batch);
       this.restsUntilMs = nowMs + this.options.retryAfterMs;
       return;
     }
@@ -477,7 +486,8 @@ export class Committer {
     invariant(only !== undefined, 'the database rejected a change of this process as invalid data');
     if (others.length > 0) {
       this.maxChanges = Math.ceil(batch.members.length / 2);
-      this.takeBack(batch);
+      this.enter({ name: 'idle' });
+      this.requeue(batch);
       this.proceed(nowMs);
       return;
     }
@@ -492,12 +502,13 @@ export class Committer {
       );
       pending.waiters = [];
     }
-    this.takeBack(batch);
+    this.enter({ name: 'idle' });
+    this.requeue(batch);
     this.proceed(nowMs);
   }
 
   private bump(batch: Batch): void {
-    this.phase = { name: 'bumping', batch, retryAtMs: null };
+    this.enter({ name: 'bumping', batch, retryAtMs: null });
     this.out.push({ type: 'bump', fence: batch.fence });
   }
 
@@ -515,7 +526,8 @@ export class Committer {
       return;
     }
     if (standsAt(head, batch.fence)) {
-      this.takeBack(batch);
+      this.enter({ name: 'idle' });
+      this.requeue(batch);
       this.proceed(nowMs);
       return;
     }
@@ -524,7 +536,7 @@ export class Committer {
   }
 
   private readHead(batch: Batch | null): void {
-    this.phase = { name: 'reading-head', batch, retryAtMs: null };
+    this.enter({ name: 'reading-head', batch, retryAtMs: null });
     this.out.push({ type: 'read-head' });
   }
 
@@ -532,11 +544,11 @@ export class Committer {
     invariant(this.phase.name === 'reading-head', `head was read in phase ${this.phase.name}`);
     const { batch } = this.phase;
     this.storageAway = false;
-    this.phase = { name: 'idle' };
     const mine = this.fence ?? batch?.fence;
     if (mine !== undefined && !isSameTerm(head, mine)) {
       this.stepDown('deposed', head);
-      if (batch !== null) this.settleAfterTerm(batch, head);
+      if (batch === null) this.enter({ name: 'idle' });
+      else this.settleAfterTerm(batch, head);
       return;
     }
     if (batch !== null) {
@@ -544,6 +556,7 @@ export class Committer {
       this.bump(batch);
       return;
     }
+    this.enter({ name: 'idle' });
     if (this.fence === undefined) return;
     if (!standsAt(head, this.fence) || ++this.refences > MAX_REFENCES) {
       this.stepDown('history-differs', head);
@@ -555,14 +568,16 @@ export class Committer {
 
   /** Another term has begun: the statement can't take effect any more, but it may have before. */
   private settleAfterTerm(batch: Batch, head: HeadState): void {
-    if (standsAt(head, batch.fence)) this.takeBack(batch);
-    else if (head.version <= batch.fence.version) this.abandon(batch);
+    if (standsAt(head, batch.fence)) {
+      this.enter({ name: 'idle' });
+      this.requeue(batch);
+    } else if (head.version <= batch.fence.version) this.abandon(batch);
     else this.readLog(batch);
   }
 
   /** The log has a change behind the batch's fence: the batch's own, or another's. */
   private readLog(batch: Batch): void {
-    this.phase = { name: 'reading-log', batch, retryAtMs: null };
+    this.enter({ name: 'reading-log', batch, retryAtMs: null });
     this.out.push({ type: 'read-log', after: batch.fence.version });
   }
 
@@ -579,15 +594,23 @@ export class Committer {
       this.finish(batch, next.createdAt, nowMs);
       return;
     }
-    this.takeBack(batch);
+    this.enter({ name: 'idle' });
+    this.requeue(batch);
     this.proceed(nowMs);
   }
 
   /** Its fate can't be found out here. */
   private abandon(batch: Batch): void {
-    this.phase = { name: 'idle' };
+    this.enter({ name: 'idle' });
     for (const { pending } of batch.members) this.out.refuseAll(pending, outcomeUnknown());
     for (const { pending } of batch.settled) this.out.notLeader(pending);
+  }
+
+  /** The one place where the phase changes. */
+  private enter(phase: Phase): void {
+    const from = this.phase.name;
+    invariant(ENTERED_FROM[phase.name].includes(from), `phase ${phase.name} was entered from ${from}`);
+    this.phase = phase;
   }
 
   private get batch(): Batch | undefined {
