@@ -7,11 +7,11 @@ import { readHeaders } from './answers.js';
 import { HeavyAnswers } from './heavy-answers.js';
 import type { PublicApiDeps } from './public-api.deps.js';
 import { HotRead } from './reads/hot-read.js';
-import { registerLogRoutes } from './reads/log-routes.js';
+import { LogRoutes } from './reads/log-routes.js';
 import { NodeChanges } from './reads/node-changes.js';
 import { PastValues } from './reads/past-values.js';
 import { ReadGate } from './reads/read-gate.js';
-import { registerValueRoutes } from './reads/value-routes.js';
+import { ValueRoutes } from './reads/value-routes.js';
 import { ValueWorkers } from './values/value-workers.js';
 import { RequestBodies } from './writes/request-bodies.js';
 import { WriteForwarder } from './writes/write-forwarder.js';
@@ -62,8 +62,8 @@ export async function registerPublicApi(fastify: FastifyInstance, deps: PublicAp
     scope.addHook('onError', async (_request, reply) => {
       reply.headers(readHeaders(host));
     });
-    registerValueRoutes(scope, deps, parts);
-    registerLogRoutes(scope, deps, parts, workers);
+    new ValueRoutes({ ...parts, host }).register(scope);
+    new LogRoutes({ ...parts, host, store, workers }).register(scope);
     new WriteRoutes({ ...deps, past, workers, forwarder }).register(scope);
     registerWatchRoutes(scope, { hub, readHeaders: () => readHeaders(host) });
   });

@@ -2,8 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HEADERS, LIMITS, Problem, parseQuery, QUERIES, valueToJson } from '#libs/contracts';
 import type { Entry } from '#libs/replica';
 import type { KeyAddress } from '../../domain/log.types.js';
+import type { ReplicaHost } from '../../replica/replica-host.js';
 import { demandJsonAccepted, readHeaders, sendEntry, sendJson, sendNotModified } from '../answers.js';
-import type { PublicApiDeps, ReadParts } from '../public-api.deps.js';
+import type { ReadParts } from '../public-api.deps.js';
 import { keyAddress, namespaceOf } from '../request/address.js';
 import { type ConfigsListQuery, configsQuery } from '../request/configs-query.js';
 import { namesVersion, parseTags } from '../request/entity-tag.js';
@@ -16,13 +17,30 @@ import {
 import { objectWithList } from '../sliced-json.js';
 import type { ReadDemands } from './read-gate.js';
 
+export interface ValueRoutesParts extends Pick<ReadParts, 'gate' | 'past' | 'heavy'> {
+  host: ReplicaHost;
+}
+
 /** GET and HEAD of a value and of a listing, and the list of namespaces: from memory. */
-export function registerValueRoutes(
-  fastify: FastifyInstance,
-  { host }: PublicApiDeps,
-  { gate, past, heavy }: ReadParts,
-): void {
-  fastify.get('/v1/namespaces', async (request, reply) => {
+export class ValueRoutes {
+  constructor(private readonly parts: ValueRoutesParts) {}
+
+  register(fastify: FastifyInstance): void {
+    fastify.get('/v1/namespaces', (request, reply) => this.namespaces(request, reply));
+    fastify.get('/v1/namespaces/:ns/configs/*', async (request, reply) => {
+      const query = parseQuery(QUERIES.value, request.url);
+      return this.value(request, reply, keyAddress(request.url, undefined), query);
+    });
+    fastify.get('/v1/namespaces/:ns/configs', async (request, reply) => {
+      const query = configsQuery(request.url);
+      return query.asks === 'list'
+        ? this.list(request, reply, query)
+        : this.value(request, reply, keyAddress(request.url, query.key), query);
+    });
+  }
+
+  private async namespaces(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { gate, host } = this.parts;
     const query = parseQuery(QUERIES.namespaces, request.url);
     demandJsonAccepted(request);
     const after = query.cursor === undefined ? '' : decodeNamespaceCursor(query.cursor);
@@ -30,26 +48,15 @@ export function registerValueRoutes(
     const { namespaces, more } = host.replica.namespacesAfter(after, query.limit);
     const cursor = more ? encodeNamespaceCursor(namespaces.at(-1)?.name ?? '') : undefined;
     return sendJson(reply, host, { version: host.replica.version, namespaces, cursor });
-  });
+  }
 
-  fastify.get('/v1/namespaces/:ns/configs/*', async (request, reply) => {
-    const query = parseQuery(QUERIES.value, request.url);
-    return value(request, reply, keyAddress(request.url, undefined), query);
-  });
-
-  fastify.get('/v1/namespaces/:ns/configs', async (request, reply) => {
-    const query = configsQuery(request.url);
-    return query.asks === 'list'
-      ? list(request, reply, query)
-      : value(request, reply, keyAddress(request.url, query.key), query);
-  });
-
-  async function value(
+  private async value(
     request: FastifyRequest,
     reply: FastifyReply,
     address: KeyAddress,
     query: ReadDemands & { version?: number | undefined },
   ): Promise<FastifyReply> {
+    const { gate, host, past } = this.parts;
     const { namespace, key } = address;
     await gate.pass(query, request.headers);
     if (query.version !== undefined) await gate.reachExisting(query.version, query);
@@ -67,11 +74,12 @@ export function registerValueRoutes(
     return sendEntry(reply, host, entry);
   }
 
-  async function list(
+  private async list(
     request: FastifyRequest,
     reply: FastifyReply,
     query: ConfigsListQuery,
   ): Promise<FastifyReply> {
+    const { gate, host, heavy } = this.parts;
     demandJsonAccepted(request);
     const namespace = namespaceOf(request.url);
     const from = query.cursor === undefined ? undefined : decodeCursor(query.cursor, namespace, query.prefix);
