@@ -43,15 +43,15 @@ export class BusListener {
     this.stops.push(
       bus.subscribe('sync.head', ({ leaderId, term, version, chain, confirmedAgoMs }) => {
         if (leaderId === host.nodeId) return;
-        peers.heard(leaderId, { version });
+        peers.update(leaderId, { version });
         this.heardOfLeader(term, leaderId);
         if (term >= host.term) {
           replication.headHeard({ version, chain }, freshness.asOf(confirmedAgoMs));
         }
       }),
       bus.subscribe('leader.elected', ({ term, leaderId, leaderAddress }) => {
-        peers.heard(leaderId, { address: leaderAddress });
-        if (leaderId === host.nodeId || leadership.heard(term, leaderId)) readHead();
+        peers.update(leaderId, { address: leaderAddress });
+        if (leaderId === host.nodeId || leadership.noteLeader(term, leaderId)) readHead();
       }),
       bus.subscribe('node.heartbeat', (beat) => this.heartbeat(beat), {
         sample: { perSecond: HEARTBEATS_PER_S, always: `"nodeId":"${host.nodeId}"` },
@@ -64,12 +64,12 @@ export class BusListener {
   private heartbeat(beat: NodeHeartbeat): void {
     const { host, peers, leadership, sameId, readHead } = this.parts;
     const { nodeId, kind, address, term, version, condition, clusterId } = beat;
-    if (nodeId === host.nodeId) sameId.heard(beat);
+    if (nodeId === host.nodeId) sameId.onHeartbeat(beat);
     if (kind !== 'config-node' || nodeId === host.nodeId) return;
     const own = host.replica.clusterId;
     const isOurs = own !== null && clusterId === own;
     const counts = isOurs && condition !== 'wrong-database';
-    peers.heard(nodeId, counts ? { address, version } : { address });
+    peers.update(nodeId, counts ? { address, version } : { address });
     if (counts && term !== undefined && leadership.heardTerm(term)) readHead();
   }
 
@@ -79,7 +79,7 @@ export class BusListener {
       'sync.changes',
       ({ leaderId, head, changes, confirmedAgoMs }) => {
         if (leaderId === this.parts.host.nodeId) return;
-        this.parts.peers.heard(leaderId, { version: head.version });
+        this.parts.peers.update(leaderId, { version: head.version });
         this.heardOfLeader(head.term, leaderId);
         this.parts.replication.broadcast(
           changes.map(changeFromWire),
@@ -102,7 +102,7 @@ export class BusListener {
   }
 
   private heardOfLeader(term: number, leaderId: string): void {
-    if (this.parts.leadership.heard(term, leaderId)) this.parts.readHead();
+    if (this.parts.leadership.noteLeader(term, leaderId)) this.parts.readHead();
   }
 
   private answerPull(after: number, limit: number): PullReply {

@@ -75,7 +75,7 @@ export async function configNodeApp(settings: NodeSettings): Promise<ServiceOpti
     guard,
     ping: () => engine.ping(),
     configure: async (fastify) => {
-      await engine.registerDoors(fastify);
+      await engine.registerInternalApi(fastify);
       const { host, leadership, publisher } = engine;
       const { clusterKey } = settings;
       const clock = systemClock;

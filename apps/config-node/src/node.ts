@@ -6,7 +6,7 @@ import { type Bus, BusError, DurableEvents } from '#libs/messaging';
 import { EventLoopLag, type Logger, type Metrics, type Readiness } from '#libs/observability';
 import { Alerts } from './announce/alerts.js';
 import { Broadcaster } from './announce/broadcaster.js';
-import { FactCursor } from './announce/event-cursor.js';
+import { EventCursor } from './announce/event-cursor.js';
 import { BusListener } from './bus-listener.js';
 import { Publisher } from './commit/publisher.js';
 import { PublisherMetrics } from './commit/publisher.metrics.js';
@@ -18,7 +18,7 @@ import { Integrity } from './integrity/integrity.js';
 import { CandidatePollHandler } from './internal-api/candidate-poll-handler.js';
 import { registerInternalRoutes } from './internal-api/internal.routes.js';
 import { HeadFreshnessWatch } from './leadership/head-freshness-watch.js';
-import { HeadMonitor, type HeadWatchOptions } from './leadership/head-monitor.js';
+import { HeadMonitor, type HeadMonitorOptions } from './leadership/head-monitor.js';
 import { HighestVersion } from './leadership/highest-version.js';
 import { Leadership } from './leadership/leadership.js';
 import { ClusterMembership } from './membership/cluster-membership.js';
@@ -79,9 +79,9 @@ export class ConfigNode {
   private readonly snapshotter: Snapshotter;
   private readonly reload: StateReload;
   private readonly broadcaster: Broadcaster;
-  private readonly facts: FactCursor;
+  private readonly eventCursor: EventCursor;
   private readonly upkeep: Upkeep;
-  private readonly headWatch: HeadMonitor;
+  private readonly headMonitor: HeadMonitor;
   private readonly poll: CandidatePollHandler;
   private readonly sameId: SameIdGuard;
   private readonly listener: BusListener;
@@ -97,7 +97,7 @@ export class ConfigNode {
     const { store, bus, metrics, clock, logger } = parts;
     const { nodeId, dataDir, timings } = options;
     const headRead = (head: HeadRow, at: number, ms: number) => this.headRead(head, at, ms);
-    const readHead = () => this.headWatch.poke();
+    const readHead = () => this.headMonitor.trigger();
     const host = new ReplicaHost(nodeId, clock);
     const peers = new PeerTable(nodeId, options.seeds, options.maxLostTail, clock);
     const client = new PeerClient(options.clusterKey);
@@ -106,8 +106,8 @@ export class ConfigNode {
     this.snapshotter = new Snapshotter(host, new SnapshotFile(dataDir, logger), logger);
     const confirmedAgoMs = () => this.leadership.fenceConfirmedAgoMs;
     this.broadcaster = new Broadcaster(host, bus, timings.headEveryMs, confirmedAgoMs, logger);
-    this.facts = new FactCursor(host, store, bus, new DurableEvents(bus, logger), metrics, logger);
-    this.headWatch = new HeadMonitor({
+    this.eventCursor = new EventCursor(host, store, bus, new DurableEvents(bus, logger), metrics, logger);
+    this.headMonitor = new HeadMonitor({
       options: headPolling(options),
       host,
       store,
@@ -235,12 +235,17 @@ export class ConfigNode {
     this.listener.start();
     this.snapshotter.start();
     this.integrity.start();
-    this.headWatch.start();
+    this.headMonitor.start();
     const { store, logger } = this.parts;
-    this.migrating = migrateWhenPossible(store, () => this.headWatch.poke(), this.aborted.signal, logger);
+    this.migrating = migrateWhenPossible(
+      store,
+      () => this.headMonitor.trigger(),
+      this.aborted.signal,
+      logger,
+    );
   }
 
-  registerDoors(fastify: FastifyInstance): Promise<void> {
+  registerInternalApi(fastify: FastifyInstance): Promise<void> {
     return registerInternalRoutes(fastify, {
       host: this.host,
       leadership: this.leadership,
@@ -286,13 +291,13 @@ export class ConfigNode {
 
   async stop(): Promise<void> {
     this.listener.stop();
-    await this.headWatch.stop();
+    await this.headMonitor.stop();
     await this.replication.stop();
     await this.integrity.stop();
     await this.sameId.stop();
     await this.membership.stop();
     await this.broadcaster.stop();
-    await this.facts.stop();
+    await this.eventCursor.stop();
     await this.upkeep.stop();
     await this.migrating;
     this.publisher.stop();
@@ -318,7 +323,7 @@ export class ConfigNode {
   private termBegan(term: number): void {
     this.listener.unfollow();
     this.broadcaster.begin(term);
-    this.facts.begin();
+    this.eventCursor.begin();
     const { incarnation } = this.membership;
     this.upkeep.begin({ term, leaderId: this.host.nodeId, incarnation });
   }
@@ -327,17 +332,17 @@ export class ConfigNode {
     const { bus, clock } = this.parts;
     this.engineMetrics.stepDowns.inc({ why });
     this.broadcaster.end();
-    this.facts.end();
+    this.eventCursor.end();
     this.upkeep.end();
     this.listener.follow();
     const at = new Date(clock.wallMs()).toISOString();
     const { nodeId } = this.host;
     bus.publish('leader.lost', { nodeId, term, reason: why, at }, { id: `leader.lost:${term}:${nodeId}` });
-    this.headWatch.poke();
+    this.headMonitor.trigger();
   }
 }
 
-function headPolling({ timings, mayLead }: ConfigNodeOptions): HeadWatchOptions {
+function headPolling({ timings, mayLead }: ConfigNodeOptions): HeadMonitorOptions {
   const { headPollEveryMs: everyMs, headPollWithoutBusMs: withoutBusMs } = timings;
   return {
     everyMs,

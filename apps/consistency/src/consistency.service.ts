@@ -112,7 +112,7 @@ export class ConsistencyService {
     try {
       await this.prepare();
       const reply = await this.parts.checks.asked(repair);
-      if (reply.repairs.length > 0) this.rounds?.poke();
+      if (reply.repairs.length > 0) this.rounds?.trigger();
       return reply;
     } catch (error) {
       throw stored(error);
@@ -141,7 +141,7 @@ export class ConsistencyService {
   }
 
   private async compareWithTruth(): Promise<void> {
-    if (this.migrated && (await this.parts.checks.regularTruth())) this.rounds?.poke();
+    if (this.migrated && (await this.parts.checks.regularTruth())) this.rounds?.trigger();
   }
 
   private async prepare(): Promise<void> {

@@ -42,12 +42,12 @@ export class EventsController {
 
   @OnEvent('node.failed')
   failed(verdict: NodeVerdict): void {
-    this.detector.heard(verdict);
+    this.detector.onVerdict(verdict);
   }
 
   @OnEvent('node.recovered')
   recovered(verdict: NodeVerdict): void {
-    this.detector.heard(verdict);
+    this.detector.onVerdict(verdict);
   }
 
   @OnEvent('leader.lost')

@@ -78,7 +78,7 @@ export class FailoverService {
   private async migrate(): Promise<void> {
     if (this.migrated) return;
     await this.parts.store.migrate();
-    for (const verdict of await this.parts.store.verdicts()) this.parts.detector.heard(verdict);
+    for (const verdict of await this.parts.store.verdicts()) this.parts.detector.onVerdict(verdict);
     await this.parts.recovery.begin();
     this.migrated = true;
     this.parts.witnesses.begin();
@@ -104,7 +104,7 @@ export class FailoverService {
   /** What other witnesses judged, when the bus cannot tell it. */
   private async readVerdicts(): Promise<void> {
     if (this.parts.bus.connected || !this.migrated) return;
-    for (const verdict of await this.parts.store.verdicts()) this.parts.detector.heard(verdict);
+    for (const verdict of await this.parts.store.verdicts()) this.parts.detector.onVerdict(verdict);
   }
 
   /** A new cluster has no leader to be judged. */

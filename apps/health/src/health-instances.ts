@@ -22,9 +22,9 @@ export class HealthInstances {
     this.instances = new LiveInstances(settings.instanceId, settings.lifeMs);
   }
 
-  heard({ instanceId, leaving }: Pick<HealthStanding, 'instanceId' | 'leaving'>): void {
+  observe({ instanceId, leaving }: Pick<HealthStanding, 'instanceId' | 'leaving'>): void {
     if (leaving) this.instances.left(instanceId);
-    else this.instances.heard(instanceId, this.clock.monotonicMs());
+    else this.instances.observe(instanceId, this.clock.monotonicMs());
   }
 
   /** Who lives, as far as this instance could have heard: called on every tick. */
@@ -34,7 +34,7 @@ export class HealthInstances {
     const lateMs = nowMs - (this.lastLookMs ?? nowMs) - tickEveryMs;
     this.lastLookMs = nowMs;
     const hears = this.bus.responsive;
-    if (!hears || lateMs > ownPauseMs) this.instances.forgive(nowMs);
+    if (!hears || lateMs > ownPauseMs) this.instances.resetDeadlines(nowMs);
     return this.instances.alive(nowMs, hears ? 'bus' : 'rows');
   }
 

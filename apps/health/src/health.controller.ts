@@ -11,7 +11,7 @@ import { Answers, type AskedRequest, BusErrorFilter, OnEvent } from '#libs/messa
 import { HealthReports } from './health.reports.js';
 import { HealthService } from './health.service.js';
 
-/** The bus's door. Questions go to one instance of several; every instance hears the facts. */
+/** What this service receives on the bus. One instance of several answers a request; every instance receives the events. */
 @Controller()
 @UseFilters(BusErrorFilter)
 export class HealthController {
@@ -32,7 +32,7 @@ export class HealthController {
 
   @OnEvent('health.changed')
   changed(change: HealthChanged): void {
-    this.health.heard(change);
+    this.health.onEvidence(change);
   }
 
   @OnEvent('health.standing')

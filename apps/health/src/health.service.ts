@@ -99,10 +99,10 @@ export class HealthService {
   }
 
   /** From another instance; our own come back to us and change nothing. */
-  heard(change: HealthChanged): void {
+  onEvidence(change: HealthChanged): void {
     const { nodeId, observer } = change;
     if (observer === this.parts.settings.instanceId) return;
-    this.parts.peers.heard({ instanceId: observer, leaving: false });
+    this.parts.peers.observe({ instanceId: observer, leaving: false });
     this.noteSeq(nodeId, change.seq);
     if (this.evidence.apply(change, this.parts.clock.monotonicMs()) !== 'newer') return;
     const check = this.parts.probes.check(nodeId);
@@ -115,7 +115,7 @@ export class HealthService {
 
   standing(standing: HealthStanding): void {
     if (standing.instanceId === this.parts.settings.instanceId) return;
-    this.parts.peers.heard(standing);
+    this.parts.peers.observe(standing);
     for (const change of standing.down) {
       this.noteSeq(change.nodeId, change.seq);
       this.evidence.apply(change, this.parts.clock.monotonicMs());

@@ -99,9 +99,9 @@ export class LocalCluster implements SupervisedProcesses {
     return how === 'by-force' ? child.kill() : child.replace(REPLACE_GRACE_MS);
   }
 
-  complain(name: string, error: unknown): void {
+  reportFailure(name: string, error: unknown): void {
     const why = messageOf(error);
-    this.options.terminal.complain(`  ${name.padEnd(11)} could not be restarted: ${why}`);
+    this.options.terminal.warn(`  ${name.padEnd(11)} could not be restarted: ${why}`);
   }
 
   private plan(access: ServerAccess): ServiceProcess[] {
@@ -138,12 +138,12 @@ export class LocalCluster implements SupervisedProcesses {
       const nowMs = performance.now();
       if (!everyoneReady || missing?.needed) neededAtMs = nowMs;
       const givesUp = nowMs - neededAtMs > NODES_WITHIN_MS;
-      if (everyoneReady && missing && givesUp) terminal.complain(`  ready all the same: ${missing.what}`);
+      if (everyoneReady && missing && givesUp) terminal.warn(`  ready all the same: ${missing.what}`);
       if (everyoneReady && (missing === undefined || givesUp)) return noticed;
       if (performance.now() - toldMs > STILL_WAITING_EVERY_MS) {
         toldMs = performance.now();
         const starting = children.starting().join(', ') || 'no process';
-        terminal.complain(`  still starting: ${starting}; ${missing?.what ?? 'the cluster is ready'}`);
+        terminal.warn(`  still starting: ${starting}; ${missing?.what ?? 'the cluster is ready'}`);
       }
       await wait(HEALTH_POLL_MS);
     }

@@ -38,12 +38,10 @@ async function main(): Promise<void> {
   await onFolder(root, () => lockHome(home.runFolder));
   const terminal = new Terminal(process.stdout, new LogFile(join(home.log, 'local.log')));
   const { passedOn, ignored } = splitVariables(process.env);
-  if (ignored.length > 0)
-    terminal.complain(`a local cluster decides itself on ${ignored.join(', ')}: ignored`);
-  const runFolder = new RunFolder(home.runFolder, (message) => terminal.complain(message));
+  if (ignored.length > 0) terminal.warn(`a local cluster decides itself on ${ignored.join(', ')}: ignored`);
+  const runFolder = new RunFolder(home.runFolder, (message) => terminal.warn(message));
   const swept = await onFolder(root, () => runFolder.sweep());
-  if (swept.length > 0)
-    terminal.complain(`ended what an earlier start had left running: ${swept.join(', ')}`);
+  if (swept.length > 0) terminal.warn(`ended what an earlier start had left running: ${swept.join(', ')}`);
 
   const door = await openGatewaySocket(settings.bind, settings.port);
   ensurePrograms({ allowed: settings.noInstall === '0', report: (line) => terminal.say(line) });

@@ -15,7 +15,7 @@ export class Terminal {
     this.note('info', message);
   }
 
-  complain(message: string): void {
+  warn(message: string): void {
     this.out.write(`${message}\n`);
     this.note('warn', message);
   }

@@ -17,7 +17,7 @@ import { Answers, type AskedRequest, BusErrorFilter, OnEvent, speakerIn } from '
 import { EvidenceIntake } from './evidence-intake.js';
 import { RegistryService } from './registry.service.js';
 
-/** The bus's door. Questions go to one instance of several; every instance hears the facts. */
+/** What this service receives on the bus. One instance of several answers a request; every instance receives the events. */
 @Controller()
 @UseFilters(BusErrorFilter)
 export class RegistryController {

@@ -178,7 +178,7 @@ export class RegistryService {
     const nowMs = this.parts.clock.monotonicMs();
     const hearing = this.hearing.observe(nowMs, this.parts.bus.responsive);
     if (hearing !== 'hears') {
-      this.parts.members.forgiveSilence(nowMs);
+      this.parts.members.resetHeartbeatDeadlines(nowMs);
       return;
     }
     for (const transition of this.parts.members.tick(nowMs)) this.parts.announcer.move(transition);

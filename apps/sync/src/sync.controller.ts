@@ -3,7 +3,7 @@ import type { EventPayload, NodeHeartbeat, SyncReport } from '#libs/contracts';
 import { Answers, BusErrorFilter, OnEvent } from '#libs/messaging';
 import { SyncService } from './sync.service.js';
 
-/** The bus's door. Questions go to one instance of several; every instance hears the facts. */
+/** What this service receives on the bus. One instance of several answers a request; every instance receives the events. */
 @Controller()
 @UseFilters(BusErrorFilter)
 export class SyncController {

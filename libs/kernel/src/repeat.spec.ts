@@ -48,7 +48,7 @@ describe('repeat', () => {
     const loop = repeat(
       () => {
         runs++;
-        if (runs === 1) loop.poke();
+        if (runs === 1) loop.trigger();
         expect(runs).toBeLessThan(3);
       },
       { everyMs: 1_000, onError: unexpected },
@@ -69,7 +69,7 @@ describe('repeat', () => {
       { everyMs: 10, onError: unexpected },
     );
     await vi.advanceTimersByTimeAsync(1);
-    loop.poke();
+    loop.trigger();
     let stopped = false;
     const stopping = loop.stop().then(() => {
       stopped = true;

@@ -4,7 +4,7 @@ export interface Repeating {
   /** Stops and waits for a run that is under way. */
   stop(): Promise<void>;
   /** Runs now instead of at the next tick; joins a run that is under way by running once more after it. */
-  poke(): void;
+  trigger(): void;
 }
 
 export interface RepeatOptions {
@@ -74,7 +74,7 @@ export function repeat(task: () => Promise<void> | void, options: RepeatOptions)
       clearTimeout(timer);
       await running;
     },
-    poke: () => {
+    trigger: () => {
       if (isRunning) {
         again = true;
         return;

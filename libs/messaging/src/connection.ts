@@ -187,7 +187,7 @@ export class BusConnection {
     for (const standing of this.standing) this.attach(standing, nc);
     this.logger.info({ server: nc.getServer(), version: nc.info?.version }, 'bus connected');
     this.answeredAtMs = this.clock.monotonicMs();
-    this.tell(true);
+    this.notify(true);
     const errors = this.logErrors(nc);
     const prober = setInterval(() => void this.probe(nc), PROBE_EVERY_MS);
     const reason = await nc.closed();
@@ -195,7 +195,7 @@ export class BusConnection {
     this.nc = undefined;
     await errors;
     if (!this.closing) this.logger.warn({ reason: messageOf(reason) }, 'bus connection lost');
-    this.tell(false);
+    this.notify(false);
   }
 
   /** Never rejects: an unanswered probe is the answer. */
@@ -254,7 +254,7 @@ export class BusConnection {
     });
   }
 
-  private tell(connected: boolean): void {
+  private notify(connected: boolean): void {
     for (const listener of this.statusListeners) {
       try {
         listener(connected);

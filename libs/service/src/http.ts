@@ -5,7 +5,7 @@ import { HEADERS, Problem } from '#libs/contracts';
 import type { Metrics, Readiness } from '#libs/observability';
 import { hostFault, type PublicGuard } from './public-guard.js';
 import type { RefusalLog } from './refusal-log.js';
-import type { RestartDoor } from './restart-door.js';
+import type { RestartEndpoint } from './restart-endpoint.js';
 import type { RouteTable } from './route-table.js';
 
 /** Routes that any prober may ask under any name: they tell nothing that needs guarding. */
@@ -38,7 +38,7 @@ export interface HttpPlumbing {
   /** Body of GET /ping; must answer from the event loop alone. */
   ping: () => unknown;
   /** Who ends the process on `POST /restart`; undefined = nobody would start it again. */
-  restart: RestartDoor | undefined;
+  restart: RestartEndpoint | undefined;
 }
 
 /** What every process serves and demands: request ids, guards, CORS, /ping, /health, /metrics, request metrics. */
@@ -107,7 +107,7 @@ export function installHttp(fastify: FastifyInstance, plumbing: HttpPlumbing): v
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
       scope.post('/restart', { bodyLimit: RESTART_BODY_BYTES }, async (_request, reply) =>
-        reply.code(202).send(restart.knock()),
+        reply.code(202).send(restart.request()),
       );
     });
   }

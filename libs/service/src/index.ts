@@ -2,7 +2,7 @@ export { Admission, type AdmissionLimits } from './admission.js';
 export { requestIdOf } from './http.js';
 export { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 export { PublicGuard, type PublicGuardSettings } from './public-guard.js';
-export { RestartDoor } from './restart-door.js';
+export { RestartEndpoint } from './restart-endpoint.js';
 export { RouteTable } from './route-table.js';
 export {
   HTTP_SERVER,

@@ -13,7 +13,7 @@ import { NestLogger } from './nest-logger.js';
 import { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 import type { PublicGuard } from './public-guard.js';
 import { RefusalLog } from './refusal-log.js';
-import { RestartDoor } from './restart-door.js';
+import { RestartEndpoint } from './restart-endpoint.js';
 import { RouteTable } from './route-table.js';
 import { announceReady, crashOnUncaught, stopOnSignals } from './shutdown.js';
 
@@ -71,7 +71,7 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
   crashOnUncaught(options.logger);
   const stop = deferred<(why: string) => void>();
   const service = await startService(options, {
-    restart: new RestartDoor(systemClock, (why) => stop.promise.then((begin) => begin(why))),
+    restart: new RestartEndpoint(systemClock, (why) => stop.promise.then((begin) => begin(why))),
   });
   stop.resolve(stopOnSignals(service.stop, options.logger));
   announceReady();
@@ -81,7 +81,7 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
 /** Starts the servers of a service; used on its own by tests, which have their own signals, and nobody to start them again. */
 export async function startService(
   options: ServiceOptions,
-  process: { restart?: RestartDoor } = {},
+  process: { restart?: RestartEndpoint } = {},
 ): Promise<RunningService> {
   const adapter = new FastifyAdapter({
     logger: false,

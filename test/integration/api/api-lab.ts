@@ -89,7 +89,7 @@ export async function openApiLab(): Promise<ApiLab> {
       guard,
       ping: () => engine.ping(),
       configure: async (fastify) => {
-        await engine.registerDoors(fastify);
+        await engine.registerInternalApi(fastify);
         const { host, leadership, publisher } = engine;
         const clock = systemClock;
         const parts = { host, leadership, publisher, store, guard, clusterKey, clock, metrics, logger };

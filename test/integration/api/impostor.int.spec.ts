@@ -64,7 +64,7 @@ async function askAsProcessesDo(address: string): Promise<void> {
   ];
   // An impostor's answers are of no shape that is asked for: what counts is what it was sent.
   await Promise.allSettled(asked);
-  await until('the liveness connection is open', () => events.includes('tether-open'), 10_000);
+  await until('the liveness connection is open', () => events.includes('connection-opened'), 10_000);
   await liveness.stop();
   await Promise.all([failover.close(), driver.close(), sync.close(), consistency.close()]);
 }

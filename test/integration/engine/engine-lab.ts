@@ -94,7 +94,7 @@ export async function openEngineLab(): Promise<EngineLab> {
       readiness,
       guard: new PublicGuard({ publicHosts: ['127.0.0.1'], corsOrigins: [], clusterKey: CLUSTER_KEY }),
       ping: () => engine.ping(),
-      configure: (fastify) => engine.registerDoors(fastify),
+      configure: (fastify) => engine.registerInternalApi(fastify),
       listen: { port: 0, host: '127.0.0.1' },
       started: async (_app, port) => {
         await engine.start(`http://127.0.0.1:${port}`);

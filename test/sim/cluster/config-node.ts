@@ -71,7 +71,7 @@ export class SimNode {
     const { process, platform, engine } = this;
     await engine.restore();
     engine.addReadiness(this.readiness);
-    await engine.registerDoors(this.doors.asFastify());
+    await engine.registerInternalApi(this.doors.asFastify());
     platform.network.listen(process, (asked, reply) => {
       if (asked.path === '/ping') reply({ status: 200, headers: {}, body: engine.ping() });
       else this.answer(asked).then(reply, (error: unknown) => reply(failed(error)));

@@ -53,7 +53,7 @@ export function startRegistry(platform: Platform, process: SimProcess, rows: Reg
   bus.subscribe('node.hold', (hold) => tell(members.hold(hold, nowMs(), process.clock.wallMs()).transition));
   bus.subscribe('sync.head', ({ version }) => members.noteHead(version));
   const tick = () => {
-    if (hearing.observe(nowMs(), bus.responsive) !== 'hears') members.forgiveSilence(nowMs());
+    if (hearing.observe(nowMs(), bus.responsive) !== 'hears') members.resetHeartbeatDeadlines(nowMs());
     else for (const transition of members.tick(nowMs())) tell(transition);
   };
   repeat(tick, {

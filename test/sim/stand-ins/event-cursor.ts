@@ -1,5 +1,5 @@
 /** Facts for people and other programs come from the log by a cursor in the stream of facts; there is no stream here. */
-export class FactCursor {
+export class EventCursor {
   begin(): void {}
   end(): void {}
   async stop(): Promise<void> {}

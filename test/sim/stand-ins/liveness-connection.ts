@@ -3,7 +3,7 @@ import type { SimProcess } from '../world/process.js';
 import { dialThen } from './dial.js';
 import { hostOf } from './http.js';
 
-export type LivenessEvent = 'tether-open' | 'tether-closed' | 'dial-refused' | 'dial-accepted';
+export type LivenessEvent = 'connection-opened' | 'connection-closed' | 'dial-refused' | 'dial-accepted';
 
 const SILENT_AFTER_MS = 15_000;
 const DIAL_TIMEOUT_MS = 250;
@@ -47,7 +47,7 @@ export class LivenessConnection {
 
   private opened(peer: SimProcess): void {
     const { network, process } = this.machine;
-    this.tell('tether-open');
+    this.tell('connection-opened');
     this.forget = peer.whenDead(() => {
       if (!network.passes(peer.name, process.name)) {
         process.deliverIn(SILENT_AFTER_MS, () => this.again());
@@ -55,7 +55,7 @@ export class LivenessConnection {
       }
       process.deliverIn(network.delayMs(peer.name, process.name), () => {
         if (this.stopped) return;
-        this.tell('tether-closed');
+        this.tell('connection-closed');
         this.findOut(DIALS_AFTER_CLOSE);
       });
     });

@@ -28,7 +28,7 @@ export class Broadcaster {
         everyMs: this.everyMs,
       },
     );
-    this.loop.poke();
+    this.loop.trigger();
   }
 
   end(): void {

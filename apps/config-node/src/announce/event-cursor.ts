@@ -16,7 +16,7 @@ const LOOK_BACK = 1_000;
  * Publishes `config.changed.<namespace>` from the log, by a cursor, while this node leads. A new leader goes on behind
  * the last fact that the stream has; facts published twice have the same id.
  */
-export class FactCursor {
+export class EventCursor {
   private after: number | undefined;
   private leading = false;
   private loop: Repeating | undefined;

@@ -33,7 +33,7 @@ export class SameId {
 
   constructor(private readonly startedAtMs: number) {}
 
-  heard(it: HeardProcess, nowMs: number): void {
+  observe(it: HeardProcess, nowMs: number): void {
     const { other } = this;
     const isKnown = other?.incarnation === it.incarnation && other.address === it.address;
     if (other && !isKnown && other.incarnation > it.incarnation && nowMs - other.heardAtMs < GONE_MS) return;

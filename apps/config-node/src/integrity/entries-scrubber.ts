@@ -101,7 +101,7 @@ export class EntriesScrubber {
     const done = await this.publisher.betweenBatches(() =>
       this.entries.setRight(leader, keys, (differing, version) => this.judge(differing, version)),
     );
-    if (done !== 'fenced') for (const entry of done) this.tell(entry);
+    if (done !== 'fenced') for (const entry of done) this.raiseAlert(entry);
   }
 
   /** Between batches the replica is at head, unless it does not know yet what became of the last one. */
@@ -117,7 +117,7 @@ export class EntriesScrubber {
     });
   }
 
-  private tell(entry: WrongEntry): void {
+  private raiseAlert(entry: WrongEntry): void {
     const { class: kind, repaired, verdict } = entry;
     this.found.inc({ class: kind, repaired: String(repaired), verdict });
     const what = repaired ? 'it was set right' : 'it was left as it is';

@@ -22,13 +22,13 @@ export interface CatchUpParts {
 }
 
 /** Where the sync service brings this node up to date: by batches of the log, or by telling it what to do itself. */
-export function registerCatchUp(doors: FastifyInstance, { host, replication, pushed }: CatchUpParts): void {
-  doors.post('/sync', async (request) => {
+export function registerCatchUp(scope: FastifyInstance, { host, replication, pushed }: CatchUpParts): void {
+  scope.post('/sync', async (request) => {
     pushed.refuseIfBusy();
     return pushed.accept(pushedIn(request));
   });
 
-  doors.post('/internal/catch-up', async (request): Promise<CatchUpReply> => {
+  scope.post('/internal/catch-up', async (request): Promise<CatchUpReply> => {
     const asked = bodyOf(request, CatchUpRequest);
     if (asked.by === 'head') replication.doubt();
     else await replication.loadAnew(asked.from);

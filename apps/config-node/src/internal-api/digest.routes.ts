@@ -44,7 +44,7 @@ interface IntegrityFindings {
 
 /** What this node's state comes to, as a whole, by bucket and by key: all of one moment, from memory alone. */
 export function registerDigest(
-  doors: FastifyInstance,
+  scope: FastifyInstance,
   host: ReplicaHost,
   integrity: IntegrityFindings,
 ): void {
@@ -58,19 +58,19 @@ export function registerDigest(
     return answer;
   };
 
-  doors.get('/internal/digest', async (request): Promise<DigestReply> => {
+  scope.get('/internal/digest', async (request): Promise<DigestReply> => {
     const version = await atVersion(queryOf(request, PointQuery));
     const point = known(replica.digestAt(version), version);
     const { verified } = integrity.verification;
     const { damagedBuckets } = integrity.scrubber;
     return { nodeId, format: DIGEST_FORMAT, ...point, verified, damagedBuckets };
   });
-  doors.get('/internal/digest/buckets', async (request, reply) => {
+  scope.get('/internal/digest/buckets', async (request, reply) => {
     const version = await atVersion(queryOf(request, PointQuery));
     const { chain, buckets } = known(replica.bucketDigestsAt(version), version);
     return sendDigests(reply, buckets, { version, chain });
   });
-  doors.get('/internal/digest/parts', async (request, reply) => {
+  scope.get('/internal/digest/parts', async (request, reply) => {
     const { bucket, ...point } = queryOf(request, BucketQuery);
     const version = await atVersion(point);
     const entries = known(replica.entriesOfBucket(bucket, version), version);
@@ -78,7 +78,7 @@ export function registerDigest(
     if (chain === undefined) throw unknown('forgotten', version, replica.version);
     return sendDigests(reply, await partsOf(entries), { version, chain });
   });
-  doors.get('/internal/digest/keys', async (request): Promise<DigestKeysReply> => {
+  scope.get('/internal/digest/keys', async (request): Promise<DigestKeysReply> => {
     const { bucket, part, ...point } = queryOf(request, KeysQuery);
     const version = await atVersion(point);
     const all = known(replica.entriesOfBucket(bucket, version), version);

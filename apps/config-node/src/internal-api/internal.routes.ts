@@ -68,25 +68,25 @@ export async function registerInternalRoutes(
   fastify: FastifyInstance,
   parts: InternalApiParts,
 ): Promise<void> {
-  await fastify.register(async (doors) => {
-    registerBodyParsers(doors);
-    registerLog(doors, parts);
-    registerStreams(doors, parts);
-    registerQuestions(doors, parts);
+  await fastify.register(async (scope) => {
+    registerBodyParsers(scope);
+    registerLog(scope, parts);
+    registerStreams(scope, parts);
+    registerQuestions(scope, parts);
     const { host, integrity, replication, logger } = parts;
-    doors.post('/internal/same-id', async (request) => {
+    scope.post('/internal/same-id', async (request) => {
       parts.sameId.claimed(bodyOf(request, SameIdClaim));
       return {};
     });
-    registerSnapshot(doors, host);
-    registerDigest(doors, host, integrity);
-    registerCatchUp(doors, { host, replication, pushed: new PushedChanges(replication) });
-    registerRepair(doors, { ...parts.repair, host, logger, scrubber: integrity.scrubber });
+    registerSnapshot(scope, host);
+    registerDigest(scope, host, integrity);
+    registerCatchUp(scope, { host, replication, pushed: new PushedChanges(replication) });
+    registerRepair(scope, { ...parts.repair, host, logger, scrubber: integrity.scrubber });
   });
 }
 
-function registerLog(doors: FastifyInstance, { host, store }: InternalApiParts): void {
-  doors.get('/internal/log', async (request, reply) => {
+function registerLog(scope: FastifyInstance, { host, store }: InternalApiParts): void {
+  scope.get('/internal/log', async (request, reply) => {
     const query = queryOf(request, LogQuery);
     const page = await fromStorage(logPage(host, store, query));
     if (page === 'compacted') {
@@ -99,7 +99,7 @@ function registerLog(doors: FastifyInstance, { host, store }: InternalApiParts):
   });
 }
 
-function registerStreams(doors: FastifyInstance, parts: InternalApiParts): void {
+function registerStreams(scope: FastifyInstance, parts: InternalApiParts): void {
   const { host, leadership, store, logger } = parts;
   const open = new Set<PassThrough>();
   const keep = (line: PassThrough) => {
@@ -108,10 +108,10 @@ function registerStreams(doors: FastifyInstance, parts: InternalApiParts): void 
     return line;
   };
   // The server closes only when every answer has ended, and these never do by themselves.
-  doors.addHook('preClose', async () => {
+  scope.addHook('preClose', async () => {
     for (const line of open) line.end();
   });
-  doors.get('/internal/follow', (request, reply) => {
+  scope.get('/internal/follow', (request, reply) => {
     const { after } = queryOf(request, FollowQuery);
     const form = logFormFor(request.headers.accept);
     const bytes = keep(new PassThrough({ highWaterMark: 256 * 1024 }));
@@ -127,7 +127,7 @@ function registerStreams(doors: FastifyInstance, parts: InternalApiParts): void 
   });
   // Stays open: that it closes is the evidence of this process's end.
   let livenessConnections = 0;
-  doors.get('/internal/tether', (_request, reply) => {
+  scope.get('/internal/tether', (_request, reply) => {
     if (livenessConnections >= MAX_LIVENESS_CONNECTIONS) {
       throw new Problem('cluster-busy', `${livenessConnections} liveness connections are open`);
     }
@@ -145,14 +145,14 @@ function registerStreams(doors: FastifyInstance, parts: InternalApiParts): void 
 }
 
 function registerQuestions(
-  doors: FastifyInstance,
+  scope: FastifyInstance,
   { host, leadership, publisher, poll, store }: InternalApiParts,
 ): void {
   const newest = new SharedRequest(() => fromStorage(store.barrier()));
   // Where the history ends, by a statement of the database that began after the question came.
-  doors.get('/internal/head', async () => ({ version: (await newest.ask()).version }));
-  doors.post('/internal/poll', async (request) => poll.answer(bodyOf(request, PollRequest)));
-  doors.post('/internal/handover', async (request): Promise<Head> => {
+  scope.get('/internal/head', async () => ({ version: (await newest.ask()).version }));
+  scope.post('/internal/poll', async (request) => poll.answer(bodyOf(request, PollRequest)));
+  scope.post('/internal/handover', async (request): Promise<Head> => {
     const { term, pauseMs } = bodyOf(request, PauseRequest);
     if (!publisher.isLeading || leadership.term !== term) {
       throw new Problem('not-leader', `this node does not lead term ${term}`, {

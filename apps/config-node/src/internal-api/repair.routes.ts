@@ -27,15 +27,15 @@ export interface RepairParts {
 const REPAIR_BODY_BYTES = 32 * 1024 * 1024;
 
 /** Where the consistency service sets this node right: single keys by the truth of a version, or the whole state. */
-export function registerRepair(doors: FastifyInstance, parts: RepairParts): void {
+export function registerRepair(scope: FastifyInstance, parts: RepairParts): void {
   let reloading = false;
 
-  doors.post('/internal/repair', { bodyLimit: REPAIR_BODY_BYTES }, async (request): Promise<RepairReply> => {
+  scope.post('/internal/repair', { bodyLimit: REPAIR_BODY_BYTES }, async (request): Promise<RepairReply> => {
     const asked = bodyOf(request, RepairRequest);
     return repair(parts, asked.version, asked.chain, truthsOf(asked), asked.digests ?? []);
   });
 
-  doors.post('/internal/resync', async (request): Promise<ResyncReply> => {
+  scope.post('/internal/resync', async (request): Promise<ResyncReply> => {
     const { why } = bodyOf(request, ResyncRequest);
     if (reloading) throw new Problem('cluster-busy', 'the state is being loaded anew already');
     reloading = true;

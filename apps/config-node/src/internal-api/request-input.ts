@@ -2,16 +2,16 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { CHANGE_FRAMES_TYPE, CHANGE_PAGE_BYTES, JSON_VALUE_FACTOR, Problem } from '#libs/contracts';
 
-/** Bodies in JSON stay text until a door reads them; those of changes stay bytes. */
-export function registerBodyParsers(doors: FastifyInstance): void {
-  doors.removeAllContentTypeParsers();
+/** Bodies in JSON stay text until a route reads them; those of changes stay bytes. */
+export function registerBodyParsers(scope: FastifyInstance): void {
+  scope.removeAllContentTypeParsers();
   // In JSON a value takes at most twice its bytes; only the release before pushes changes in it.
-  doors.addContentTypeParser(
+  scope.addContentTypeParser(
     'application/json',
     { parseAs: 'string', bodyLimit: JSON_VALUE_FACTOR * CHANGE_PAGE_BYTES },
     (_request, body, done) => done(null, body),
   );
-  doors.addContentTypeParser(
+  scope.addContentTypeParser(
     CHANGE_FRAMES_TYPE,
     { parseAs: 'buffer', bodyLimit: CHANGE_PAGE_BYTES },
     (_request, body, done) => done(null, body),

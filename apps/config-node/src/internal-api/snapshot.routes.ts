@@ -7,8 +7,8 @@ import { chooseCoding, compressed } from '../peers/snapshot-coding.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 
 /** The whole state of one version, while changes go on; compressed where the other side knows how to read that. */
-export function registerSnapshot(doors: FastifyInstance, host: ReplicaHost): void {
-  doors.get('/internal/snapshot', async (request, reply) => {
+export function registerSnapshot(scope: FastifyInstance, host: ReplicaHost): void {
+  scope.get('/internal/snapshot', async (request, reply) => {
     const pinned = await pinWithRetries(host);
     if (pinned === undefined)
       throw new Problem('cluster-busy', 'changes come faster than the state is collected');

@@ -4,7 +4,7 @@ import type { HeadRow } from '../domain/log.types.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
 
-export interface HeadWatchOptions {
+export interface HeadMonitorOptions {
   everyMs: number;
   /** While the bus is silent, head is the only news. */
   withoutBusMs: number;
@@ -20,7 +20,7 @@ const READING = 'reading the head';
 export type HeadListener = (head: HeadRow, versionAtAsking: number, askedAtMs: number) => Promise<void>;
 
 export interface HeadMonitorParts {
-  options: HeadWatchOptions;
+  options: HeadMonitorOptions;
   host: ReplicaHost;
   store: ConfigStore;
   busConnected: () => boolean;
@@ -50,9 +50,9 @@ export class HeadMonitor {
     });
   }
 
-  poke(): void {
+  trigger(): void {
     this.wanted = true;
-    this.loop?.poke();
+    this.loop?.trigger();
   }
 
   async stop(): Promise<void> {
@@ -69,7 +69,7 @@ export class HeadMonitor {
     this.hurrying = setTimeout(() => {
       this.hurrying = undefined;
       if (!this.parts.host.isAwaited) return;
-      this.poke();
+      this.trigger();
       this.hurry(HURRY_AGAIN_MS);
     }, afterMs);
   }

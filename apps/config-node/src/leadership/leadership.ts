@@ -91,7 +91,7 @@ export class Leadership {
   }
 
   /** News that somebody leads a term. True when it is worth reading head for. */
-  heard(term: number, leaderId: string): boolean {
+  noteLeader(term: number, leaderId: string): boolean {
     if (term < this.parts.host.term) return this.known?.id !== leaderId; // late, or deposed and not aware of it
     const isNews = term > this.parts.host.term || this.known?.id !== leaderId;
     if (!this.parts.host.noteTerm(term)) return true;
@@ -130,7 +130,7 @@ export class Leadership {
         this.parts.publisher.stepDown('deposed');
         break;
       case 'take':
-        this.taking ??= this.take(head).finally(() => {
+        this.taking ??= this.assume(head).finally(() => {
           this.taking = undefined;
         });
         break;
@@ -171,7 +171,7 @@ export class Leadership {
    * Head names this node. It leads as soon as its history is head's, and not before; and when it has heard how far any
    * history went, so that no version is given twice.
    */
-  private async take(head: HeadRow): Promise<void> {
+  private async assume(head: HeadRow): Promise<void> {
     const limit = head.version + this.parts.options.maxLostTail;
     const asked = this.parts.duties.highestVersionElsewhere(limit, this.previousId);
     try {

@@ -64,11 +64,11 @@ export class SameIdGuard {
   }
 
   /** A heartbeat under this node's id, this process's own or another's. */
-  heard({ address, incarnation, condition }: NodeHeartbeat): void {
+  onHeartbeat({ address, incarnation, condition }: NodeHeartbeat): void {
     const { membership, clock } = this.parts;
     const isOwn = address === membership.address && incarnation === membership.incarnation;
     if (address === undefined || isOwn) return;
-    this.watch.heard({ address, incarnation, stopping: condition === 'stopping' }, clock.monotonicMs());
+    this.watch.observe({ address, incarnation, stopping: condition === 'stopping' }, clock.monotonicMs());
   }
 
   /** Another process found this one when it started, and ends: both sides say so. */

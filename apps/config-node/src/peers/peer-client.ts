@@ -21,7 +21,7 @@ const SNAPSHOT_TIMEOUT_MS = 60_000;
 /** Of a snapshot once it is decompressed. */
 const MAX_SNAPSHOT_BYTES = 8 * 1024 ** 3;
 
-/** Asks other nodes through their internal doors. Rejects with whatever went wrong. */
+/** Calls the internal routes of other nodes. Rejects with whatever went wrong. */
 export class PeerClient {
   private readonly signer: RequestSigner;
 

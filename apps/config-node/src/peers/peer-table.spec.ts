@@ -18,8 +18,8 @@ describe('finding 18b: peers under ever new names', () => {
 
   it('knows the address of a new leader, however many pods there were before', () => {
     const { peers } = cluster();
-    for (let i = 0; i < 5_000; i++) peers.heard(`pod-${i}`, { address: `http://pod:${i}`, version: i });
-    peers.heard('leader', { address: 'http://leader:1' });
+    for (let i = 0; i < 5_000; i++) peers.update(`pod-${i}`, { address: `http://pod:${i}`, version: i });
+    peers.update('leader', { address: 'http://leader:1' });
     expect(peers.addressOf('leader')).toBe('http://leader:1');
     expect(peers.addressOf('node-1')).toBe('http://seed:1');
     expect(peers.addressOf('pod-4999')).toBe('http://pod:4999');
@@ -29,21 +29,21 @@ describe('finding 18b: peers under ever new names', () => {
 
   it('keeps those that are heard, whatever others come and go', () => {
     const { peers } = cluster();
-    peers.heard('steady', { address: 'http://steady:1' });
+    peers.update('steady', { address: 'http://steady:1' });
     for (let i = 0; i < 5_000; i++) {
-      peers.heard(`pod-${i}`, { address: `http://pod:${i}` });
-      if (i % 500 === 0) peers.heard('steady', {});
+      peers.update(`pod-${i}`, { address: `http://pod:${i}` });
+      if (i % 500 === 0) peers.update('steady', {});
     }
     expect(peers.addressOf('steady')).toBe('http://steady:1');
   });
 
   it('forgets those that are gone when another comes', () => {
     const { peers, at } = cluster();
-    peers.heard('pod-1', { address: 'http://pod:1' });
+    peers.update('pod-1', { address: 'http://pod:1' });
     at(5 * MINUTE_MS);
-    peers.heard('pod-2', { address: 'http://pod:2' });
+    peers.update('pod-2', { address: 'http://pod:2' });
     at(11 * MINUTE_MS);
-    peers.heard('pod-3', { address: 'http://pod:3' });
+    peers.update('pod-3', { address: 'http://pod:3' });
     expect(
       peers
         .others()

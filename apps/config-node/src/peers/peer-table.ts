@@ -33,7 +33,7 @@ export class PeerTable {
     }
   }
 
-  heard(id: string, news: { address?: string | undefined; version?: number | undefined }): void {
+  update(id: string, news: { address?: string | undefined; version?: number | undefined }): void {
     const nowMs = this.clock.monotonicMs();
     const peer = this.known.get(id) ?? { id, address: null, version: 0, heardAtMs: nowMs };
     if (!this.known.delete(id)) this.forget(nowMs);

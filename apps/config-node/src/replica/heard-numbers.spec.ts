@@ -31,17 +31,17 @@ describe('finding 2: an absurd version does not switch off the protection of a l
   it('leaves it out, and counts what another node holds', () => {
     const heard = peers();
     heard.noteHead(50);
-    heard.heard('node-2', { version: 57 });
-    heard.heard('node-3', { version: COUNTER_MAX });
+    heard.update('node-2', { version: 57 });
+    heard.update('node-3', { version: COUNTER_MAX });
     expect(heard.highestVersionUpTo(150)).toBe(57);
   });
 
   it('remembers a version whose holder has gone back, not an absurd one', () => {
     const heard = peers();
     heard.noteHead(50);
-    heard.heard('node-2', { version: 57 });
-    heard.heard('node-2', { version: COUNTER_MAX });
-    heard.heard('node-2', { version: 50 });
+    heard.update('node-2', { version: 57 });
+    heard.update('node-2', { version: COUNTER_MAX });
+    heard.update('node-2', { version: 50 });
     expect(heard.highestVersionUpTo(150)).toBe(57);
   });
 });

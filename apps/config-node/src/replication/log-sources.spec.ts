@@ -35,7 +35,7 @@ it('gives nothing to the next walk that was read for the one before: the databas
   const log = new Log();
   const sources = sourcesOver(log);
   await sources.fromLog(0);
-  sources.forgetAhead();
+  sources.discardPrefetch();
   log.history = 'second';
   expect(first(await sources.fromLog(PAGE))).toMatchObject({ author: 'second' });
 });

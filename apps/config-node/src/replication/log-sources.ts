@@ -88,7 +88,7 @@ export class LogSources {
   }
 
   /** At the end of a walk through the log: by the next one the database may have lost what was read. */
-  forgetAhead(): void {
+  discardPrefetch(): void {
     this.ahead = undefined;
   }
 

@@ -137,7 +137,7 @@ export class Replication {
     try {
       return await this.followLog(head);
     } finally {
-      this.parts.sources.forgetAhead();
+      this.parts.sources.discardPrefetch();
     }
   }
 
@@ -168,7 +168,7 @@ export class Replication {
       .catch((error: unknown) => this.failures.failed('pulling changes', error))
       .finally(() => {
         this.pulling = undefined;
-        this.parts.sources.forgetAhead();
+        this.parts.sources.discardPrefetch();
       });
   }
 

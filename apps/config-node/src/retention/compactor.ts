@@ -121,7 +121,7 @@ export class Compactor {
     this.holdBack(plan);
     const walk = { leader, rules, rulesVersion: entry?.version, plan, removed: 0 };
     if (plan.upTo > 0) await this.walk(walk);
-    await this.tell(walk);
+    await this.report(walk);
     this.dueAtMs = this.parts.clock.monotonicMs() + this.parts.options.everyMs;
   }
 
@@ -213,7 +213,7 @@ export class Compactor {
     this.parts.logger.info({ ...plan }, SAYING[heldBack]);
   }
 
-  private async tell({ plan, removed }: Walk): Promise<void> {
+  private async report({ plan, removed }: Walk): Promise<void> {
     const floor = await this.parts.store.log.floor();
     this.metrics.floor.set(floor);
     this.metrics.finished.set(this.parts.clock.wallMs() / 1_000);

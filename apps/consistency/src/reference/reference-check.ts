@@ -10,11 +10,11 @@ import type { DigestClient } from '../digest-client.js';
 import type { KeyName, Pin } from '../domain/comparison/pin.js';
 import { NO_SUSPICION, type SuspectBuckets } from '../domain/comparison/suspicion.js';
 import {
-  compareWithTruth,
+  compareWithReference,
   type HeldByNode,
-  type TruthComparison,
+  type ReferenceComparison,
 } from '../domain/reference/reference-comparison.js';
-import { TruthPace } from '../domain/reference/reference-pace.js';
+import { ReferencePace } from '../domain/reference/reference-pace.js';
 import { type EntriesAt, EntriesStore } from './entries.store.js';
 
 /** More keys of suspected buckets are not collected: the whole state is to be looked at then. */
@@ -23,7 +23,7 @@ const MAX_KEYS = 20_000;
 /** Compares nodes with the state in the database: with its digest, at the version of one snapshot of it. */
 @Injectable()
 export class ReferenceCheck {
-  readonly pace: TruthPace;
+  readonly pace: ReferencePace;
   private last: { version: number; endedMs: number } | undefined;
   private running: Promise<SuspectBuckets> | undefined;
 
@@ -35,7 +35,7 @@ export class ReferenceCheck {
     private readonly settings: ConsistencySettings,
     private readonly clock: Clock,
   ) {
-    this.pace = new TruthPace(settings.truthEveryMs);
+    this.pace = new ReferencePace(settings.truthEveryMs);
   }
 
   /** Where the last comparison was, and how long ago; undefined: none by this instance yet. */
@@ -58,7 +58,7 @@ export class ReferenceCheck {
       // While they still remember that version.
       const held = await this.ask(entries.pin, nodes);
       const { digest, count } = await digestOf(entries);
-      const comparison = compareWithTruth(entries.pin, this.settings.round.format, digest, held);
+      const comparison = compareWithReference(entries.pin, this.settings.round.format, digest, held);
       const suspicion = await suspicionOf(entries, comparison);
       return { pin: entries.pin, count, comparison, suspicion, restedMs: entries.restedMs };
     });
@@ -83,7 +83,12 @@ export class ReferenceCheck {
     return new Map([...roots].map(([nodeId, root]) => [nodeId, { root, cuts: cuts.get(nodeId) }]));
   }
 
-  private async note(pin: Pin, entries: number, comparison: TruthComparison, tookMs: number): Promise<void> {
+  private async note(
+    pin: Pin,
+    entries: number,
+    comparison: ReferenceComparison,
+    tookMs: number,
+  ): Promise<void> {
     const { match, suspects, unknown } = comparison;
     const compared: TruthCompared = {
       ...{ version: pin.version, chain: pin.chain, entries, tookMs, match },
@@ -110,7 +115,7 @@ export async function digestOf(entries: EntriesAt): Promise<{ digest: StateDiges
 }
 
 /** With the keys that the same snapshot has in the buckets that differ. */
-async function suspicionOf(entries: EntriesAt, { suspects }: TruthComparison): Promise<SuspectBuckets> {
+async function suspicionOf(entries: EntriesAt, { suspects }: ReferenceComparison): Promise<SuspectBuckets> {
   if (suspects.size === 0) return NO_SUSPICION;
   const buckets = new Set([...suspects.values()].flat());
   const keys: KeyName[] = [];

@@ -141,7 +141,7 @@ export class Checks {
     const outcomes = (await this.spokenFor(all)).filter(({ nodeId }) => own.includes(nodeId));
     const tookMs = this.parts.clock.monotonicMs() - begunMs;
     this.measure(outcomes, tookMs);
-    await this.tell(pin, outcomes);
+    await this.publishTransitions(pin, outcomes);
     const repairs = repair ? await this.repairAll(pin, outcomes) : [];
     return {
       ...{ ...pin, tookMs, repairs },
@@ -153,7 +153,7 @@ export class Checks {
     };
   }
 
-  private async tell(pin: Pin, outcomes: readonly NodeOutcome[]): Promise<void> {
+  private async publishTransitions(pin: Pin, outcomes: readonly NodeOutcome[]): Promise<void> {
     const teller = this.teller();
     const nowMs = this.parts.clock.monotonicMs();
     const facts = this.standings.apply(outcomes, nowMs).flatMap((news) => {

@@ -24,12 +24,12 @@ export class RoundRunner {
   ): Promise<NodeOutcome[]> {
     const round = new Round(pin, [...nodes.keys()], this.settings.round, suspicion);
     for (let step = round.step; step.ask !== 'nothing'; step = round.step) {
-      await this.take(round, step, nodes);
+      await this.ask(round, step, nodes);
     }
     return round.outcomes();
   }
 
-  private async take(round: Round, step: Step, nodes: Addresses): Promise<void> {
+  private async ask(round: Round, step: Step, nodes: Addresses): Promise<void> {
     const { pin } = round;
     const { waitMs, answerMs, keysMs } = this.settings;
     switch (step.ask) {

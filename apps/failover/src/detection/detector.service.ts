@@ -65,7 +65,7 @@ export class DetectorService {
   }
 
   /** A verdict that another witness gave. */
-  heard(verdict: HeardVerdict): void {
+  onVerdict(verdict: HeardVerdict): void {
     const nowMs = this.parts.clock.monotonicMs();
     this.submit({ type: 'verdict', verdict, nowMs });
     const { reason, judgedBy, evidence = {} } = verdict;

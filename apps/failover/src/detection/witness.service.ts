@@ -76,7 +76,7 @@ export class WitnessService {
   /** Its rows can be written: the tables are there. */
   begin(): void {
     this.begun = true;
-    this.loop.poke();
+    this.loop.trigger();
   }
 
   async stop(): Promise<void> {

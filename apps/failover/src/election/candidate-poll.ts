@@ -89,8 +89,8 @@ export class RunningPoll {
     this.waiting = questions.length;
     for (const question of questions) {
       question.then(
-        (reply) => this.take(reply),
-        () => this.take(undefined),
+        (reply) => this.onReply(reply),
+        () => this.onReply(undefined),
       );
     }
   }
@@ -112,7 +112,7 @@ export class RunningPoll {
     return [...this.replies];
   }
 
-  private take(reply: PollReply | undefined): void {
+  private onReply(reply: PollReply | undefined): void {
     this.waiting--;
     if (reply) this.replies.push(reply);
     const { news } = this;

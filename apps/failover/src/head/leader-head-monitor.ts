@@ -61,7 +61,7 @@ export class LeaderHeadMonitor {
   /** Somebody said that there is such a term. One that is too high to be believed is only a hint to read the head. */
   noteTerm(term: number): void {
     if (isPlausibleTerm(term, this.known?.term ?? 0)) this.highest = Math.max(this.highest, term);
-    else this.loop?.poke();
+    else this.loop?.trigger();
   }
 
   async read(): Promise<LeaderHead> {

@@ -49,11 +49,16 @@ it('a process whose port is closed last of all is not taken for a living one', a
   const address = await listen(server);
   const events: LivenessEvent[] = [];
   const tether = new LivenessConnection(address, (event) => events.push(event));
-  await expect.poll(() => events).toEqual(['tether-open']);
+  await expect.poll(() => events).toEqual(['connection-opened']);
   for (const socket of held) socket.resetAndDestroy();
   await expect.poll(() => events.length).toBeGreaterThanOrEqual(4);
   await tether.stop();
   servers.length = 0;
   expect(dials).toBe(1);
-  expect(events.slice(0, 4)).toEqual(['tether-open', 'tether-closed', 'dial-refused', 'dial-refused']);
+  expect(events.slice(0, 4)).toEqual([
+    'connection-opened',
+    'connection-closed',
+    'dial-refused',
+    'dial-refused',
+  ]);
 });

@@ -8,7 +8,7 @@ import { Problem } from '#libs/contracts';
 const LIVENESS = '/ping';
 const JSON_BODY = { 'content-type': 'application/json' };
 
-/** Calls of nodes' HTTP doors: bounded in time, answers checked against their contract. */
+/** HTTP calls to nodes: bounded in time, with responses checked against their contract. */
 @Injectable()
 export class HttpCalls {
   private readonly agent = new Agent({

@@ -3,7 +3,7 @@ import { request as requestHttps } from 'node:https';
 import { fullJitterMs, sleep, systemRng } from '#libs/kernel';
 import { type DialOutcome, dial } from './dial.js';
 
-export type LivenessEvent = 'tether-open' | 'tether-closed' | 'dial-refused' | 'dial-accepted';
+export type LivenessEvent = 'connection-opened' | 'connection-closed' | 'dial-refused' | 'dial-accepted';
 
 const OPEN_TIMEOUT_MS = 1_000;
 /** The node sends a newline every 5 s. */
@@ -44,7 +44,7 @@ export class LivenessConnection {
       const ended = await this.hold();
       if (this.abort.signal.aborted) return;
       if (ended === 'closed-by-peer') {
-        this.tell('tether-closed');
+        this.tell('connection-closed');
         failures = 0;
         await this.findOut();
       } else if (ended === 'refused') {
@@ -81,7 +81,7 @@ export class LivenessConnection {
         // An end without an error is a close by the peer too: it shut down in good order.
         response.on('error', () => undefined);
         response.on('close', () => resolve(dropped ? 'dropped' : 'closed-by-peer'));
-        this.tell('tether-open');
+        this.tell('connection-opened');
       });
       request.on('error', (error: NodeJS.ErrnoException) => {
         if (!open) resolve(error.code === 'ECONNREFUSED' ? 'refused' : 'failed');

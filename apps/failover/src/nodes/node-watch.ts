@@ -41,14 +41,14 @@ export class NodeWatch {
     if (beat.kind !== 'config-node' && !this.directory.get(beat.nodeId)) return;
     this.learn(beat);
     if (beat.condition === 'stopping') this.announcedStops.set(beat.nodeId, beat.incarnation);
-    this.give({ type: 'heartbeat', ...this.spoke(beat) });
+    this.submit({ type: 'heartbeat', ...this.spoke(beat) });
   }
 
   registered(node: NodeInfo): void {
     if (node.kind !== 'config-node') return;
     const { id: nodeId, incarnation, address, role } = node;
     this.learn({ nodeId, incarnation, address, role });
-    this.give({ type: 'known', nodeId, incarnation, nowMs: this.clock.monotonicMs() });
+    this.submit({ type: 'known', nodeId, incarnation, nowMs: this.clock.monotonicMs() });
   }
 
   /** A node that only the head names: it is watched without an address until somebody tells it. */
@@ -62,7 +62,7 @@ export class NodeWatch {
     this.probes.delete(nodeId);
     this.announcedStops.delete(nodeId);
     if (probe) this.end(probe);
-    this.give({ type: 'forget', nodeId });
+    this.submit({ type: 'forget', nodeId });
   }
 
   /** What then becomes of its process is its end, not its failure. */
@@ -89,14 +89,14 @@ export class NodeWatch {
     const { nodeId } = heard;
     if (change === 'new') {
       const incarnation = heard.incarnation;
-      this.give({ type: 'known', nodeId, incarnation, nowMs: this.clock.monotonicMs() });
+      this.submit({ type: 'known', nodeId, incarnation, nowMs: this.clock.monotonicMs() });
       this.probes.set(nodeId, { pinger: this.newPinger(nodeId), tether: this.newTether(nodeId) });
       return;
     }
     const probe = this.probes.get(nodeId);
     if (!probe) return;
     if (probe.tether) this.dispose(probe.tether);
-    this.give({ type: 'moved', nodeId, nowMs: this.clock.monotonicMs() });
+    this.submit({ type: 'moved', nodeId, nowMs: this.clock.monotonicMs() });
     probe.tether = this.newTether(nodeId);
     probe.pinger.send();
   }
@@ -119,21 +119,21 @@ export class NodeWatch {
   }
 
   private tethered(nodeId: string, event: LivenessEvent): void {
-    this.give({ type: event, nodeId, nowMs: this.clock.monotonicMs() });
+    this.submit({ type: event, nodeId, nowMs: this.clock.monotonicMs() });
     // Whoever answers after a close may be a new incarnation: ask who it is.
-    if (event === 'dial-accepted' || event === 'tether-open') this.probes.get(nodeId)?.pinger.send();
+    if (event === 'dial-accepted' || event === 'connection-opened') this.probes.get(nodeId)?.pinger.send();
   }
 
   private pinged(nodeId: string, result: PingResult): void {
     const nowMs = this.clock.monotonicMs();
     if (!result.ok) {
-      this.give({ type: 'ping-missed', nodeId, sentMs: result.sentMs, nowMs });
+      this.submit({ type: 'ping-missed', nodeId, sentMs: result.sentMs, nowMs });
       return;
     }
     const { incarnation, role } = result.ping;
     this.learn({ nodeId, incarnation, role });
     if (result.ping.stopping) this.announcedStops.set(nodeId, incarnation);
-    this.give({ type: 'ping-answered', ...this.spoke(result.ping) });
+    this.submit({ type: 'ping-answered', ...this.spoke(result.ping) });
   }
 
   private spoke(said: {
@@ -146,7 +146,7 @@ export class NodeWatch {
     return { nodeId, incarnation, fenceConfirmedAgoMs: fenceConfirmedAgoMs ?? undefined, nowMs };
   }
 
-  private give(input: DetectorInput): void {
+  private submit(input: DetectorInput): void {
     if (!this.stopped) this.sink(input);
   }
 

@@ -60,7 +60,7 @@ export class BalancingKey {
   /** The namespace was changed by that version: whoever is asked shall know it. */
   changed(version: number): void {
     this.wantedVersion = Math.max(this.wantedVersion, version);
-    this.reading?.poke();
+    this.reading?.trigger();
   }
 
   private async read(): Promise<void> {

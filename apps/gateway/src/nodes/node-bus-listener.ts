@@ -37,7 +37,7 @@ export class NodeBusListener {
       bus.subscribe('node.failed', (verdict) => directory.judged(verdict)),
       bus.subscribe('node.recovered', (verdict) => directory.judged(verdict)),
       bus.onStatus((connected) => {
-        if (connected) this.listing?.poke();
+        if (connected) this.listing?.trigger();
       }),
     );
     this.listing = repeat(() => this.list(), {

@@ -1,6 +1,6 @@
 import type { Metrics } from '#libs/observability';
 import type { Candidate } from '../domain/nodes/candidate.js';
-import { STANDINGS } from '../domain/nodes/node-rank.js';
+import { NODE_RANKS } from '../domain/nodes/node-rank.js';
 import type { NodeTable } from '../domain/nodes/node-table.js';
 import type { Upstreams } from './upstreams.js';
 
@@ -30,7 +30,7 @@ export function registerUpstreamMetrics(metrics: Metrics, table: NodeTable, upst
     ['node', 'status_at_pick'],
     (counter) => {
       for (const { id, requests } of candidates()) {
-        for (const standing of STANDINGS) {
+        for (const standing of NODE_RANKS) {
           if (requests[standing] > 0) counter.inc({ node: id, status_at_pick: standing }, requests[standing]);
         }
       }

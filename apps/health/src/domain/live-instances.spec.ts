@@ -7,9 +7,9 @@ describe('the instances that share the work', () => {
   it('are this one, and those heard of lately', () => {
     const instances = subject();
     expect(instances.alive(0, 'bus')).toEqual(['health-1']);
-    instances.heard('health-3', 0);
-    instances.heard('health-2', 1_000);
-    instances.heard('health-1', 1_000);
+    instances.observe('health-3', 0);
+    instances.observe('health-2', 1_000);
+    instances.observe('health-1', 1_000);
     expect(instances.alive(1_250, 'bus')).toEqual(['health-1', 'health-2', 'health-3']);
     expect(instances.alive(1_251, 'bus')).toEqual(['health-1', 'health-2']);
     instances.left('health-2');
@@ -18,7 +18,7 @@ describe('the instances that share the work', () => {
 
   it('are those with a young row while the bus is silent', () => {
     const instances = subject();
-    instances.heard('health-2', 0);
+    instances.observe('health-2', 0);
     instances.rows(['health-3']);
     expect(instances.alive(1, 'bus')).toEqual(['health-1', 'health-2']);
     expect(instances.alive(1, 'rows')).toEqual(['health-1', 'health-3']);
@@ -28,14 +28,14 @@ describe('the instances that share the work', () => {
 
   it('are not missed while nothing could be heard', () => {
     const instances = subject();
-    instances.heard('health-2', 0);
-    instances.forgive(10_000);
+    instances.observe('health-2', 0);
+    instances.resetDeadlines(10_000);
     expect(instances.alive(11_250, 'bus')).toEqual(['health-1', 'health-2']);
   });
 
   it('have a bound', () => {
     const instances = subject();
-    for (let i = 0; i < 1_000; i++) instances.heard(`other-${i}`, 0);
+    for (let i = 0; i < 1_000; i++) instances.observe(`other-${i}`, 0);
     expect(instances.alive(0, 'bus')).toHaveLength(101);
   });
 });

@@ -16,7 +16,7 @@ export class LiveInstances {
     private readonly lifeMs: number,
   ) {}
 
-  heard(instanceId: string, nowMs: number): void {
+  observe(instanceId: string, nowMs: number): void {
     if (instanceId === this.self) return;
     if (!this.heardAtMs.has(instanceId) && this.heardAtMs.size >= MAX_INSTANCES) return;
     this.heardAtMs.set(instanceId, nowMs);
@@ -33,7 +33,7 @@ export class LiveInstances {
   }
 
   /** After a time in which nothing could be heard everybody gets a full life anew. */
-  forgive(nowMs: number): void {
+  resetDeadlines(nowMs: number): void {
     for (const instanceId of this.heardAtMs.keys()) this.heardAtMs.set(instanceId, nowMs);
   }
 

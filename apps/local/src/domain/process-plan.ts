@@ -86,7 +86,7 @@ export function planProcesses(input: PlanInput): ServiceProcess[] {
   ];
 }
 
-/** What is stopped together, one group after the other: first the doors, then what they lead to, the data last. */
+/** What is stopped together, one group after the other: first the gateways, then what they lead to, the data last. */
 export function stopOrder(processes: readonly Pick<ServiceProcess, 'name' | 'kind'>[]): string[][] {
   const named = (kind: ProcessKind) => processes.filter((it) => it.kind === kind).map((it) => it.name);
   return [named('gateway'), named('node'), named('service'), ['nats'], ['redis'], ['postgres']];

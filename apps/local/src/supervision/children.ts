@@ -73,7 +73,7 @@ export class Children implements SupervisorEvents {
 
   /** A service that has to be killed has a fault that somebody should see. */
   stuck(name: string): void {
-    this.around.terminal.complain(`  ${name.padEnd(11)} did not stop in time: ended by force`);
+    this.around.terminal.warn(`  ${name.padEnd(11)} did not stop in time: ended by force`);
   }
 
   spawned(name: string, pid: number): void {
@@ -93,7 +93,7 @@ export class Children implements SupervisorEvents {
 
   restarting(name: string, why: string, delayMs: number): void {
     const log = join(this.around.logFolder, `${name}.log`);
-    this.around.terminal.complain(
+    this.around.terminal.warn(
       `  ${name.padEnd(11)} ${why}; starting it again in ${duration(delayMs)} (${log})`,
     );
   }

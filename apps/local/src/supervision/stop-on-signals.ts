@@ -25,7 +25,7 @@ export function stopOnSignals(options: {
   const giveUp = (why: string) => {
     if (forced) return;
     forced = true;
-    terminal.complain(`${why}: ending every process by force`);
+    terminal.warn(`${why}: ending every process by force`);
     cluster.abandon();
     killAll();
     // Everything is dead now, or cannot die: wait a moment only, so that a next start finds nothing half gone.
@@ -60,7 +60,7 @@ export function stopOnSignals(options: {
     process.on(event, (error: unknown) => {
       const what = error instanceof Error ? String(error.stack) : String(error);
       // A disk or a network that failed is no reason to end processes that run.
-      if (classifyFailure(error) === 'expected') terminal.complain(`${what}: the processes go on`);
+      if (classifyFailure(error) === 'expected') terminal.warn(`${what}: the processes go on`);
       else giveUp(what);
     });
   }

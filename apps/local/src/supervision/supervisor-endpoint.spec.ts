@@ -17,7 +17,7 @@ beforeEach(async () => {
       restarted.push(`${name} ${how}`);
       return 'ended';
     },
-    complain: () => undefined,
+    reportFailure: () => undefined,
   });
 });
 afterEach(() => door.close());

@@ -25,14 +25,14 @@ export interface SupervisedProcesses {
   processes(): ProcessView[];
   restart(name: string, how: RestartHow): Promise<ProcessEnd | 'unknown'>;
   /** A restart that was promised went wrong. */
-  complain(name: string, error: unknown): void;
+  reportFailure(name: string, error: unknown): void;
 }
 
 const MAX_BODY_BYTES = 4_096;
 const BODY_WITHIN_MS = 2_000;
 
 /**
- * The supervisor's door, on loopback and for holders of the cluster's secret: it restarts a process when asked to, and
+ * The endpoint of the supervisor, on loopback and for holders of the cluster's secret: it restarts a process when asked to, and
  * lists the processes for `npm run rolling-restart`. It tells nobody that one died: finding that out is failover's,
  * which must work as well for a node that no supervisor runs.
  */
@@ -103,7 +103,7 @@ async function restart(processes: SupervisedProcesses, name: string, how: Restar
   if (!known) throw new Problem('node-not-found', `no process ${name} is supervised here`);
   if (how === 'by-force') return processes.restart(name, how);
   if (!known.ready) throw new Problem('cluster-busy', `${name} is not running`);
-  processes.restart(name, how).catch((error: unknown) => processes.complain(name, error));
+  processes.restart(name, how).catch((error: unknown) => processes.reportFailure(name, error));
   return 'ending';
 }
 

@@ -43,7 +43,7 @@ export class HealthEvidence {
   }
 
   /** Nothing could be heard for a time: nobody's evidence is older for it. */
-  forgive(nowMs: number): void {
+  resetDeadlines(nowMs: number): void {
     for (const held of this.held.values()) {
       if (!this.hasEnded(held, nowMs)) held.heardAtMs = Math.max(held.heardAtMs, nowMs);
     }

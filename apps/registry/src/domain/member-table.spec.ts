@@ -224,7 +224,7 @@ describe('silence', () => {
     const subject = membership();
     subject.register(registration(), AT, 0);
     subject.heartbeat(beat(0), AT, 0);
-    subject.forgiveSilence(60_000);
+    subject.resetHeartbeatDeadlines(60_000);
     expect(subject.tick(61_000)).toEqual([]);
     expect(subject.tick(61_300)).toHaveLength(1);
   });
@@ -286,7 +286,7 @@ describe('health evidence', () => {
   it('does not age while nothing could be heard', () => {
     const subject = healthy();
     subject.health(health(1), 0);
-    for (let nowMs = 100; nowMs <= 60_000; nowMs += 100) subject.forgiveSilence(nowMs);
+    for (let nowMs = 100; nowMs <= 60_000; nowMs += 100) subject.resetHeartbeatDeadlines(nowMs);
     expect(subject.tick(60_050)).toEqual([]);
     expect(subject.get('node-1')?.reason).toBe('unreachable');
   });

@@ -119,8 +119,8 @@ export class MemberTable {
   }
 
   /** After a time in which nothing could be heard everybody gets a full time-out anew. */
-  forgiveSilence(nowMs: number): void {
-    this.checks.forgive(nowMs);
+  resetHeartbeatDeadlines(nowMs: number): void {
+    this.checks.resetDeadlines(nowMs);
     for (const member of this.members.values()) {
       if (!member.silent) member.heardAtMs = Math.max(member.heardAtMs, nowMs);
     }

@@ -134,7 +134,7 @@ export class DurableEvents {
     payload: EventPayload<S>,
     id: string,
   ): Promise<PublishOutcome> {
-    return this.tell(
+    return this.publishStored(
       () => this.store(subject, subject, payload, id),
       () => this.bus.publish(subject, payload, { id }),
     );
@@ -147,7 +147,7 @@ export class DurableEvents {
     payload: FamilyPayload<F>,
     id: string,
   ): Promise<PublishOutcome> {
-    return this.tell(
+    return this.publishStored(
       () => this.publishFamily(family, token, payload, id),
       () => this.bus.publishFamily(family, token, payload, { id }),
     );
@@ -233,7 +233,7 @@ export class DurableEvents {
     if (!connection.isClosed()) await manager.consumers.delete(stream, name);
   }
 
-  private async tell(store: () => Promise<Stored>, publish: () => boolean): Promise<PublishOutcome> {
+  private async publishStored(store: () => Promise<Stored>, publish: () => boolean): Promise<PublishOutcome> {
     const connection = this.bus.connection;
     if (!connection) return 'unsent';
     if (this.ensured) return store();

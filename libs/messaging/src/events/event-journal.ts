@@ -56,7 +56,7 @@ export class EventJournal<E extends JournalEntry> {
       this.lost++;
     }
     this.queue.push({ entry, announced: false });
-    this.loop.poke();
+    this.loop.trigger();
   }
 
   get waiting(): number {

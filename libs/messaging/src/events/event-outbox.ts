@@ -42,13 +42,13 @@ export class EventOutbox {
 
   /** Announces a fact whose row was just written, and marks the row when that was confirmed. */
   async announce(fact: OutboxEvent): Promise<void> {
-    if (!(await this.tell(fact))) return;
+    if (!(await this.publish(fact))) return;
     await this.rows.markPublished([fact.id]);
   }
 
   /** Announces a fact whose row cannot be written now. The row, once there, has it published again: same id. */
   async announceUnrecorded(fact: OutboxEvent): Promise<void> {
-    await this.tell(fact);
+    await this.publish(fact);
   }
 
   stop(): Promise<void> {
@@ -59,14 +59,14 @@ export class EventOutbox {
     const facts = await this.rows.unpublished(BATCH);
     const done: string[] = [];
     for (const fact of facts) {
-      if (!(await this.tell(fact))) break;
+      if (!(await this.publish(fact))) break;
       done.push(fact.id);
     }
     if (done.length > 0) await this.rows.markPublished(done);
   }
 
   /** True when nothing is left to be done for it. */
-  private async tell({ id, subject, payload }: OutboxEvent): Promise<boolean> {
+  private async publish({ id, subject, payload }: OutboxEvent): Promise<boolean> {
     const announced = isFact(subject)
       ? await this.tellFact(subject, payload, id)
       : await this.tellMember(subject, payload, id);

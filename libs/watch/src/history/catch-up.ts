@@ -77,14 +77,14 @@ export class CatchUp {
     const { position } = watcher.cursor;
     const page = this.options.source.recent(position, PAGE_CHANGES, PAGE_BYTES);
     if (page !== 'older') {
-      this.give(watcher, position, wholePage(page, position));
+      this.deliver(watcher, position, wholePage(page, position));
       return;
     }
     watcher.reading = true;
     this.options.pages.after(position, watcher.filter.namespaces, watcher.pagesRead++).then(
       (older) => {
         watcher.reading = false;
-        this.give(watcher, position, older);
+        this.deliver(watcher, position, older);
       },
       (error) => {
         watcher.reading = false;
@@ -94,7 +94,7 @@ export class CatchUp {
     );
   }
 
-  private give(watcher: Watcher, position: number, page: OlderPage): void {
+  private deliver(watcher: Watcher, position: number, page: OlderPage): void {
     const { cursor } = watcher;
     if (cursor.mode !== 'behind') return;
     const head = this.options.head();

@@ -1,5 +1,5 @@
 import { bucketOf, CUT_BYTES, StateDigest } from '#libs/replica';
-import type { Truth } from '../reference/reference.js';
+import type { ReferenceEntry } from '../reference/reference.js';
 import type { KeyName } from './pin.js';
 
 /** The cut digest of one bucket, in hex. */
@@ -20,7 +20,7 @@ export function differing(answers: readonly Buffer[]): number[] {
 }
 
 /** What a bucket's digest should be; undefined while the truth of a key is not known. */
-export function trueCut(truths: Iterable<KeyName & { truth: Truth }>): string | undefined {
+export function trueCut(truths: Iterable<KeyName & { truth: ReferenceEntry }>): string | undefined {
   const digest = new StateDigest();
   let bucket = 0;
   for (const { namespace, key, truth } of truths) {

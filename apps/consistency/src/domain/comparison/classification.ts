@@ -1,5 +1,5 @@
 import type { Difference, DifferenceClass, KeyState } from '#libs/contracts';
-import { isSameState, type Truth } from '../reference/reference.js';
+import { isSameState, type ReferenceEntry } from '../reference/reference.js';
 import { type KeyName, nameOf } from './pin.js';
 
 export type ListedKey = KeyName & KeyState;
@@ -13,7 +13,7 @@ export interface Classification {
 /** What a node lists of a bucket against the truth of the same version. `truths` has every key that anybody lists. */
 export function classify(
   listed: readonly ListedKey[],
-  truths: ReadonlyMap<string, KeyName & { truth: Truth }>,
+  truths: ReadonlyMap<string, KeyName & { truth: ReferenceEntry }>,
 ): Classification {
   const standing = new Map(listed.map((key) => [nameOf(key), stateOf(key)]));
   const result: Classification = { differences: [], undecided: 0 };

@@ -4,7 +4,7 @@ import type { ConsistencyReason, Difference, KeyState } from '#libs/contracts';
 import { sha256 } from '#libs/kernel';
 import { BUCKET_PARTS, bucketOf, DIGEST_FORMAT, PartDigests, partOf, StateDigest } from '#libs/replica';
 import type { Place } from '../place.js';
-import type { Truth } from '../reference/reference.js';
+import type { ReferenceEntry } from '../reference/reference.js';
 import { type KeyName, nameOf } from './pin.js';
 import type { RootAnswer } from './root-comparison.js';
 import { type NodeOutcome, Round, type Truths } from './round.js';
@@ -127,7 +127,7 @@ function truthsOf(keys: readonly KeyName[], right: State, unknownKeys: readonly 
     keys.map(({ namespace, key }) => {
       const name = nameOf({ namespace, key });
       const found = right.get(name);
-      const of: Truth = unknownKeys.includes(key)
+      const of: ReferenceEntry = unknownKeys.includes(key)
         ? { state: 'unknown' }
         : found === undefined
           ? { state: 'absent' }

@@ -3,7 +3,7 @@ import { invariant } from '#libs/kernel';
 import { BUCKET_PARTS } from '#libs/replica';
 import { distinct, findingsIn, NodeFindings } from '../findings.js';
 import { isIn, type Place } from '../place.js';
-import { type Truth, witnessed } from '../reference/reference.js';
+import { type ReferenceEntry, witnessed } from '../reference/reference.js';
 import { cutOf, differing, trueCut } from './bucket-digests.js';
 import { classify, type ListedKey } from './classification.js';
 import { type KeyName, nameOf, type Pin } from './pin.js';
@@ -31,7 +31,7 @@ export type Step =
 
 /** Undefined = not to be had. */
 export type Answers<T> = ReadonlyMap<string, T | undefined>;
-export type Truths = ReadonlyMap<string, KeyName & { truth: Truth }>;
+export type Truths = ReadonlyMap<string, KeyName & { truth: ReferenceEntry }>;
 
 export interface NodeOutcome {
   nodeId: string;

@@ -3,8 +3,8 @@ import { sha256 } from '#libs/kernel';
 import { bucketOf, DIGEST_FORMAT, StateDigest } from '#libs/replica';
 import type { NodeOutcome } from '../comparison/round.js';
 import { NO_SUSPICION } from '../comparison/suspicion.js';
-import { compareWithTruth, type HeldByNode, stillSuspected } from './reference-comparison.js';
-import { TruthPace } from './reference-pace.js';
+import { compareWithReference, type HeldByNode, stillSuspected } from './reference-comparison.js';
+import { ReferencePace } from './reference-pace.js';
 
 const PIN = { version: 9, chain: 'c'.repeat(64) };
 
@@ -35,7 +35,7 @@ const wrong = digestOf(['a', 'b']);
 describe('the comparison with the truth', () => {
   it('suspects whoever differs from the database, also when all nodes agree', () => {
     const nodes = { n1: held(wrong), n2: held(wrong) };
-    const { match, suspects, unknown } = compareWithTruth(
+    const { match, suspects, unknown } = compareWithReference(
       ...([PIN, DIGEST_FORMAT, right, new Map(Object.entries(nodes))] as const),
     );
     expect([match, unknown.size]).toEqual([[], 0]);
@@ -47,7 +47,7 @@ describe('the comparison with the truth', () => {
       ...{ n1: held(right), n2: held(right, { chain: 'd'.repeat(64) }), n3: held(wrong, { mute: true }) },
       n4: { root: { known: false, reason: 'not-reached' }, cuts: undefined },
     };
-    const { match, suspects, unknown } = compareWithTruth(
+    const { match, suspects, unknown } = compareWithReference(
       ...([PIN, DIGEST_FORMAT, right, new Map(Object.entries(nodes))] as const),
     );
     expect([match, suspects.size]).toEqual([['n1'], 0]);
@@ -68,7 +68,7 @@ describe('the comparison with the truth', () => {
 
 describe('its pace', () => {
   it('is the interval, or what costs 1 %, or a tenth for whoever waits', () => {
-    const pace = new TruthPace(60_000);
+    const pace = new ReferencePace(60_000);
     expect(pace.isDue(0, 'regular')).toBe(true);
     pace.took({ endedMs: 0, busyMs: 100 });
     expect(pace.isDue(59_999, 'regular')).toBe(false);

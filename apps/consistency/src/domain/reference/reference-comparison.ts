@@ -19,7 +19,7 @@ export interface HeldByNode {
   cuts: Buffer | undefined;
 }
 
-export interface TruthComparison {
+export interface ReferenceComparison {
   /** Of these the digest is that of the database. */
   match: string[];
   unknown: Map<string, ConsistencyReason>;
@@ -27,15 +27,15 @@ export interface TruthComparison {
   suspects: Map<string, readonly number[]>;
 }
 
-export function compareWithTruth(
+export function compareWithReference(
   pin: Pin,
   format: number,
   truth: StateDigest,
   nodes: ReadonlyMap<string, HeldByNode>,
-): TruthComparison {
+): ReferenceComparison {
   const answers = new Map([...nodes].map(([nodeId, { root }]) => [nodeId, root]));
   const { unknown, groups } = compareRoots(pin, format, answers);
-  const comparison: TruthComparison = { match: [], unknown, suspects: new Map() };
+  const comparison: ReferenceComparison = { match: [], unknown, suspects: new Map() };
   const right = truth.cutBuckets();
   for (const { hash, nodeIds } of groups) {
     for (const nodeId of nodeIds) {

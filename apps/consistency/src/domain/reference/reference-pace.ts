@@ -10,7 +10,7 @@ export interface LastTruth {
 }
 
 /** When the next comparison with the truth may begin: the larger the state, the longer it takes, the rarer it comes. */
-export class TruthPace {
+export class ReferencePace {
   private last: LastTruth | undefined;
 
   constructor(private readonly everyMs: number) {}

@@ -6,7 +6,7 @@ import type { KeyName } from '../comparison/pin.js';
  * which may itself be the damaged one. `disputed`: log and entries do not say the same about the key as it is now, so one
  * of them is damaged: a node that says what the log says is right, of any other nobody can say.
  */
-export type Truth =
+export type ReferenceEntry =
   | { state: 'present'; expected: KeyState; by: 'log' | 'row'; disputed?: true }
   | { state: 'absent'; disputed?: true }
   | { state: 'unknown' };
@@ -25,7 +25,7 @@ export interface KeyRows extends KeyName {
  * The log decides. Where it has nothing of a key up to the version, the key did not exist then, if the log is whole. If
  * it is compacted, the entries row tells, when it is not younger than the version; without one nobody can say.
  */
-export function truthOf(rows: KeyRows, version: number, logIsWhole: boolean): Truth {
+export function truthOf(rows: KeyRows, version: number, logIsWhole: boolean): ReferenceEntry {
   const { logged, latest, entry } = rows;
   const disputed = isSameOrNone(latest?.state ?? null, entry) ? {} : { disputed: true as const };
   if (logged !== null) {
@@ -40,7 +40,7 @@ export function truthOf(rows: KeyRows, version: number, logIsWhole: boolean): Tr
 }
 
 /** A row that no replica agrees with proves nothing against all of them. */
-export function witnessed(truth: Truth, listed: readonly KeyState[]): Truth {
+export function witnessed(truth: ReferenceEntry, listed: readonly KeyState[]): ReferenceEntry {
   if (truth.state !== 'present' || truth.by === 'log') return truth;
   return listed.some((state) => isSameState(state, truth.expected)) ? truth : { state: 'unknown' };
 }

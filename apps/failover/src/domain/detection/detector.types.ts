@@ -23,7 +23,7 @@ export type DetectorInput =
     }
   | { type: 'ping-missed'; nodeId: string; sentMs: number; nowMs: number }
   | {
-      type: 'tether-open' | 'tether-closed' | 'dial-refused' | 'dial-accepted';
+      type: 'connection-opened' | 'connection-closed' | 'dial-refused' | 'dial-accepted';
       nodeId: string;
       nowMs: number;
     }

@@ -30,7 +30,7 @@ class Bench {
     this.give({ type: 'own-write', ok: true, nowMs: 0 });
     for (const nodeId of this.nodes) {
       this.give({ type: 'known', nodeId, incarnation: 7, nowMs: 0 });
-      this.give({ type: 'tether-open', nodeId, nowMs: 0 });
+      this.give({ type: 'connection-opened', nodeId, nowMs: 0 });
     }
     this.give({ type: 'leader', leader: { nodeId: 'node-1', incarnation: 7 }, nowMs: 0 });
     this.run(3_000);
@@ -102,9 +102,9 @@ describe('a verdict that is heard', () => {
 describe('a crash', () => {
   it('is suspected after two refusals 20 ms apart, with an alarm for a leader after the first', () => {
     const bench = new Bench();
-    const at = (type: 'tether-closed' | 'dial-refused', nowMs: number) =>
+    const at = (type: 'connection-closed' | 'dial-refused', nowMs: number) =>
       bench.give({ type, nodeId: 'node-1', nowMs }).map(show);
-    expect(at('tether-closed', 3_001)).toEqual([]);
+    expect(at('connection-closed', 3_001)).toEqual([]);
     expect(at('dial-refused', 3_002)).toEqual(['alarm node-1']);
     expect(at('dial-refused', 3_010)).toEqual([]);
     expect(at('dial-refused', 3_022)).toEqual(['node-1 process-down']);
@@ -115,7 +115,7 @@ describe('a crash', () => {
 
   it('is none when a new connection is accepted', () => {
     const bench = new Bench();
-    bench.give({ type: 'tether-closed', nodeId: 'node-1', nowMs: 3_001 });
+    bench.give({ type: 'connection-closed', nodeId: 'node-1', nowMs: 3_001 });
     bench.give({ type: 'dial-refused', nodeId: 'node-1', nowMs: 3_002 });
     bench.give({ type: 'dial-accepted', nodeId: 'node-1', nowMs: 3_010 });
     expect(bench.give({ type: 'dial-refused', nodeId: 'node-1', nowMs: 3_030 })).toEqual([]);
@@ -124,7 +124,7 @@ describe('a crash', () => {
   it('is asked about again when it was not confirmed', () => {
     const bench = new Bench();
     const refuse = (nowMs: number) => bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs }).map(show);
-    bench.give({ type: 'tether-closed', nodeId: 'node-2', nowMs: 3_001 });
+    bench.give({ type: 'connection-closed', nodeId: 'node-2', nowMs: 3_001 });
     expect([refuse(3_002), refuse(3_030)].flat()).toEqual(['node-2 process-down']);
     bench.give({ type: 'not-confirmed', ...refuted, nowMs: 3_040 });
     expect(refuse(3_280)).toEqual([]);
@@ -133,7 +133,7 @@ describe('a crash', () => {
 
   it('that another witness calls by another name is not argued about', () => {
     const bench = new Bench();
-    bench.give({ type: 'tether-closed', nodeId: 'node-2', nowMs: bench.nowMs });
+    bench.give({ type: 'connection-closed', nodeId: 'node-2', nowMs: bench.nowMs });
     bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: bench.nowMs });
     bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: bench.nowMs + 21 });
     bench.confirm('node-2', 'failed', 'process-down');
@@ -144,10 +144,10 @@ describe('a crash', () => {
 
   it('is seen on the connection that was tied before the incarnation was known', () => {
     const bench = new Bench();
-    bench.give({ type: 'tether-open', nodeId: 'node-2', nowMs: 3_001 });
+    bench.give({ type: 'connection-opened', nodeId: 'node-2', nowMs: 3_001 });
     const said = { nodeId: 'node-2', incarnation: 8, fenceConfirmedAgoMs: undefined };
     bench.give({ type: 'ping-answered', ...said, nowMs: 3_002 });
-    bench.give({ type: 'tether-closed', nodeId: 'node-2', nowMs: 3_040 });
+    bench.give({ type: 'connection-closed', nodeId: 'node-2', nowMs: 3_040 });
     bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: 3_041 });
     expect(bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: 3_062 }).map(show)).toEqual([
       'node-2 process-down',
@@ -167,7 +167,7 @@ describe('a crash', () => {
   it('that nobody else could see is judged by its silence instead', () => {
     const bench = new Bench();
     const { nowMs } = bench;
-    bench.give({ type: 'tether-closed', nodeId: 'node-1', nowMs });
+    bench.give({ type: 'connection-closed', nodeId: 'node-1', nowMs });
     for (const at of [nowMs + 1, nowMs + 25])
       bench.give({ type: 'dial-refused', nodeId: 'node-1', nowMs: at });
     bench.give({
@@ -184,7 +184,7 @@ describe('a crash', () => {
   it('that another witness refuted is not', () => {
     const bench = new Bench();
     const { nowMs } = bench;
-    bench.give({ type: 'tether-closed', nodeId: 'node-2', nowMs });
+    bench.give({ type: 'connection-closed', nodeId: 'node-2', nowMs });
     for (const at of [nowMs + 1, nowMs + 25])
       bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: at });
     bench.give({ type: 'not-confirmed', ...refuted, nowMs: nowMs + 80 });
@@ -299,7 +299,7 @@ describe('incarnations', () => {
 describe('a new leader', () => {
   const deadAlready = () => {
     const bench = new Bench();
-    bench.give({ type: 'tether-closed', nodeId: 'node-2', nowMs: 3_001 });
+    bench.give({ type: 'connection-closed', nodeId: 'node-2', nowMs: 3_001 });
     bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: 3_002 });
     bench.give({ type: 'dial-refused', nodeId: 'node-2', nowMs: 3_030 });
     bench.confirm('node-2', 'failed', 'process-down');

@@ -180,8 +180,8 @@ export class FailureDetector {
         type:
           | 'ping-missed'
           | 'moved'
-          | 'tether-open'
-          | 'tether-closed'
+          | 'connection-opened'
+          | 'connection-closed'
           | 'dial-refused'
           | 'dial-accepted'
           | 'verdict'
@@ -200,14 +200,14 @@ export class FailureDetector {
         node.missingSinceMs ??= input.sentMs;
         return this.evaluate(node, nowMs);
       case 'moved':
-      case 'tether-open':
+      case 'connection-opened':
       case 'dial-accepted':
-        node.tether = input.type === 'tether-open' ? 'open' : 'none';
+        node.tether = input.type === 'connection-opened' ? 'open' : 'none';
         node.tetherClosedAtMs = undefined;
         node.refusedAtMs = [];
         node.crashUnproven = false;
         return this.evaluate(node, nowMs);
-      case 'tether-closed':
+      case 'connection-closed':
         if (node.tether !== 'open') return [];
         node.tether = 'closed';
         node.tetherClosedAtMs = nowMs;

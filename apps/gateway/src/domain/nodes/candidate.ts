@@ -1,5 +1,5 @@
 import { Upstream } from '#libs/balancer';
-import { STANDINGS, type Standing } from './node-rank.js';
+import { NODE_RANKS, type Standing } from './node-rank.js';
 
 /** A node as the gateway asks it: the same object for as long as the node is known. */
 export class Candidate extends Upstream {
@@ -16,14 +16,14 @@ export class Candidate extends Upstream {
   /** Since when it has been fit to be asked first; null while it is not. */
   usableSinceMs: number | null = null;
   /** It was found good by an active check, or began anew: what it did before counts no more. */
-  vouchedFor = false;
+  confirmedHealthy = false;
 
   constructor(
     id: string,
     public address: string,
   ) {
     super(id);
-    this.requests = Object.fromEntries(STANDINGS.map((standing) => [standing, 0])) as Record<
+    this.requests = Object.fromEntries(NODE_RANKS.map((standing) => [standing, 0])) as Record<
       Standing,
       number
     >;

@@ -7,7 +7,7 @@ import type { NodeStatus, StatusReason } from '#libs/contracts';
  * `ejected` is this gateway's own finding: a node that fails its requests is asked only after those that serve old
  * values, but before those that may not know a value at all.
  */
-export const STANDINGS = [
+export const NODE_RANKS = [
   'healthy',
   'degraded', // has a state, perhaps an old one
   'ejected', // one of the above, whose answers failed here again and again
@@ -16,7 +16,7 @@ export const STANDINGS = [
   'out', // judged, drained, quarantined or leaving, but it answers
   'unreachable',
 ] as const;
-export type Standing = (typeof STANDINGS)[number];
+export type Standing = (typeof NODE_RANKS)[number];
 
 export interface RankEvidence {
   status: NodeStatus | null;
@@ -26,7 +26,7 @@ export interface RankEvidence {
   answers: boolean | null;
 }
 
-export function standingOf(node: RankEvidence): Standing {
+export function rankOf(node: RankEvidence): Standing {
   if (isOut(node)) return node.answers === false ? 'unreachable' : 'out';
   if (node.status === 'healthy') return 'healthy';
   if (node.status === 'degraded') return hasState(node) ? 'degraded' : 'syncing';

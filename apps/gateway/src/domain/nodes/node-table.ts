@@ -7,7 +7,7 @@ import {
   type StatusReason,
 } from '#libs/contracts';
 import { Candidate, weightIn } from './candidate.js';
-import { STANDINGS, type Standing, standingOf } from './node-rank.js';
+import { NODE_RANKS, rankOf, type Standing } from './node-rank.js';
 import { blankRecord, type NodeRecord } from './node-record.js';
 
 export type { NodeRecord } from './node-record.js';
@@ -205,7 +205,7 @@ export class NodeTable {
       }
       node.candidate.address = node.address;
       node.candidate.weight = weightIn(node.metadata).weight;
-      return [[node.candidate, standingOf(node)]];
+      return [[node.candidate, rankOf(node)]];
     });
     return this.standingsCache;
   }
@@ -227,7 +227,7 @@ export class NodeTable {
     this.becomes(node, at.incarnation);
     if (at.statusSeq < node.statusSeq || isFarAhead(node.statusSeq, at.statusSeq)) return;
     const newer = at.statusSeq > node.statusSeq || node.status === null;
-    if (newer && status === 'healthy' && node.candidate !== null) node.candidate.vouchedFor = true;
+    if (newer && status === 'healthy' && node.candidate !== null) node.candidate.confirmedHealthy = true;
     node.statusSeq = at.statusSeq;
     node.status = status;
     node.reason = reason;
@@ -251,7 +251,7 @@ export class NodeTable {
   private becomes(node: NodeRecord, incarnation: number): void {
     if (incarnation <= node.incarnation) return;
     node.incarnation = incarnation;
-    if (node.candidate !== null) node.candidate.vouchedFor = true;
+    if (node.candidate !== null) node.candidate.confirmedHealthy = true;
     node.heartbeatSeq = -1;
     node.status = null;
     node.reason = null;
@@ -275,7 +275,7 @@ export class NodeTable {
 }
 
 export function inTiers(standings: readonly (readonly [Candidate, Standing])[]): Candidate[][] {
-  return STANDINGS.map((wanted) =>
+  return NODE_RANKS.map((wanted) =>
     standings.filter(([, standing]) => standing === wanted).map(([candidate]) => candidate),
   ).filter((tier) => tier.length > 0);
 }

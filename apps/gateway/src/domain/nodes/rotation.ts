@@ -168,8 +168,8 @@ export class Rotation {
   }
 
   private isEjected(candidate: Candidate, nowMs: number): boolean {
-    if (candidate.vouchedFor) this.ejection.checkedGood(candidate.id, nowMs);
-    candidate.vouchedFor = false;
+    if (candidate.confirmedHealthy) this.ejection.checkedGood(candidate.id, nowMs);
+    candidate.confirmedHealthy = false;
     return this.ejection.isEjected(candidate.id);
   }
 

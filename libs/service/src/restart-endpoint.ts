@@ -8,7 +8,7 @@ const YOUNG_MS = 5_000;
  * `POST /restart`: the process stops in good order, as on SIGTERM, and whoever runs it starts it again. At most once
  * in a process's life, and not in its first seconds.
  */
-export class RestartDoor {
+export class RestartEndpoint {
   private readonly bornMs: number;
   private asked = false;
 
@@ -20,7 +20,7 @@ export class RestartDoor {
   }
 
   /** Returns when the stop is decided on. It begins when the answer has had time to leave. */
-  knock(): { restarting: true } {
+  request(): { restarting: true } {
     if (this.asked) throw new Problem('shutting-down', 'this process is restarting');
     const ageMs = this.clock.monotonicMs() - this.bornMs;
     if (ageMs < YOUNG_MS) {
