@@ -85,7 +85,7 @@ export const PLANTS = [
       {
         file: 'apps/config-node/src/domain/commit/committer.ts',
         find: 'if (!holds) {\n      this.requeue(batch);',
-        put: 'if (!holds && batch.settled.length === 0) {\n      this.takeBack(batch);',
+        put: 'if (!holds && batch.settled.length === 0) {\n      this.requeue(batch);',
       },
     ],
   },
