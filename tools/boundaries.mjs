@@ -17,18 +17,18 @@ const WITHOUT_IO = ['contracts', 'replica', 'balancer'];
 const LIBS = {
   kernel: [],
   contracts: [],
-  config: ['contracts'],
+  settings: ['contracts'],
   replica: ['kernel', 'contracts'],
   balancer: ['kernel', 'contracts'],
   'cluster-auth': ['kernel', 'contracts'],
-  observability: ['kernel', 'contracts', 'config'],
-  messaging: ['kernel', 'contracts', 'config', 'observability'],
-  postgres: ['kernel', 'contracts', 'config', 'observability'],
-  redis: ['kernel', 'contracts', 'config', 'observability'],
-  servers: ['kernel', 'contracts'],
-  service: ['kernel', 'contracts', 'config', 'observability', 'cluster-auth'],
+  observability: ['kernel', 'contracts', 'settings'],
+  messaging: ['kernel', 'contracts', 'settings', 'observability'],
+  postgres: ['kernel', 'contracts', 'settings', 'observability'],
+  redis: ['kernel', 'contracts', 'settings', 'observability'],
+  'embedded-servers': ['kernel', 'contracts'],
+  service: ['kernel', 'contracts', 'settings', 'observability', 'cluster-auth'],
   watch: ['kernel', 'contracts', 'service'],
-  'control-service': ['kernel', 'contracts', 'config', 'observability', 'messaging', 'postgres', 'service'],
+  'control-service': ['kernel', 'contracts', 'settings', 'observability', 'messaging', 'postgres', 'service'],
 };
 
 /** The rooms (folders below src/) of an app from top to bottom: a room may import those after it, never one before it. */

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newSecret } from '#libs/servers';
+import { newSecret } from '#libs/embedded-servers';
 import { ApiClient, CaptureProxy, ROOT, until } from '#libs/testing';
 import { TwoHostsCluster } from './two-hosts.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type NatsServer, startNats } from '#libs/servers';
+import { type NatsServer, startNats } from '#libs/embedded-servers';
 import { signing, until } from '#libs/testing';
 import { type LeaderLab, openMigratedLab } from '../integration/storage/storage-lab.js';
 import { SyncDoor } from '../integration/sync/sync-door.js';

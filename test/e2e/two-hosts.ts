@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePorts, type NatsServer, newSecret, startNats, startRedis } from '#libs/servers';
+import { freePorts, type NatsServer, newSecret, startNats, startRedis } from '#libs/embedded-servers';
 import {
   ApiClient,
   type ClusterView,

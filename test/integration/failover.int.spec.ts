@@ -6,7 +6,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LeaderElected, NodeVerdict, ReplyPayload } from '#libs/contracts';
-import { type NatsServer, startNats } from '#libs/servers';
+import { type NatsServer, startNats } from '#libs/embedded-servers';
 import { type RunningService, startService } from '#libs/service';
 import { FaultProxy, signing } from '#libs/testing';
 import { failoverApp } from '../../apps/failover/src/failover.app.js';

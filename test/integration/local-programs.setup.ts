@@ -1,5 +1,5 @@
-import { loadSettings } from '#libs/config';
-import { ensurePrograms } from '#libs/servers';
+import { ensurePrograms } from '#libs/embedded-servers';
+import { loadSettings } from '#libs/settings';
 
 /** The integration tests run real servers: those missing on this machine are installed, as by `npm start`. */
 export function setup(): void {

@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { freePorts, isPortFree, processIdentity, startNats, startPostgres, startRedis } from '#libs/servers';
+import {
+  freePorts,
+  isPortFree,
+  processIdentity,
+  startNats,
+  startPostgres,
+  startRedis,
+} from '#libs/embedded-servers';
 
 let home: string;
 const running: { stop(): Promise<void> }[] = [];

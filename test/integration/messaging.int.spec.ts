@@ -6,8 +6,8 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Problem } from '#libs/contracts';
+import { type NatsServer, startNats } from '#libs/embedded-servers';
 import { Bus, BusError, BusStrategy, DurableEvents, type StoredEvent } from '#libs/messaging';
-import { type NatsServer, startNats } from '#libs/servers';
 import { FaultProxy, signing } from '#libs/testing';
 
 const logger = pino({ level: 'silent' });

@@ -7,7 +7,7 @@ import { Redis } from 'ioredis';
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { GetNodeReply, NodeInfo, RegisterReply } from '#libs/contracts';
-import { type NatsServer, type RedisServer, startNats, startRedis } from '#libs/servers';
+import { type NatsServer, type RedisServer, startNats, startRedis } from '#libs/embedded-servers';
 import { type RunningService, startService } from '#libs/service';
 import { signing } from '#libs/testing';
 import { registryApp } from '../../apps/registry/src/registry.app.js';

@@ -1,8 +1,8 @@
-import { maskSecrets, timingsOf } from '#libs/config';
 import { systemClock } from '#libs/kernel';
 import { Bus } from '#libs/messaging';
 import { createLogger, Metrics, Readiness } from '#libs/observability';
 import { PublicGuard, type ServiceOptions } from '#libs/service';
+import { maskSecrets, timingsOf } from '#libs/settings';
 import { Alerts } from './announce/alerts.js';
 import type { NodeSettings } from './config-node.config.js';
 import { configNodeModule } from './config-node.module.js';

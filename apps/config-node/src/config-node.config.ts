@@ -1,4 +1,4 @@
-import { loadSettings, NATS_SETTINGS, POSTGRES_SETTINGS } from '#libs/config';
+import { loadSettings, NATS_SETTINGS, POSTGRES_SETTINGS } from '#libs/settings';
 
 const NAMES = [
   ...NATS_SETTINGS,

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
-import type { Timings } from '#libs/config';
 import { type NodePing, Problem } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
 import { type Bus, BusError, DurableEvents } from '#libs/messaging';
 import { EventLoopLag, type Logger, type Metrics, type Readiness } from '#libs/observability';
+import type { Timings } from '#libs/settings';
 import { Alerts } from './announce/alerts.js';
 import { Broadcaster } from './announce/broadcaster.js';
 import { EventCursor } from './announce/event-cursor.js';

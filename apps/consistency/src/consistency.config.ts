@@ -1,6 +1,6 @@
-import { type SettingsInput } from '#libs/config';
 import { loadControlSettings } from '#libs/control-service';
 import { DIGEST_FORMAT } from '#libs/replica';
+import { type SettingsInput } from '#libs/settings';
 import type { RoundSettings } from './domain/comparison/round.js';
 import type { RepairLimits } from './domain/repair-plan.js';
 

@@ -1,5 +1,5 @@
-import { SettingsError, type SettingsInput, type Timings, timingsOf } from '#libs/config';
 import { loadControlSettings } from '#libs/control-service';
+import { SettingsError, type SettingsInput, type Timings, timingsOf } from '#libs/settings';
 import type { DetectorSettings } from './domain/detection/detector.types.js';
 import type { RecoverySettings } from './domain/recovery/recovery.types.js';
 

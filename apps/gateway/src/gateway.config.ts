@@ -1,4 +1,4 @@
-import { loadSettings, NATS_SETTINGS, PROCESS_SETTINGS, type SettingsInput } from '#libs/config';
+import { loadSettings, NATS_SETTINGS, PROCESS_SETTINGS, type SettingsInput } from '#libs/settings';
 
 const NAMES = [
   ...PROCESS_SETTINGS,

@@ -1,5 +1,5 @@
-import { type SettingsInput, timingsOf } from '#libs/config';
 import { loadControlSettings } from '#libs/control-service';
+import { type SettingsInput, timingsOf } from '#libs/settings';
 import type { CheckSettings } from './domain/node-check.js';
 import type { ProbePace } from './domain/probe-pace.js';
 

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { z } from 'zod';
-import { freePorts, isPortFree, newSecret } from '#libs/servers';
+import { freePorts, isPortFree, newSecret } from '#libs/embedded-servers';
 import { portsToChoose } from './domain/ports.js';
 import { DATABASE_ROLES, type DatabaseRole, PORT_OWNERS } from './domain/process-plan.js';
 import { StartRefused } from './start-refused.js';

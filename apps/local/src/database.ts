@@ -1,6 +1,6 @@
 import pg from 'pg';
+import type { PostgresServer } from '#libs/embedded-servers';
 import { bootstrapSql } from '#libs/postgres';
-import type { PostgresServer } from '#libs/servers';
 import { DATABASE_ROLES, type DatabaseRole } from './domain/process-plan.js';
 
 const DATABASE = 'holdfast';

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { loadSettings, SettingsError } from '#libs/config';
-import { ensurePrograms, ProgramMissing, ServerFailed } from '#libs/servers';
+import { ensurePrograms, ProgramMissing, ServerFailed } from '#libs/embedded-servers';
+import { loadSettings, SettingsError } from '#libs/settings';
 import { loadState } from './cluster-state.js';
 import { PLANNED_APPS } from './domain/process-plan.js';
 import { inheritedVariables, splitVariables } from './domain/settings-passed-on.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadSettings } from '#libs/config';
+import { loadSettings } from '#libs/settings';
 import { prepareDatabase } from './database.js';
 import { DATABASE_ROLES, type DatabaseRole } from './domain/process-plan.js';
 

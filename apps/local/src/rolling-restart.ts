@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 import { RequestSigner } from '#libs/cluster-auth';
-import { loadSettings, SettingsError } from '#libs/config';
+import { loadSettings, SettingsError } from '#libs/settings';
 import { type ClusterState, readState } from './cluster-state.js';
 import { SUPERVISOR } from './domain/process-plan.js';
 import { nextToRestart, whyNotBack, whyNotNow } from './domain/rolling-order.js';

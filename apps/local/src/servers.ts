@@ -1,4 +1,4 @@
-import { startNats, startPostgres, startRedis } from '#libs/servers';
+import { startNats, startPostgres, startRedis } from '#libs/embedded-servers';
 import type { ClusterState } from './cluster-state.js';
 import { prepareDatabase } from './database.js';
 import type { ServerName } from './domain/process-plan.js';

@@ -1,5 +1,5 @@
-import { REDIS_SETTINGS, type SettingsInput, timingsOf } from '#libs/config';
 import { loadControlSettings } from '#libs/control-service';
+import { REDIS_SETTINGS, type SettingsInput, timingsOf } from '#libs/settings';
 
 const OWN_SETTINGS = [...REDIS_SETTINGS, 'preset'] as const;
 

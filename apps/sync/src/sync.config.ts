@@ -1,6 +1,6 @@
-import { type SettingsInput, timingsOf } from '#libs/config';
 import { loadControlSettings } from '#libs/control-service';
 import { fullJitterMs, systemRng } from '#libs/kernel';
+import { type SettingsInput, timingsOf } from '#libs/settings';
 import type { PlannerSettings } from './domain/sync-planner.js';
 
 const OWN_SETTINGS = ['nodes', 'preset', 'syncChangesPerSecond'] as const;

@@ -1,6 +1,11 @@
 import { hostname } from 'node:os';
 import type { DynamicModule } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { type Clock, systemClock } from '#libs/kernel';
+import { Bus, BusStrategy } from '#libs/messaging';
+import { createLogger, type Logger, Metrics, Readiness } from '#libs/observability';
+import { PrimaryPool } from '#libs/postgres';
+import { PublicGuard, type ServiceOptions } from '#libs/service';
 import {
   loadSettings,
   maskSecrets,
@@ -10,12 +15,7 @@ import {
   type SettingName,
   type Settings,
   type SettingsInput,
-} from '#libs/config';
-import { type Clock, systemClock } from '#libs/kernel';
-import { Bus, BusStrategy } from '#libs/messaging';
-import { createLogger, type Logger, Metrics, Readiness } from '#libs/observability';
-import { PrimaryPool } from '#libs/postgres';
-import { PublicGuard, type ServiceOptions } from '#libs/service';
+} from '#libs/settings';
 
 /** What every control service is told: its process, the bus and the database. */
 export const CONTROL_SETTINGS = [...PROCESS_SETTINGS, ...NATS_SETTINGS, ...POSTGRES_SETTINGS] as const;

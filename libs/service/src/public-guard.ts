@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
-import { type HostPattern, matchesHost, parseHostPattern } from '#libs/config';
 import { HEADERS, Problem } from '#libs/contracts';
 import { type Clock, invariant, systemClock } from '#libs/kernel';
+import { type HostPattern, matchesHost, parseHostPattern } from '#libs/settings';
 
 export interface PublicGuardSettings {
   publicHosts: readonly string[];

@@ -1,4 +1,4 @@
-export { freePort } from '#libs/servers';
+export { freePort } from '#libs/embedded-servers';
 export { CaptureProxy } from './capture/capture-proxy.js';
 export { SecretSearch } from './capture/secret-search.js';
 export { type Answer, ApiClient, problemCode } from './clients/api-client.js';

@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { ClusterProofs, OwnAuthorities } from '#libs/cluster-auth';
 import { CHANGE_FRAMES_TYPE, type Change, changeToWire, encodeChanges, noticeFrame } from '#libs/contracts';
+import { freePort } from '#libs/embedded-servers';
 import { chainAfter, checksumOf, GENESIS_CHAIN } from '#libs/replica';
-import { freePort } from '#libs/servers';
 
 export interface FakeWrite {
   key: string | undefined;

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type NodeHold, Problem, type RecoveryStep } from '#libs/contracts';
+import { type NatsServer, startNats } from '#libs/embedded-servers';
 import { Bus } from '#libs/messaging';
-import { type NatsServer, startNats } from '#libs/servers';
 import { FakeCluster, FakeNode } from './fake-node.js';
 import { ask, type RunningGateway, startGateway } from './running-gateway.js';
 

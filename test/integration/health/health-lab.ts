@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Client } from 'pg';
 import type { HealthChanged, HealthReport } from '#libs/contracts';
-import { type NatsServer, startNats } from '#libs/servers';
+import { type NatsServer, startNats } from '#libs/embedded-servers';
 import { type RunningService, startService } from '#libs/service';
 import { signing } from '#libs/testing';
 import { healthApp } from '../../../apps/health/src/health.app.js';

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { freePort } from '#libs/servers';
+import { freePort } from '#libs/embedded-servers';
 
 export type Mood = 'ready' | 'not-ready' | 'hung' | 'busy' | 'error' | 'garbled' | 'stranger' | 'cut';
 

@@ -1,6 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { freePort, type PostgresServer } from '#libs/embedded-servers';
 import {
   migrate,
   OutcomeUnknown,
@@ -10,7 +11,6 @@ import {
   StatementRefused,
   StorageUnavailable,
 } from '#libs/postgres';
-import { freePort, type PostgresServer } from '#libs/servers';
 import { type PrimaryAndStandby, startPrimaryAndStandby } from './standby.js';
 import { openLab, type StorageLab } from './storage-lab.js';
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { findProgram, freePort, type RedisServer, startRedis } from '#libs/embedded-servers';
 import { CacheUnavailable, RedisCache } from '#libs/redis';
-import { findProgram, freePort, type RedisServer, startRedis } from '#libs/servers';
 
 let dir: string;
 let master: RedisServer;

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { freePort, type RedisServer, startRedis } from '#libs/embedded-servers';
 import { CacheUnavailable, RedisCache } from '#libs/redis';
-import { freePort, type RedisServer, startRedis } from '#libs/servers';
 
 let dir: string;
 let server: RedisServer;

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePorts, type PostgresServer, startPostgres } from '#libs/servers';
+import { freePorts, type PostgresServer, startPostgres } from '#libs/embedded-servers';
 import { FaultProxy } from '#libs/testing';
 
 export interface PrimaryAndStandby {

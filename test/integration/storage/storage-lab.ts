@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import type { PutOperation } from '#libs/contracts';
+import { type PostgresServer, startPostgres } from '#libs/embedded-servers';
 import { sha256 } from '#libs/kernel';
 import { bootstrapSql, type PostgresHost, PrimaryPool, type ServiceRole } from '#libs/postgres';
-import { type PostgresServer, startPostgres } from '#libs/servers';
 import type { BatchChange, Fence, HeadRow } from '../../../apps/config-node/src/domain/log.types.js';
 import { ConfigStore } from '../../../apps/config-node/src/store/config.store.js';
 

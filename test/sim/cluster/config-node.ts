@@ -1,7 +1,7 @@
-import { timingsOf } from '#libs/config';
 import { Problem } from '#libs/contracts';
 import { Readiness } from '#libs/observability';
 import { encodeSnapshot, pinState } from '#libs/replica';
+import { timingsOf } from '#libs/settings';
 import { WatchHub } from '#libs/watch';
 import { StorageReads } from '../../../apps/config-node/src/history/storage-reads.js';
 import { NodeChanges } from '../../../apps/config-node/src/http/reads/node-changes.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { settingNames, variableOf } from '#libs/config';
+import { settingNames, variableOf } from '#libs/settings';
 import { PLANNED_APPS, type PlanInput, PORT_OWNERS, planProcesses, stopOrder } from './process-plan.js';
 
 const input: PlanInput = {

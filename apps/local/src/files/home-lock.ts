@@ -1,6 +1,6 @@
 import { linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { processIdentity } from '#libs/servers';
+import { processIdentity } from '#libs/embedded-servers';
 import { StartRefused } from '../start-refused.js';
 
 interface Holder {

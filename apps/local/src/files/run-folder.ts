@@ -1,8 +1,8 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { processIdentity } from '#libs/embedded-servers';
 import { crashOnDefect, messageOf } from '#libs/kernel';
-import { processIdentity } from '#libs/servers';
 import { leftoversOf, type ProcessRecord } from '../domain/leftovers.js';
 
 const SWEEP_GRACE_MS = 8_000;

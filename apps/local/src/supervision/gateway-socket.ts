@@ -1,6 +1,6 @@
 import type { SendHandle } from 'node:child_process';
 import net from 'node:net';
-import { isPortFree } from '#libs/servers';
+import { isPortFree } from '#libs/embedded-servers';
 import { StartRefused } from '../start-refused.js';
 
 /**

@@ -1,7 +1,7 @@
 import type { SendHandle } from 'node:child_process';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { endsWithin, type ServerExit } from '#libs/embedded-servers';
 import { deferred } from '#libs/kernel';
-import { endsWithin, type ServerExit } from '#libs/servers';
 import type { ServiceProcess } from '../domain/process-plan.js';
 import type { Launch, Launched } from './supervised.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { ServerExit } from '#libs/embedded-servers';
 import { type Deferred, deferred, seededRng, systemClock } from '#libs/kernel';
-import type { ServerExit } from '#libs/servers';
 import { type Launch, Supervised, type SupervisorEvents } from './supervised.js';
 
 /** Children without processes: each launch waits to be told whether it becomes ready, and then when it ends. */

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { ServerExit } from '#libs/embedded-servers';
 import { type Clock, type Deferred, deferred, messageOf, type Rng } from '#libs/kernel';
-import type { ServerExit } from '#libs/servers';
 import { decideRestart } from '../domain/restart-policy.js';
 
 const LATE_STOP_GRACE_MS = 2_000;

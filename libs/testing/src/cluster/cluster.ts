@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { freePort } from '#libs/servers';
+import { freePort } from '#libs/embedded-servers';
 import { ApiClient } from '../clients/api-client.js';
 import { ensureBuilt, MAIN, ROOT } from './build.js';
 import { KeptDown } from './keep-down.js';

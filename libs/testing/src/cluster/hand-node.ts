@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '#libs/servers';
+import { freePort } from '#libs/embedded-servers';
 import { ROOT } from './build.js';
 import type { Cluster } from './cluster.js';
 import { isAlive } from './processes.js';

@@ -1,4 +1,4 @@
-import { freePort } from '#libs/servers';
+import { freePort } from '#libs/embedded-servers';
 import { FaultProxy } from '../fault-proxy.js';
 import type { Cluster } from './cluster.js';
 import { HandNode, type HandNodeOptions } from './hand-node.js';
