@@ -17,7 +17,12 @@ export function registryApp(settings: LoadedRegistrySettings): ServiceOptions {
     const redis = connectRedis(settings, parts.instanceId, parts.logger);
     parts.readiness.add('redis', () => ({ ok: redis.available }), { required: false });
     return {
-      module: registryModule({ ...parts, redis, settings: registrySettings(settings.preset) }),
+      module: registryModule({
+        ...parts,
+        redis,
+        settings: registrySettings(settings.preset),
+        subjectPrefix: settings.subjectPrefix,
+      }),
       ping: (app) => ({ members: app?.get(RegistryService).list({}).length ?? 0 }),
       start: (app) => {
         app.get(RegistryService).start();

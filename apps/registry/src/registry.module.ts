@@ -23,6 +23,8 @@ export interface RegistryParts {
   logger: BusLogger;
   clock: Clock;
   settings: RegistrySettings;
+  /** Of the cluster, on the bus and in Redis. */
+  subjectPrefix?: string;
 }
 
 @Module({})
@@ -36,7 +38,10 @@ export function registryModule(parts: RegistryParts): DynamicModule {
   const { bus, pool, redis, logger, clock, settings } = parts;
   const store = new RegistryStore(pool);
   const metrics = new RegistryMetrics(parts.metrics);
-  const cache = new RegistryCache(redis, { ttlMs: settings.cacheTtlMs });
+  const cache = new RegistryCache(redis, {
+    ttlMs: settings.cacheTtlMs,
+    subjectPrefix: parts.subjectPrefix ?? '',
+  });
   const stream = new DurableEvents(bus, logger);
   const outbox = new EventOutbox(stream, new PostgresOutbox(pool, 'registry'), logger, {
     everyMs: settings.outboxEveryMs,

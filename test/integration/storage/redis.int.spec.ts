@@ -2,8 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { NodeInfo } from '#libs/contracts';
 import { freePort, type RedisServer, startRedis } from '#libs/embedded-servers';
 import { CacheUnavailable, RedisCache } from '#libs/redis';
+import { RegistryCache } from '../../../apps/registry/src/registry.cache.js';
 
 let dir: string;
 let server: RedisServer;
@@ -21,10 +23,10 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-function connectTo(port: number): RedisCache {
+function connectTo(port: number, key = 'key'): RedisCache {
   // A busy machine is slower than a cache may be.
   return RedisCache.connect({
-    macKey: Buffer.from('key'),
+    macKey: Buffer.from(key),
     host: '127.0.0.1',
     port,
     password: server.password,
@@ -109,5 +111,38 @@ describe('RedisCache', () => {
       process.kill(server.pid, 'SIGCONT');
       impatient.close();
     }
+  });
+});
+
+describe('two clusters on one Redis', () => {
+  const node: NodeInfo = {
+    id: 'node-1',
+    kind: 'config-node',
+    role: 'follower',
+    status: 'healthy',
+    reason: null,
+    address: 'http://127.0.0.1:7400',
+    incarnation: 1,
+    statusSeq: 1,
+    version: 1,
+    lag: 0,
+    term: 1,
+    lastHeartbeatAt: null,
+    registeredAt: '2026-01-01T00:00:00.000Z',
+    metadata: {},
+  };
+
+  it('keep apart by their subject prefixes, and do not remove what the other wrote', async () => {
+    const other = connectTo(server.port, 'key of the other cluster');
+    await vi.waitUntil(() => other.available, { timeout: 10_000 });
+    const ours = new RegistryCache(cache, { ttlMs: 10_000, subjectPrefix: 'shop' });
+    const theirs = new RegistryCache(other, { ttlMs: 10_000, subjectPrefix: 'bank' });
+    await ours.put([{ node, beatSeq: 1 }], [node.id]);
+    expect(await theirs.all()).toEqual([]);
+    expect(await theirs.get(node.id)).toBeUndefined();
+    await theirs.put([{ node: { ...node, version: 2 }, beatSeq: 1 }], [node.id]);
+    expect(await ours.all()).toEqual([node]);
+    expect(await theirs.all()).toEqual([{ ...node, version: 2 }]);
+    other.close();
   });
 });

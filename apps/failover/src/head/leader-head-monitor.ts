@@ -108,7 +108,7 @@ export class LeaderHeadMonitor {
         severity: 'critical',
         summary: `the head is at version ${head.version}; version ${this.highestVersion} had been committed`,
         labels: { clusterId: head.clusterId },
-        at: new Date().toISOString(),
+        at: new Date(this.clock.wallMs()).toISOString(),
       });
     }
     this.highestVersion = head.version;
