@@ -8,7 +8,7 @@ import {
   type NodeVerdict,
 } from '#libs/contracts';
 import { BusErrorFilter, OnEvent } from '#libs/messaging';
-import { DetectorService } from './detection/detector.service.js';
+import { VerdictService } from './detection/verdict.service.js';
 import { LeaderHeadMonitor } from './head/leader-head-monitor.js';
 import { NodeWatch } from './nodes/node-watch.js';
 import { RestrictionsView } from './nodes/restrictions-view.js';
@@ -19,7 +19,7 @@ import { RestrictionsView } from './nodes/restrictions-view.js';
 export class EventsController {
   constructor(
     private readonly nodes: NodeWatch,
-    private readonly detector: DetectorService,
+    private readonly detector: VerdictService,
     private readonly head: LeaderHeadMonitor,
     private readonly holds: RestrictionsView,
   ) {}

@@ -4,7 +4,7 @@ import type { Clock } from '#libs/kernel';
 import { Bus, type BusLogger, DurableEvents, EventOutbox } from '#libs/messaging';
 import { Metrics } from '#libs/observability';
 import { PrimaryPool } from '#libs/postgres';
-import { DetectorService } from './detection/detector.service.js';
+import { VerdictService } from './detection/verdict.service.js';
 import { WitnessService } from './detection/witness.service.js';
 import { FailureDetector } from './domain/detection/failure-detector.js';
 import type { RestartDriver } from './drivers/restart-driver.js';
@@ -80,7 +80,7 @@ export function failoverModule({
     clock,
     logger,
   });
-  const detector = new DetectorService({
+  const detector = new VerdictService({
     detector: core,
     witnesses,
     elections,
@@ -136,7 +136,7 @@ export function failoverModule({
       { provide: LeaderHeadMonitor, useValue: head },
       { provide: NodeWatch, useValue: nodes },
       { provide: WitnessService, useValue: witnesses },
-      { provide: DetectorService, useValue: detector },
+      { provide: VerdictService, useValue: detector },
       { provide: HandoverService, useValue: handovers },
       { provide: RestrictionsView, useValue: holds },
       { provide: RecoveryStore, useValue: recoveryStore },

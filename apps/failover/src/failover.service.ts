@@ -1,6 +1,6 @@
 import { type Clock, FailureLog, type Repeating } from '#libs/kernel';
 import { Bus, type BusLogger } from '#libs/messaging';
-import { DetectorService } from './detection/detector.service.js';
+import { VerdictService } from './detection/verdict.service.js';
 import { WitnessService } from './detection/witness.service.js';
 import { ElectionService } from './election/election.service.js';
 import type { FailoverSettings } from './failover.config.js';
@@ -17,7 +17,7 @@ export interface FailoverServiceParts {
   bus: Bus;
   store: FailoverStore;
   nodes: NodeWatch;
-  detector: DetectorService;
+  detector: VerdictService;
   witnesses: WitnessService;
   elections: ElectionService;
   head: LeaderHeadMonitor;

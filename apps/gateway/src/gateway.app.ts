@@ -51,7 +51,7 @@ export function gatewayApp(settings: GatewaySettings): ServiceOptions {
     listen: async (app) => {
       parts.news.start();
       parts.prober.start();
-      parts.rotationClock.start();
+      parts.balancerTicker.start();
       parts.balancingKey.start(parts.bus);
       parts.follower.start(() => parts.hub.counts.watchers + parts.hub.counts.longPolls > 0);
       const own = { port: settings.port, host: settings.bind };
@@ -70,7 +70,7 @@ export function gatewayApp(settings: GatewaySettings): ServiceOptions {
       await Promise.all([
         parts.news.stop(),
         parts.prober.stop(),
-        parts.rotationClock.stop(),
+        parts.balancerTicker.stop(),
         parts.balancingKey.stop(),
         parts.follower.stop(),
       ]);

@@ -6,8 +6,8 @@ import { Bus, DurableEvents } from '#libs/messaging';
 import type { Logger, Metrics } from '#libs/observability';
 import { PublicGuard } from '#libs/service';
 import { FollowedNodeChoice } from './domain/log/followed-node-choice.js';
-import { type Balancing, SLOW_START_MS, strategyOf } from './domain/nodes/balancing.js';
-import { Rotation } from './domain/nodes/rotation.js';
+import { type BalancingSettings, SLOW_START_MS, strategyOf } from './domain/nodes/balancing-settings.js';
+import { LoadBalancer } from './domain/nodes/load-balancer.js';
 import { FirstReads } from './domain/reads/first-reads.js';
 import { Hedging } from './domain/reads/hedging.js';
 import { OwnWrites } from './domain/reads/own-writes.js';
@@ -17,10 +17,10 @@ import { EventFeed } from './events/event-feed.js';
 import type { GatewaySettings } from './gateway.config.js';
 import { AskNode } from './nodes/ask-node.js';
 import { BalancingKey } from './nodes/balancing-key.js';
+import { LoadBalancerTicker } from './nodes/load-balancer-ticker.js';
 import { NodeBusListener } from './nodes/node-bus-listener.js';
 import { NodeDirectory } from './nodes/node-directory.js';
 import { NodeProber } from './nodes/node-prober.js';
-import { RotationClock } from './nodes/rotation-clock.js';
 import { registerUpstreamMetrics } from './nodes/upstream.metrics.js';
 import { Upstreams } from './nodes/upstreams.js';
 import { Edge } from './proxy/edge.js';
@@ -62,19 +62,19 @@ export function assembleGateway(
   const upstreams = new Upstreams();
   const directory = new NodeDirectory(settings.nodes, clock);
   upstreams.onConnectionLost((address) => directory.doubt(address));
-  const balancing: Balancing = {
+  const balancing: BalancingSettings = {
     strategy: settings.balancing,
     hedge: settings.hedgeReads === '1',
     slowStartMs: SLOW_START_MS,
     loadPercent: DEFAULT_LOAD_PERCENT,
   };
-  const rotation = new Rotation(directory.table, {
+  const balancer = new LoadBalancer(directory.table, {
     strategy: strategyOf(balancing, systemRng.int(1_000)),
     slowStartMs: balancing.slowStartMs,
   });
   const hedging = new Hedging(balancing.hedge);
-  const nodes = new AskNode(rotation, upstreams, signer, clock);
-  const balancingKey = new BalancingKey({ own: balancing, rotation, hedging, nodes, logger });
+  const nodes = new AskNode(balancer, upstreams, signer, clock);
+  const balancingKey = new BalancingKey({ own: balancing, balancer, hedging, nodes, logger });
   registerUpstreamMetrics(metrics, directory.table, upstreams);
   const proxyMetrics = new ProxyMetrics(metrics);
   const parking = new WriteParking();
@@ -82,7 +82,7 @@ export function assembleGateway(
   const reads = new ReadProxy({
     directory,
     upstreams,
-    rotation,
+    balancer,
     hedging,
     ownWrites,
     firstReads: new FirstReads(),
@@ -95,7 +95,7 @@ export function assembleGateway(
     directory,
     upstreams,
     parking,
-    rotation,
+    balancer,
     ownWrites,
     metrics: proxyMetrics,
     clusterKey,
@@ -107,7 +107,7 @@ export function assembleGateway(
     directory,
     prober,
     upstreams,
-    rotation,
+    balancer,
     choice: new FollowedNodeChoice(instanceId, systemRng.next()),
     nodeLog: new NodeLog(nodes),
     signer,
@@ -140,8 +140,8 @@ export function assembleGateway(
     reads,
     writes,
     prober,
-    rotation,
-    rotationClock: new RotationClock(rotation, clock, logger),
+    balancer,
+    balancerTicker: new LoadBalancerTicker(balancer, clock, logger),
     balancingKey,
     follower,
     hub,

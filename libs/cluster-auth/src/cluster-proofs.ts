@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { HEADERS, Problem } from '#libs/contracts';
 import { type Clock, secretMatcher, systemClock } from '#libs/kernel';
+import { CLOCK_WINDOW_MS, type SignatureFault } from './domain/signature-fault.js';
 import { isSameMac } from './domain/signed-request.js';
-import { CLOCK_WINDOW_MS, type SignatureFault } from './domain/verdict.js';
 import type { OwnAuthorities } from './own-authorities.js';
 import { hashOf } from './request-signer.js';
 import { RequestVerifier } from './request-verifier.js';

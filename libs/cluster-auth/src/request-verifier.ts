@@ -1,8 +1,8 @@
 import { type Clock, deriveKey, systemClock } from '#libs/kernel';
 import { readProof, readSlotAt, slotOfReadProof } from './domain/read-proof.js';
 import { SeenNonces } from './domain/seen-nonces.js';
+import { CLOCK_WINDOW_MS, type SignatureFault, signatureFault } from './domain/signature-fault.js';
 import { parseSignature, type RequestToSign } from './domain/signed-request.js';
-import { CLOCK_WINDOW_MS, type SignatureFault, signatureFault } from './domain/verdict.js';
 
 /** More signed requests than a process can answer within the window. */
 const MAX_NONCES = 1_000_000;

@@ -1,4 +1,5 @@
-export { SLOW_POLICY, type SlowPolicy, type WatchStart } from './domain/watch-cursor.js';
+export { SLOW_POLICY, type SlowPolicy } from './domain/slow-consumer.js';
+export type { WatchStart } from './domain/watch-cursor.js';
 export { concerns, type WatchedKeys, type WatchFilter, watchFilter } from './domain/watch-filter.js';
 export { type ChangeJson, changeJson } from './events.js';
 export type {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Change, Operation } from '#libs/contracts';
 import { Problem } from '#libs/contracts';
 import { systemClock } from '#libs/kernel';
-import { SLOW_POLICY } from './domain/watch-cursor.js';
+import { SLOW_POLICY } from './domain/slow-consumer.js';
 import { watchFilter } from './domain/watch-filter.js';
 import type {
   ChangeSource,

@@ -1,10 +1,9 @@
 import { type Change, Problem } from '#libs/contracts';
 import { type Clock, systemClock } from '#libs/kernel';
+import { SLOW_POLICY, type SlowPolicy } from './domain/slow-consumer.js';
 import {
   type EndReason,
   type ResetReason,
-  SLOW_POLICY,
-  type SlowPolicy,
   WatchCursor,
   type WatchSend,
   type WatchStart,

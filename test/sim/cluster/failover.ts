@@ -1,5 +1,5 @@
 import type { Bus } from '#libs/messaging';
-import { DetectorService } from '../../../apps/failover/src/detection/detector.service.js';
+import { VerdictService } from '../../../apps/failover/src/detection/verdict.service.js';
 import { WitnessService } from '../../../apps/failover/src/detection/witness.service.js';
 import { HandoverService } from '../../../apps/failover/src/election/handover.service.js';
 import { ElectionsController } from '../../../apps/failover/src/elections.controller.js';
@@ -42,7 +42,7 @@ export function startFailover(platform: Platform, process: SimProcess): void {
   };
   const events = new EventsController(
     part(NodeWatch),
-    part(DetectorService),
+    part(VerdictService),
     part(LeaderHeadMonitor),
     part(RestrictionsView),
   );

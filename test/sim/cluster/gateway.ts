@@ -1,15 +1,15 @@
 import { EventEmitter } from 'node:events';
 import { DEFAULT_LOAD_PERCENT } from '#libs/balancer';
 import { Problem } from '#libs/contracts';
-import { SLOW_START_MS, strategyOf } from '../../../apps/gateway/src/domain/nodes/balancing.js';
+import { SLOW_START_MS, strategyOf } from '../../../apps/gateway/src/domain/nodes/balancing-settings.js';
 import type { Candidate } from '../../../apps/gateway/src/domain/nodes/candidate.js';
-import { Rotation } from '../../../apps/gateway/src/domain/nodes/rotation.js';
+import { LoadBalancer } from '../../../apps/gateway/src/domain/nodes/load-balancer.js';
 import { OwnWrites } from '../../../apps/gateway/src/domain/reads/own-writes.js';
 import { WriteParking } from '../../../apps/gateway/src/domain/writes/write-parking.js';
+import { LoadBalancerTicker } from '../../../apps/gateway/src/nodes/load-balancer-ticker.js';
 import { NodeBusListener } from '../../../apps/gateway/src/nodes/node-bus-listener.js';
 import { NodeDirectory } from '../../../apps/gateway/src/nodes/node-directory.js';
 import { NodeProber } from '../../../apps/gateway/src/nodes/node-prober.js';
-import { RotationClock } from '../../../apps/gateway/src/nodes/rotation-clock.js';
 import { Upstreams } from '../../../apps/gateway/src/nodes/upstreams.js';
 import type { Client } from '../../../apps/gateway/src/proxy/client.js';
 import { ProxyMetrics } from '../../../apps/gateway/src/proxy/proxy.metrics.js';
@@ -30,7 +30,7 @@ const STRATEGIES = ['round-robin', 'weighted-round-robin', 'least-connections', 
 export class SimGateway {
   readonly directory: NodeDirectory;
   private readonly writes: WriteProxy;
-  private readonly rotation: Rotation;
+  private readonly balancer: LoadBalancer;
   private readonly nowMs: () => number;
 
   constructor(platform: Platform, process: SimProcess) {
@@ -49,17 +49,17 @@ export class SimGateway {
       slowStartMs: SLOW_START_MS,
       loadPercent: DEFAULT_LOAD_PERCENT,
     };
-    this.rotation = new Rotation(directory.table, {
+    this.balancer = new LoadBalancer(directory.table, {
       strategy: strategyOf(balancing, process.rng.int(1_000)),
       slowStartMs: SLOW_START_MS,
     });
-    new RotationClock(this.rotation, clock, logger).start();
+    new LoadBalancerTicker(this.balancer, clock, logger).start();
     this.writes = new WriteProxy({
       directory,
       upstreams,
       parking: new WriteParking(),
       ownWrites: new OwnWrites(),
-      rotation: this.rotation,
+      balancer: this.balancer,
       metrics: new ProxyMetrics(noMetrics),
       clusterKey: 'key',
       monotonicMs: this.nowMs,
@@ -85,26 +85,26 @@ export class SimGateway {
 
   /** As ReadProxy does it: a node that cannot answer costs another try elsewhere. */
   private async read(asked: Asked): Promise<Answer> {
-    const { directory, rotation } = this;
+    const { directory, balancer } = this;
     const tried: Candidate[] = [];
     let last: Answer | undefined;
     while (tried.length < READ_TRIES) {
-      const node = rotation.choose(asked.path, tried, this.nowMs());
+      const node = balancer.choose(asked.path, tried, this.nowMs());
       if (node === undefined) break;
       tried.push(node);
-      rotation.sent(node);
+      balancer.sent(node);
       try {
         last = await callDoor(`${node.address}${asked.path}`, asked.body, READ_MS);
         directory.answered(node.address);
         if (last.status < 500) {
-          rotation.succeeded(node);
+          balancer.succeeded(node);
           return last;
         }
       } catch (error) {
-        rotation.failed(node, this.nowMs());
+        balancer.failed(node, this.nowMs());
         if (error instanceof CallFailed) directory.broke(node.address, error.how);
       } finally {
-        rotation.over(node);
+        balancer.over(node);
       }
     }
     if (last !== undefined) return last;

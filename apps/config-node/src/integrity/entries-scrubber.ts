@@ -8,7 +8,7 @@ import type { KeyAddress } from '../domain/log.types.js';
 import { MAX_REPAIRS, RepairBreaker } from '../domain/repair-breaker.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { DifferingEntry, EntriesScrub, WrongEntry } from '../store/entries-scrub.js';
-import type { LeaderFence } from '../store/leader-lock.js';
+import type { LeaderFence } from '../store/head-lock.js';
 
 /** 2,000 keys a second, so that 100,000 are looked at within 50 s. */
 const EVERY_MS = 250;

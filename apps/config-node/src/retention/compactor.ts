@@ -18,7 +18,7 @@ import { batchesOf, nextAfter } from '../domain/retention-walk.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ChangeLog } from '../store/change-log.js';
 import type { Compaction, OldKey, OldOperation } from '../store/compaction.js';
-import type { LeaderFence } from '../store/leader-lock.js';
+import type { LeaderFence } from '../store/head-lock.js';
 import { CompactorMetrics } from './compactor.metrics.js';
 
 export interface CompactorOptions {

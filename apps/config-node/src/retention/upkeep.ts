@@ -5,7 +5,7 @@ import type { Publisher } from '../commit/publisher.js';
 import { EntriesScrubber } from '../integrity/entries-scrubber.js';
 import type { ReplicaHost } from '../replica/replica-host.js';
 import type { ConfigStore } from '../store/config.store.js';
-import type { LeaderFence } from '../store/leader-lock.js';
+import type { LeaderFence } from '../store/head-lock.js';
 import { Compactor, type CompactorOptions } from './compactor.js';
 
 interface UpkeepParts {

@@ -1,6 +1,6 @@
 import type { PrimaryPool } from '#libs/postgres';
 import { type KeyOperation, type NodePosition, stateUntil } from '../domain/retention.js';
-import { type LeaderFence, lockHead } from './leader-lock.js';
+import { type LeaderFence, lockHead } from './head-lock.js';
 import {
   NEXT_NAMESPACE,
   OLDER_THAN,

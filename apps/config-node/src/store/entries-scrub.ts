@@ -1,7 +1,7 @@
 import type { PrimaryPool } from '#libs/postgres';
 import type { EntryVerdict, KeyContent } from '../domain/entry-repair.js';
 import type { KeyAddress } from '../domain/log.types.js';
-import { type LeaderFence, lockHead } from './leader-lock.js';
+import { type LeaderFence, lockHead } from './head-lock.js';
 import { LOOK_AT, SCRUB_SLICE, SET_RIGHT } from './sql/entries-scrub.sql.js';
 
 export interface ScrubSlice {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Metrics } from '#libs/observability';
-import { isHeld, isQuarantined } from '../domain/fleet.js';
+import { isHeld, isQuarantined } from '../domain/disruption-budget.js';
 import type { RecoveryPlan } from '../domain/recovery/recovery.types.js';
 import type { RecoverySnapshot } from './recovery.store.js';
 

@@ -11,7 +11,7 @@ import {
 } from '#libs/contracts';
 import { type Clock, crashOnDefect } from '#libs/kernel';
 import type { Candidate } from '../domain/nodes/candidate.js';
-import type { Rotation } from '../domain/nodes/rotation.js';
+import type { LoadBalancer } from '../domain/nodes/load-balancer.js';
 import { refusesProof } from '../domain/refused-proof.js';
 import type { Upstreams } from './upstreams.js';
 
@@ -37,7 +37,7 @@ interface NodeRequestOptions {
 /** Asks a node for something, and further nodes when one fails. */
 export class AskNode {
   constructor(
-    private readonly rotation: Rotation,
+    private readonly balancer: LoadBalancer,
     private readonly upstreams: Upstreams,
     private readonly signer: RequestSigner,
     private readonly clock: Clock,
@@ -82,7 +82,7 @@ export class AskNode {
     const tried: Candidate[] = [];
     let last: unknown;
     while (tried.length < MAX_NODES) {
-      const node = this.rotation.choose(path, tried, this.clock.monotonicMs());
+      const node = this.balancer.choose(path, tried, this.clock.monotonicMs());
       if (node === undefined) break;
       tried.push(node);
       try {
@@ -108,7 +108,7 @@ export class AskNode {
     const timeout = AbortSignal.timeout(ANSWER_WITHIN_MS);
     const list = Object.entries(asked).flat();
     const signature = this.signer.sign(node.address, path, { method: 'GET', headers: list });
-    this.rotation.sent(node);
+    this.balancer.sent(node);
     try {
       const { statusCode, headers, body } = await this.upstreams.pool(node.address).request({
         method: 'GET',
@@ -120,7 +120,7 @@ export class AskNode {
       if (statusCode === 200) return { bytes, headers };
       throw Problem.fromBody(parsed(bytes)) ?? new Error(`${node.id} answered ${statusCode}`);
     } finally {
-      this.rotation.over(node);
+      this.balancer.over(node);
     }
   }
 }

@@ -3,8 +3,13 @@ import { GatewayBalancing, HEADERS, parseSystemValue, SYSTEM_NAMESPACE } from '#
 import { FailureLog, type Repeating, systemClock, systemRng } from '#libs/kernel';
 import type { Bus } from '#libs/messaging';
 import type { Logger } from '#libs/observability';
-import { type Balancing, balancingBy, isSame, strategyOf } from '../domain/nodes/balancing.js';
-import type { Rotation } from '../domain/nodes/rotation.js';
+import {
+  type BalancingSettings,
+  balancingBy,
+  isSame,
+  strategyOf,
+} from '../domain/nodes/balancing-settings.js';
+import type { LoadBalancer } from '../domain/nodes/load-balancer.js';
 import type { Hedging } from '../domain/reads/hedging.js';
 import type { AskNode } from './ask-node.js';
 
@@ -19,8 +24,8 @@ const Listing = z.object({
 });
 
 export interface BalancingKeyOptions {
-  own: Balancing;
-  rotation: Rotation;
+  own: BalancingSettings;
+  balancer: LoadBalancer;
   hedging: Hedging;
   nodes: AskNode;
   logger: Logger;
@@ -31,7 +36,7 @@ export interface BalancingKeyOptions {
  * never for one: while no node answers, all stays as it is. What is not valid is logged and ignored.
  */
 export class BalancingKey {
-  private present: Balancing;
+  private present: BalancingSettings;
   /** Nodes may be behind one another: what was known at a later version is not taken back. */
   private seen = { term: 0, version: 0 };
   private wantedVersion = 0;
@@ -90,12 +95,12 @@ export class BalancingKey {
     }
   }
 
-  private take(balancing: Balancing): void {
+  private take(balancing: BalancingSettings): void {
     if (isSame(balancing, this.present)) return;
-    const { rotation, hedging, logger } = this.options;
+    const { balancer, hedging, logger } = this.options;
     this.present = balancing;
     hedging.enabled = balancing.hedge;
-    rotation.configure({
+    balancer.configure({
       strategy: strategyOf(balancing, systemRng.int(1_000)),
       slowStartMs: balancing.slowStartMs,
     });

@@ -3,7 +3,7 @@ import type { ReadProofs } from '#libs/cluster-auth';
 import { HEADERS, Problem } from '#libs/contracts';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
 import type { Candidate } from '../domain/nodes/candidate.js';
-import type { Rotation } from '../domain/nodes/rotation.js';
+import type { LoadBalancer } from '../domain/nodes/load-balancer.js';
 import type { FirstReads } from '../domain/reads/first-reads.js';
 import type { Hedging } from '../domain/reads/hedging.js';
 import type { OwnWrites } from '../domain/reads/own-writes.js';
@@ -30,7 +30,7 @@ export interface ReadPlan {
 export interface ReadContext {
   directory: NodeDirectory;
   upstreams: Upstreams;
-  rotation: Rotation;
+  balancer: LoadBalancer;
   hedging: Hedging;
   ownWrites: OwnWrites;
   firstReads: FirstReads;
@@ -211,7 +211,7 @@ export class ProxiedRead implements AttemptOwner {
 
   private attemptAt(node: Candidate): ReadAttempt {
     this.tried.push(node);
-    return new ReadAttempt(node, this, this.options.rotation, this.options.monotonicMs);
+    return new ReadAttempt(node, this, this.options.balancer, this.options.monotonicMs);
   }
 
   /** What comes of it may come at once. */
@@ -239,7 +239,7 @@ export class ProxiedRead implements AttemptOwner {
     }
     this.failedInFlight ||= inFlight;
     const next = this.choose();
-    if (inFlight && next !== undefined && !this.options.rotation.mayRetry(next)) {
+    if (inFlight && next !== undefined && !this.options.balancer.mayRetry(next)) {
       this.refuse(new Problem('no-available-node', 'all nodes fail: the read was not repeated'));
     } else this.askAgain(next);
   }
@@ -250,29 +250,29 @@ export class ProxiedRead implements AttemptOwner {
 
   /** A database that one node cannot reach may be in reach of another: asked once, since usually it is not. */
   private mayRepeat(verdict: ReadVerdict, next: Candidate): boolean {
-    const { rotation, monotonicMs } = this.options;
-    if (verdict === 'stopping' || verdict === 'foreign') return rotation.mayRetry(next);
-    if (this.storageAway || !rotation.hasStorage(next, monotonicMs())) return false;
+    const { balancer, monotonicMs } = this.options;
+    if (verdict === 'stopping' || verdict === 'foreign') return balancer.mayRetry(next);
+    if (this.storageAway || !balancer.hasStorage(next, monotonicMs())) return false;
     this.storageAway = true;
     return true;
   }
 
   private mayGoTo(node: Candidate | undefined): boolean {
-    if (node === undefined || !this.options.rotation.mayRetry(node)) return false;
+    if (node === undefined || !this.options.balancer.mayRetry(node)) return false;
     return this.options.directory.table.get(node.id)?.answers !== false;
   }
 
   private note(node: Candidate, verdict: ReadVerdict): void {
-    const { rotation, monotonicMs } = this.options;
-    if (verdict === 'good') rotation.succeeded(node);
-    else if (verdict === 'elsewhere') rotation.storageAway(node, monotonicMs());
-    else if (verdict !== 'indifferent') rotation.failed(node, monotonicMs());
+    const { balancer, monotonicMs } = this.options;
+    if (verdict === 'good') balancer.succeeded(node);
+    else if (verdict === 'elsewhere') balancer.storageAway(node, monotonicMs());
+    else if (verdict !== 'indifferent') balancer.failed(node, monotonicMs());
   }
 
   private hedge(): void {
-    const { rotation, hedging, metrics } = this.options;
+    const { balancer, hedging, metrics } = this.options;
     if (this.done || this.answering || this.attempt?.sentMs === undefined) return;
-    if (!rotation.allowsExtra || !hedging.mayBegin(rotation.active)) return;
+    if (!balancer.allowsExtra || !hedging.mayBegin(balancer.active)) return;
     const node = this.choose();
     if (!this.mayGoTo(node) || node === undefined) return;
     hedging.began();

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { Candidate } from '../domain/nodes/candidate.js';
-import type { Rotation } from '../domain/nodes/rotation.js';
+import type { LoadBalancer } from '../domain/nodes/load-balancer.js';
 
 export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -37,7 +37,7 @@ export class ReadAttempt implements Dispatcher.DispatchHandler {
   constructor(
     readonly node: Candidate,
     private readonly owner: AttemptOwner,
-    private readonly rotation: Rotation,
+    private readonly balancer: LoadBalancer,
     private readonly monotonicMs: () => number,
   ) {}
 
@@ -46,7 +46,7 @@ export class ReadAttempt implements Dispatcher.DispatchHandler {
   }
 
   begin(pool: Dispatcher, request: Omit<Dispatcher.DispatchOptions, 'origin'>): void {
-    this.rotation.sent(this.node);
+    this.balancer.sent(this.node);
     pool.dispatch(request, this);
   }
 
@@ -113,7 +113,7 @@ export class ReadAttempt implements Dispatcher.DispatchHandler {
   private finish(): boolean {
     if (this.over) return false;
     this.over = true;
-    this.rotation.over(this.node);
+    this.balancer.over(this.node);
     return true;
   }
 }

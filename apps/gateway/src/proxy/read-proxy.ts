@@ -56,7 +56,7 @@ export class ReadProxy {
 
   /** Which node is to answer, and which after those that did not. */
   private choiceFor({ req }: Client, demand: ReadDemand) {
-    const { rotation, directory, ownWrites, firstReads, monotonicMs } = this.options;
+    const { balancer, directory, ownWrites, firstReads, monotonicMs } = this.options;
     const target = req.url ?? '/';
     const nowMs = monotonicMs();
     const isFirst = firstReads.isFirst(req.socket);
@@ -71,7 +71,7 @@ export class ReadProxy {
     const wishes = isAnyNodeGood
       ? undefined
       : wishesOf(demand, { leader, headVersion, ownVersion, first, versionOf });
-    const next = (tried: readonly Candidate[]) => rotation.choose(target, tried, monotonicMs(), wishes);
+    const next = (tried: readonly Candidate[]) => balancer.choose(target, tried, monotonicMs(), wishes);
     return { next, versionOf, first };
   }
 

@@ -7,7 +7,7 @@ import { crashOnDefect, invariant, secretMatcher } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
 import { Admission } from '#libs/service';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
-import type { Rotation } from '../domain/nodes/rotation.js';
+import type { LoadBalancer } from '../domain/nodes/load-balancer.js';
 import type { OwnWrites } from '../domain/reads/own-writes.js';
 import { refusesProof } from '../domain/refused-proof.js';
 import { committedKeys } from '../domain/writes/committed-keys.js';
@@ -41,7 +41,7 @@ export interface WriteProxyOptions {
   directory: NodeDirectory;
   upstreams: Upstreams;
   parking: WriteParking;
-  rotation: Rotation;
+  balancer: LoadBalancer;
   ownWrites: OwnWrites;
   metrics: ProxyMetrics;
   clusterKey: string;
@@ -235,10 +235,10 @@ export class WriteProxy {
   }
 
   private forward(id: number, write: HeldWrite, term: number, fresh: boolean): void {
-    const { directory, rotation, monotonicMs } = this.options;
+    const { directory, balancer, monotonicMs } = this.options;
     const leader = directory.table.candidateAt(directory.target?.address);
     const tried = leader === undefined ? [] : [leader];
-    const node = rotation.choose(write.client.req.url ?? '/', tried, monotonicMs());
+    const node = balancer.choose(write.client.req.url ?? '/', tried, monotonicMs());
     if (node === undefined) {
       this.tasks.enqueue(() => {
         if (this.writes.has(id))
@@ -251,10 +251,10 @@ export class WriteProxy {
     if (write.attempts++ > 0) this.options.metrics.writeRetried();
     const { method = 'PUT', url = '/' } = write.client.req;
     const node = this.options.directory.table.candidateAt(address);
-    if (node !== undefined) this.options.rotation.sent(node);
+    if (node !== undefined) this.options.balancer.sent(node);
     const attempt = new WriteAttempt({
       over: () => {
-        if (node !== undefined) this.options.rotation.over(node);
+        if (node !== undefined) this.options.balancer.over(node);
       },
       answered: (reply) =>
         this.tasks.enqueue(() => {

@@ -16,7 +16,7 @@ import { FollowedLog } from '../domain/log/followed-log.js';
 import type { FollowedNodeChoice } from '../domain/log/followed-node-choice.js';
 import { UnreadableLog } from '../domain/log/unreadable-log.js';
 import type { Candidate } from '../domain/nodes/candidate.js';
-import type { Rotation } from '../domain/nodes/rotation.js';
+import type { LoadBalancer } from '../domain/nodes/load-balancer.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { NodeProber } from '../nodes/node-prober.js';
 import type { Upstreams } from '../nodes/upstreams.js';
@@ -39,7 +39,7 @@ export interface LogFollowerOptions {
   directory: NodeDirectory;
   prober: NodeProber;
   upstreams: Upstreams;
-  rotation: Rotation;
+  balancer: LoadBalancer;
   choice: FollowedNodeChoice;
   nodeLog: NodeLog;
   signer: RequestSigner;
@@ -175,7 +175,7 @@ export class LogFollower implements ChangeSource {
 
   /** Goes to the node that this gateway would have chosen had it been there, when it has been fit for a while. */
   private moveOn(followed: Candidate, nowMs: number): void {
-    const [best = []] = this.options.rotation.tiers(nowMs);
+    const [best = []] = this.options.balancer.tiers(nowMs);
     const level = best.filter(({ id }) => this.standsAt(id) >= this.log.version);
     if (this.options.choice.shouldReturn(followed, level, nowMs))
       this.leave('another is preferred', 'chosen');
@@ -186,9 +186,9 @@ export class LogFollower implements ChangeSource {
   }
 
   private follow(): void {
-    const { upstreams, rotation, choice, clock, signer } = this.options;
+    const { upstreams, balancer, choice, clock, signer } = this.options;
     const nowMs = clock.monotonicMs();
-    const node = choice.choose(rotation.tiers(nowMs), nowMs);
+    const node = choice.choose(balancer.tiers(nowMs), nowMs);
     if (node === undefined) return;
     this.node = node;
     node.follows += 1;
@@ -277,12 +277,12 @@ export class LogFollower implements ChangeSource {
 
   /** Lets go of the node that is followed; `why` undefined = nobody needs it any more. */
   private leave(why: string | undefined, how: 'failed' | 'chosen' = 'failed'): void {
-    const { clock, logger, choice, rotation } = this.options;
+    const { clock, logger, choice, balancer } = this.options;
     const nowMs = clock.monotonicMs();
     this.stream?.close();
     if (this.stream !== undefined && this.node !== undefined) {
       this.node.follows -= 1;
-      if (why !== undefined && how === 'failed') choice.failed(this.node, rotation.tiers(nowMs), nowMs);
+      if (why !== undefined && how === 'failed') choice.failed(this.node, balancer.tiers(nowMs), nowMs);
     }
     this.stream = undefined;
     this.inStep = false;

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Change } from '#libs/contracts';
-import { SLOW_POLICY, WatchCursor, type WatchSend } from './watch-cursor.js';
+import { SLOW_POLICY } from './slow-consumer.js';
+import { WatchCursor, type WatchSend } from './watch-cursor.js';
 import { concerns, watchFilter } from './watch-filter.js';
 
 const filter = watchFilter([{ namespace: 'app', prefix: 'db/' }]);

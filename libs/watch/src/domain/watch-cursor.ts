@@ -1,6 +1,7 @@
-import { type Change, LIMITS } from '#libs/contracts';
+import type { Change } from '#libs/contracts';
 import { invariant } from '#libs/kernel';
 import { isBeyondHistory } from './beyond-history.js';
+import { isTooSlow, SLOW_POLICY, type SlowPolicy } from './slow-consumer.js';
 import { concerns, type WatchFilter } from './watch-filter.js';
 
 /**
@@ -35,21 +36,6 @@ export interface WatchStart {
   /** Send the present values first. */
   initial: boolean;
 }
-
-export interface SlowPolicy {
-  /** More unread bytes than this, and the watcher is blocked. */
-  blockAboveBytes: number;
-  /** Blocked for longer, and it is cut. */
-  blockedForMs: number;
-  /** Blocked and further behind than this many versions, and it is cut: memory would soon not reach back to it. */
-  blockedBehindVersions: number;
-}
-
-export const SLOW_POLICY: SlowPolicy = {
-  blockAboveBytes: 256 * 1024,
-  blockedForMs: 10_000,
-  blockedBehindVersions: LIMITS.windowVersions / 2,
-};
 
 /** A bookmark goes out at every turn, a comment at every third: turns come every 4 s (5 s and 15 s are promised). */
 const TURNS_PER_COMMENT = 3;
@@ -218,9 +204,8 @@ export class WatchCursor {
   /** Often, for a blocked cursor: whether its patience is at an end. */
   judge(head: number, nowMs: number): WatchSend[] {
     if (this.current === 'closed' || this.blockedSinceMs === undefined) return [];
-    const late = nowMs - this.blockedSinceMs > this.policy.blockedForMs;
-    const far = this.current === 'behind' && head - this.at > this.policy.blockedBehindVersions;
-    if (!late && !far) return [];
+    const behindVersions = this.current === 'behind' ? head - this.at : 0;
+    if (!isTooSlow(this.policy, nowMs - this.blockedSinceMs, behindVersions)) return [];
     return this.close({ type: 'end', version: this.at, reason: 'slow' });
   }
 

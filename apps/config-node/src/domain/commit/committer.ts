@@ -11,8 +11,8 @@ import type {
   StepDownReason,
   StoredAnswer,
 } from './committer.types.js';
+import { CommitterActions, outcomeUnknown, storageUnavailable, unconfirmed } from './committer-actions.js';
 import { KeyLookUps } from './key-look-ups.js';
-import { Outbox, outcomeUnknown, storageUnavailable, unconfirmed } from './outbox.js';
 import type { Versions } from './pending-view.js';
 import { RecentKeys } from './recent-keys.js';
 import type { WriteRequest } from './write.js';
@@ -87,7 +87,7 @@ export class Committer {
   /** Shrinks when the database refuses a batch for its data, so that one bad write fails alone. */
   private maxChanges: number = LIMITS.batchChanges;
   private refences = 0;
-  private readonly out = new Outbox();
+  private readonly out = new CommitterActions();
   private readonly lookUps = new KeyLookUps();
 
   constructor(

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backoffCeilingMs, seededRng } from '#libs/kernel';
-import { isQuarantined } from '../fleet.js';
+import { isQuarantined } from '../disruption-budget.js';
 import { type OperatorWish, planWish } from '../operator-plan.js';
 import type {
   HoldRow,

@@ -1,7 +1,7 @@
 import type { RecoveryState } from '#libs/contracts';
 import type { Rng } from '#libs/kernel';
 import { charge, type FlapScore, isForgotten, NO_FLAPS, quarantineMs } from '../detection/flap-score.js';
-import { Fleet, isQuarantined, isUnderWay } from '../fleet.js';
+import { DisruptionBudget, isQuarantined, isUnderWay } from '../disruption-budget.js';
 import type {
   HoldRow,
   ObservedNode,
@@ -54,14 +54,14 @@ export function planAfterRestart(
 
 /** Collects a plan; whatever is put into it counts for what comes after. */
 export class PlanDraft {
-  readonly fleet: Fleet;
+  readonly fleet: DisruptionBudget;
   readonly plan: RecoveryPlan = { steps: [], notes: [], holds: [], alerts: [], restarts: [] };
 
   constructor(
     standing: RecoveryInput,
     private readonly settings: RecoverySettings,
   ) {
-    this.fleet = new Fleet(standing);
+    this.fleet = new DisruptionBudget(standing);
   }
 
   endQuarantine({ nodeId }: ObservedNode): void {

@@ -1,6 +1,6 @@
 import type { RecoveryState } from '#libs/contracts';
 import { fullJitterMs, type Rng } from '#libs/kernel';
-import { type Fleet, isQuarantined } from '../fleet.js';
+import { type DisruptionBudget, isQuarantined } from '../disruption-budget.js';
 import type { ObservedNode, RecoveryRow, RecoverySettings, StepReason } from './recovery.types.js';
 
 /**
@@ -25,7 +25,7 @@ export interface Move {
 export function nextMove(
   node: ObservedNode,
   row: RecoveryRow,
-  fleet: Fleet,
+  fleet: DisruptionBudget,
   settings: RecoverySettings,
   rng: Rng,
 ): Move | undefined {
@@ -75,7 +75,7 @@ const HEALTHY: Move = { state: 'healthy', why: 'level', lastsMs: 0 };
 function waited(
   node: ObservedNode,
   row: RecoveryRow,
-  fleet: Fleet,
+  fleet: DisruptionBudget,
   settings: RecoverySettings,
 ): Move | undefined {
   if (fleet.nowMs - row.beganAtMs >= settings.timeoutMs) {
@@ -89,7 +89,7 @@ function waited(
 }
 
 /** It answers, and not as what was judged failed; one that was restarted on purpose answers as another incarnation. */
-function isBack(node: ObservedNode, row: RecoveryRow, fleet: Fleet): boolean {
+function isBack(node: ObservedNode, row: RecoveryRow, fleet: DisruptionBudget): boolean {
   if (!node.answers || node.announcedStop || fleet.isJudgedFailed(node)) return false;
   return !row.planned || node.incarnation > row.incarnation;
 }
@@ -98,6 +98,11 @@ function isReady(node: ObservedNode, { healthPasses }: RecoverySettings): boolea
   return node.healthPasses >= healthPasses;
 }
 
-function isWell(node: ObservedNode, row: RecoveryRow, fleet: Fleet, settings: RecoverySettings): boolean {
+function isWell(
+  node: ObservedNode,
+  row: RecoveryRow,
+  fleet: DisruptionBudget,
+  settings: RecoverySettings,
+): boolean {
   return isBack(node, row, fleet) && isReady(node, settings) && node.level;
 }

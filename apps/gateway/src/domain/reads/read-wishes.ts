@@ -1,5 +1,5 @@
 import type { Candidate } from '../nodes/candidate.js';
-import type { Wish } from '../nodes/rotation.js';
+import type { Wish } from '../nodes/load-balancer.js';
 import type { ReadDemand } from './read-demand.js';
 
 /** A version so far beyond the head is none that the leader is about to have. */

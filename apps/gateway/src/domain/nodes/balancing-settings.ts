@@ -3,7 +3,7 @@ import type { BalancingStrategy, GatewayBalancing } from '#libs/contracts';
 import { hashKeyOf } from '../hash-key.js';
 
 /** How this gateway balances: its own settings, or what the whole cluster was told. */
-export interface Balancing {
+export interface BalancingSettings {
   strategy: BalancingStrategy;
   hedge: boolean;
   slowStartMs: number;
@@ -13,7 +13,7 @@ export interface Balancing {
 export const SLOW_START_MS = 30_000;
 
 /** What the key says; where it says nothing, this gateway's own. */
-export function balancingBy(own: Balancing, key: GatewayBalancing | null): Balancing {
+export function balancingBy(own: BalancingSettings, key: GatewayBalancing | null): BalancingSettings {
   if (key === null) return own;
   const { strategy, hedge, slowStartMs, loadPercent } = key;
   return {
@@ -24,7 +24,7 @@ export function balancingBy(own: Balancing, key: GatewayBalancing | null): Balan
   };
 }
 
-export function isSame(a: Balancing, b: Balancing): boolean {
+export function isSame(a: BalancingSettings, b: BalancingSettings): boolean {
   return (
     a.strategy === b.strategy &&
     a.hedge === b.hedge &&
@@ -34,7 +34,7 @@ export function isSame(a: Balancing, b: Balancing): boolean {
 }
 
 /** @param skip a random number, so that gateways do not march in step */
-export function strategyOf({ strategy, loadPercent }: Balancing, skip: number): Strategy {
+export function strategyOf({ strategy, loadPercent }: BalancingSettings, skip: number): Strategy {
   switch (strategy) {
     case 'round-robin':
       return new SmoothRoundRobin('equal', skip);

@@ -5,7 +5,7 @@ import type { WriteOutcome } from './write.js';
 import type { Pending } from './write-queue.js';
 
 /** Collects what a step leads to, in order. */
-export class Outbox {
+export class CommitterActions {
   private actions: CommitterAction[] = [];
 
   push(action: CommitterAction): void {

@@ -17,14 +17,14 @@ const STORAGE_AWAY_MS = 1_000;
 /** Whether a node is one of those that a request would rather go to. */
 export type Wish = (candidate: Candidate) => boolean;
 
-export interface RotationOptions {
+export interface LoadBalancerOptions {
   strategy: Strategy;
   slowStartMs: number;
   ejection?: EjectionLimits;
 }
 
 /** A node was ejected for so long; 0 = its time is over. */
-export interface EjectionNews {
+export interface EjectionChange {
   id: string;
   ejectedForMs: number;
 }
@@ -41,7 +41,7 @@ export interface EjectionNews {
  *
  * Pure: time comes in. Every request is told as `sent` once and as `over` once.
  */
-export class Rotation {
+export class LoadBalancer {
   private strategy: Strategy;
   private slowStartMs: number;
   private readonly ejection: OutlierEjection;
@@ -49,11 +49,11 @@ export class Rotation {
   private standings: ReturnType<NodeTable['standings']> = [];
   private tiersNow: readonly (readonly Candidate[])[] = [];
   private underWay = 0;
-  private readonly news: EjectionNews[] = [];
+  private readonly news: EjectionChange[] = [];
 
   constructor(
     private readonly table: NodeTable,
-    { strategy, slowStartMs, ejection = EJECTION_LIMITS }: RotationOptions,
+    { strategy, slowStartMs, ejection = EJECTION_LIMITS }: LoadBalancerOptions,
   ) {
     this.strategy = strategy;
     this.slowStartMs = slowStartMs;
@@ -61,7 +61,7 @@ export class Rotation {
   }
 
   /** Takes another way of choosing from the next request on; what is known of the nodes stays. */
-  configure({ strategy, slowStartMs }: Pick<RotationOptions, 'strategy' | 'slowStartMs'>): void {
+  configure({ strategy, slowStartMs }: Pick<LoadBalancerOptions, 'strategy' | 'slowStartMs'>): void {
     this.strategy = strategy;
     this.slowStartMs = slowStartMs;
   }
@@ -140,7 +140,7 @@ export class Rotation {
   }
 
   /** To be called some times a second. @returns who was ejected and who came back since the last time */
-  tick(nowMs: number): EjectionNews[] {
+  tick(nowMs: number): EjectionChange[] {
     const back = this.ejection.tick(nowMs);
     for (const id of back) this.news.push({ id, ejectedForMs: 0 });
     if (back.length > 0) this.order(nowMs);

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { request } from 'undici';
 import { ConsistencyCheckReply, ConsistencyReport, Problem } from '#libs/contracts';
 import { messageOf } from '#libs/kernel';
-import { verdictLines } from './domain/verdict.js';
+import { verdictLines } from './domain/report-text.js';
 
 /*
  * `npm run consistency [-- --repair] [-- --gateway http://127.0.0.1:8080]`: compares all nodes now, and prints what came

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { verdictLines } from './verdict.js';
+import { verdictLines } from './report-text.js';
 
 const AT = '2026-01-01T00:00:00.000Z';
 const difference = {

@@ -19,7 +19,7 @@ type HeardVerdict = GivenVerdict & Partial<Pick<NodeVerdict, 'judgedBy' | 'evide
 /** Reasons for which a leader is replaced; of another node they are only news. */
 const DEPOSING: readonly string[] = ['process-down', 'unresponsive', 'cannot-lead'];
 
-export interface DetectorServiceParts {
+export interface VerdictServiceParts {
   detector: FailureDetector;
   witnesses: WitnessService;
   elections: ElectionService;
@@ -37,11 +37,11 @@ export interface DetectorServiceParts {
 
 /** The shell around the detector: seeks confirmation for its suspicions, announces verdicts, starts elections. */
 
-export class DetectorService {
+export class VerdictService {
   private readonly tasks = new Set<Promise<void>>();
   private loop: Repeating | undefined;
 
-  constructor(private readonly parts: DetectorServiceParts) {}
+  constructor(private readonly parts: VerdictServiceParts) {}
 
   start(): void {
     const nowMs = () => this.parts.clock.monotonicMs();

@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { BALANCING_STRATEGIES } from '#libs/contracts';
-import { type Balancing, balancingBy, isSame, strategyOf } from './balancing.js';
+import { type BalancingSettings, balancingBy, isSame, strategyOf } from './balancing-settings.js';
 import { Candidate } from './candidate.js';
 
-const own: Balancing = { strategy: 'least-connections', hedge: true, slowStartMs: 30_000, loadPercent: 125 };
+const own: BalancingSettings = {
+  strategy: 'least-connections',
+  hedge: true,
+  slowStartMs: 30_000,
+  loadPercent: 125,
+};
 
 describe('how a gateway balances', () => {
   it('is its own way, until the key says something', () => {

@@ -1,15 +1,15 @@
 import { type Clock, type Repeating, repeat } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
-import type { Rotation } from '../domain/nodes/rotation.js';
+import type { LoadBalancer } from '../domain/nodes/load-balancer.js';
 
 const TICK_MS = 100;
 
 /** Lets time pass for the rotation, and tells whom it ejected and took back. */
-export class RotationClock {
+export class LoadBalancerTicker {
   private timer: Repeating | undefined;
 
   constructor(
-    private readonly rotation: Rotation,
+    private readonly balancer: LoadBalancer,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
@@ -26,7 +26,7 @@ export class RotationClock {
   }
 
   private tick(): void {
-    for (const { id, ejectedForMs } of this.rotation.tick(this.clock.monotonicMs())) {
+    for (const { id, ejectedForMs } of this.balancer.tick(this.clock.monotonicMs())) {
       if (ejectedForMs > 0)
         this.logger.warn({ ejected: id, ejectedForMs }, 'ejected a node that fails its requests');
       else this.logger.info({ id }, 'an ejected node may serve again');

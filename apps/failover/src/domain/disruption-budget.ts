@@ -17,7 +17,7 @@ export type RestartLeave =
  * All nodes with what is known and planned of them. Answers the questions that no node can answer for itself: whether
  * a restart, a quarantine or a drain is bearable for the rest.
  */
-export class Fleet {
+export class DisruptionBudget {
   private readonly recoveries: Map<string, RecoveryRow>;
   private readonly holds: Map<string, HoldRow>;
 
