@@ -139,6 +139,29 @@ describe('reads through the gateway', () => {
     await expect(ask(gateway.base, 'GET', KEY)).rejects.toThrow();
   });
 
+  it('of large values are not held up by nodes that stall in the middle of others', async () => {
+    const size = 1024 * 1024;
+    let asked = 0;
+    for (const it of nodes) {
+      it.answerRead = (_req, res) => {
+        res.writeHead(200, { 'content-length': size });
+        if (++asked <= 2) res.write(Buffer.alloc(1_000));
+        else res.end(Buffer.alloc(size));
+      };
+    }
+    const requests = [1, 2].map(() => request(gateway.base + KEY, (res) => res.resume()).end());
+    const stalled = requests.map(
+      (req) =>
+        new Promise<string>((resolve) =>
+          req.on('close', () => resolve('stalled')).on('error', () => undefined),
+        ),
+    );
+    await expect.poll(() => asked).toBe(2);
+    const whole = ask(gateway.base, 'GET', KEY).then(({ text }) => text.length);
+    expect(await Promise.race([whole, ...stalled])).toBe(size);
+    for (const req of requests) req.destroy();
+  });
+
   it('of large values do not pile up in the gateway when the client is slow, and come whole', async () => {
     const size = 64 * 1024 * 1024;
     let written = 0;

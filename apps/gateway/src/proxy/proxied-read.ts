@@ -62,6 +62,7 @@ export class ProxiedRead implements AttemptOwner {
   private storageAway = false;
   private answering = false;
   private isLarge = false;
+  private lastDataMs = 0;
   private status = 0;
   private done = false;
   /** Bytes of the answer that are still to come; negative when it did not say. */
@@ -124,13 +125,23 @@ export class ProxiedRead implements AttemptOwner {
     if (version > attempt.node.version) attempt.node.version = version;
     this.startAnswer(status, headers);
     this.isLarge = this.remaining < 0 || this.remaining > LARGE_BYTES;
+    this.lastDataMs = this.options.monotonicMs();
     if (this.isLarge && !this.options.largeAnswers.ask(this)) attempt.pause();
+  }
+
+  /** Gives its turn back when the node has sent nothing for so long: a node that stalls must not hold up the answers of others. */
+  yieldTurn(nowMs: number, forMs: number): void {
+    const { largeAnswers } = this.options;
+    if (this.isLarge && nowMs - this.lastDataMs >= forMs && largeAnswers.holds(this))
+      largeAnswers.leave(this);
   }
 
   /** It is the turn of this answer, which is large. Not at once: the turn may come from within another answer's parser. */
   passOn(): void {
     setImmediate(() => {
-      if (!this.done) this.attempt?.resume();
+      if (this.done) return;
+      this.lastDataMs = this.options.monotonicMs();
+      this.attempt?.resume();
     });
   }
 
@@ -141,9 +152,14 @@ export class ProxiedRead implements AttemptOwner {
       return;
     }
     this.remaining -= chunk.length;
-    if (res.write(chunk)) return;
-    attempt.pause();
     const { largeAnswers, monotonicMs } = this.options;
+    this.lastDataMs = monotonicMs();
+    if (res.write(chunk)) {
+      // Its turn was given back while its node stalled.
+      if (this.isLarge && !largeAnswers.ask(this)) attempt.pause();
+      return;
+    }
+    attempt.pause();
     if (this.isLarge) largeAnswers.leave(this);
     this.stalledMs = monotonicMs();
     res.once('drain', () => {

@@ -12,6 +12,7 @@ const MAX_READS = 4_096;
 const DOUBT_AFTER_MS = 300;
 const SWEEP_EVERY_MS = 100;
 const STALLED_FOR_MS = 30_000;
+const TURN_WITHOUT_DATA_MS = 250;
 
 /** Balances reads over nodes; knows all that are under way, so that none waits for a node that will not answer. */
 export class ReadProxy {
@@ -92,6 +93,7 @@ export class ReadProxy {
       const address = read.waitingAt(nowMs, DOUBT_AFTER_MS);
       if (address !== undefined) doubted.add(address);
       read.cutStalled(nowMs, STALLED_FOR_MS);
+      read.yieldTurn(nowMs, TURN_WITHOUT_DATA_MS);
     }
     for (const address of doubted) this.options.directory.doubt(address);
   }

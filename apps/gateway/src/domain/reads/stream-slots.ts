@@ -22,6 +22,10 @@ export class StreamSlots<Holder> {
     return false;
   }
 
+  holds(holder: Holder): boolean {
+    return this.active.has(holder);
+  }
+
   /** Gives the turn, or the place in the queue, back. */
   leave(holder: Holder): void {
     this.waiting.delete(holder);
