@@ -194,8 +194,10 @@ describe('history that was removed', () => {
     expect(versions).toEqual(Array.from({ length: 10 }, (_, i) => VERSIONS - i));
     expect(rest.cursor).toBeUndefined();
     const diff = (query: string) => onYoung.request('GET', `/v1/namespaces/app/diff/k?${query}`);
-    expect((await diff(`from=${VERSIONS - 1}&to=${VERSIONS}`)).status).toBe(200);
-    expect((await diff('')).status).toBe(200);
+    // The process that computes differences may get too little of a busy machine: 429, and the client asks again.
+    for (const query of [`from=${VERSIONS - 1}&to=${VERSIONS}`, '']) {
+      await expect.poll(async () => (await diff(query)).status).toBe(200);
+    }
     for (const query of ['from=3&to=30', 'from=0&to=4', `to=${FLOOR - 1}`]) {
       expect(verdict(await diff(query)), query).toEqual([410, 'version-compacted']);
     }
