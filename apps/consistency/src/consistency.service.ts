@@ -156,9 +156,9 @@ export class ConsistencyService {
     this.lastFindingId ??= await this.parts.store.lastFindingId();
     for (const finding of await this.parts.truth.entryFindings(this.lastFindingId, FINDINGS_AT_ONCE)) {
       const wallMs = this.parts.clock.wallMs();
-      const teller = { observer: finding.leaderId, wallMs, at: new Date(wallMs).toISOString() };
+      const reporter = { observer: finding.leaderId, wallMs, at: new Date(wallMs).toISOString() };
       const repaired = repairedOf(finding);
-      const facts = entriesEvents(repaired, finding.id, teller);
+      const facts = entriesEvents(repaired, finding.id, reporter);
       this.parts.metrics.repairs.inc({ place: CONFIG_ENTRIES, outcome: repaired.outcome });
       // Several instances write the same rows: the first one counts.
       this.parts.journal.add({

@@ -23,8 +23,8 @@ import { NodeDirectory } from './nodes/node-directory.js';
 import { NodeProber } from './nodes/node-prober.js';
 import { registerUpstreamMetrics } from './nodes/upstream.metrics.js';
 import { Upstreams } from './nodes/upstreams.js';
+import type { AnswerTurn } from './proxy/answer-turn.js';
 import { Edge } from './proxy/edge.js';
-import type { ProxiedRead } from './proxy/proxied-read.js';
 import { ProxyMetrics } from './proxy/proxy.metrics.js';
 import { ReadProxy } from './proxy/read-proxy.js';
 import { WriteProxy } from './proxy/write-proxy.js';
@@ -88,7 +88,7 @@ export function assembleGateway(
     firstReads: new FirstReads(),
     metrics: proxyMetrics,
     proofs,
-    largeAnswers: new StreamSlots<ProxiedRead>(LARGE_ANSWERS_AT_ONCE, (read) => read.passOn()),
+    largeAnswers: new StreamSlots<AnswerTurn>(LARGE_ANSWERS_AT_ONCE, (turn) => turn.granted()),
     monotonicMs,
   });
   const writes = new WriteProxy({

@@ -68,7 +68,7 @@ export class Pusher {
       if (outcome.type === 'diverged') this.parts.diverged(next.nodeId, outcome.position);
       next = planner.report(next.ticket, outcome, clock.monotonicMs());
     }
-    await pages.ahead?.page.catch(() => undefined); // asked for and not needed
+    await pages.ahead?.page.catch(crashOnDefect); // asked for and not needed
   }
 
   private async outcomeOf(task: SyncTask, pages: { ahead: Ahead | undefined }): Promise<SyncOutcome> {

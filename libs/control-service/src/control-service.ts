@@ -47,9 +47,9 @@ export interface ControlParts {
 /** What a control service adds to the chassis. */
 export interface ControlService {
   module: DynamicModule;
-  /** What GET /ping says beside `service` and `instanceId`. `app` is undefined until the service has started. */
+  /** What GET /ping says beside `service` and `instanceId`. `app` is undefined until the service starts. */
   ping?: (app: NestFastifyApplication | undefined) => object;
-  /** Begins the work: the bus is connected or given up for now, and requests are served. */
+  /** Begins the work. HTTP requests are served; the bus is subscribed to, or it did not answer in time and will be later. */
   start: (app: NestFastifyApplication) => Promise<void> | void;
   /** Ends the work, while requests are still served. */
   stop: (app: NestFastifyApplication) => Promise<void>;
@@ -60,7 +60,7 @@ export interface ControlService {
 export interface ChassisOptions {
   /** Name of the service: of its metrics, its queue group on the bus, and its database role `holdfast_<name>`. */
   name: string;
-  /** Connections to the database; 3 by default. */
+  /** Connections to the database; 5 by default. */
   poolSize?: number;
   /** Without the bus it is not ready. */
   needsBus?: boolean;
@@ -98,8 +98,8 @@ export function controlService(
     strategies: [new BusStrategy(bus, { queue: name })],
     listen: { port: settings.port, host: settings.bind },
     started: async (app) => {
-      await service.start(app);
       started = app;
+      await service.start(app);
     },
     stopping: async () => {
       if (started !== undefined) await service.stop(started);

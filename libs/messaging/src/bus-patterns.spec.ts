@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { NodeHeartbeat, SyncReport } from '#libs/contracts';
 import { Answers, OnEvent } from './bus-patterns.js';
 
-const EMPTY: SyncReport = { head: 0, nodes: [] } as unknown as SyncReport;
+const EMPTY: SyncReport = { head: 0, instances: [], nodes: [] };
 
 class Listening {
   @OnEvent('node.heartbeat', { members: true })

@@ -55,8 +55,8 @@ export interface WriteIntakeParts {
 }
 
 /**
- * Decides which node answers a write, what of the sender's word counts, and what the client is told of the outcome. Both the
- * HTTP routes and the simulator's transport stand before it.
+ * Decides which node answers a write, which claims of the sender are trusted, and which outcome the client receives. The HTTP
+ * routes and the transport of the simulator both call it.
  */
 export class WriteIntake {
   constructor(private readonly parts: WriteIntakeParts) {}

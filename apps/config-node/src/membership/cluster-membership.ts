@@ -140,7 +140,7 @@ export class ClusterMembership {
     const unkept = (error: Error) =>
       this.parts.logger.warn(
         { reason: error.message },
-        'writing the incarnation to disk failed: the node goes on without the file',
+        'writing the incarnation to disk failed: the node continues without the file',
       );
     return nextIncarnation(this.parts.options.dataDir, this.parts.clock.wallMs(), unkept, atLeast);
   }

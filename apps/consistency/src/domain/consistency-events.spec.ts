@@ -39,7 +39,7 @@ describe('news', () => {
     expectPublishable(told);
     expect(subjects(told)).toEqual(['consistency.checked', 'alert.raised.critical']);
     expect(summaries(told)).toEqual([
-      'its state at version 7 is not the truth: shop/banner extra, shop/banner extra, shop/banner extra and 148 more',
+      'its state at version 7 is not that of the change log: shop/banner extra, shop/banner extra, shop/banner extra and 148 more',
     ]);
   });
 

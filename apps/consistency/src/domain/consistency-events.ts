@@ -19,26 +19,30 @@ export interface Reporter {
   wallMs: number;
 }
 
-const MAX_TOLD = 100;
+const MAX_DIFFERENCES = 100;
 
-/** What the world is told when a node's result changes, or does not for too long. */
-export function eventsFor(news: ConsistencyTransition, pin: Pin, teller: Reporter): ConsistencyEvent[] {
-  if (news.type === 'stays-unknown') {
-    const { nodeId, reason, forMs } = news;
+/** What the world is events when a node's result changes, or does not for too long. */
+export function eventsFor(
+  transition: ConsistencyTransition,
+  pin: Pin,
+  reporter: Reporter,
+): ConsistencyEvent[] {
+  if (transition.type === 'stays-unknown') {
+    const { nodeId, reason, forMs } = transition;
     const what = `its state could not be compared for ${Math.round(forMs / 1_000)} s: ${reason}`;
-    return [alert('consistency.unknown', 'warning', what, nodeId, teller)];
+    return [alert('consistency.unknown', 'warning', what, nodeId, reporter)];
   }
-  const { outcome, from } = news;
+  const { outcome, from } = transition;
   const { nodeId, result, reason, differences } = outcome;
   const checked: ConsistencyChecked = {
-    ...{ nodeId, from, result, reason, ...pin, differences: differences.slice(0, MAX_TOLD) },
-    ...{ observer: teller.observer, at: teller.at },
+    ...{ nodeId, from, result, reason, ...pin, differences: differences.slice(0, MAX_DIFFERENCES) },
+    ...{ observer: reporter.observer, at: reporter.at },
   };
-  const id = `consistency.checked/${nodeId}/${teller.wallMs}`;
-  const told: ConsistencyEvent[] = [{ id, subject: 'consistency.checked', payload: checked }];
+  const id = `consistency.checked/${nodeId}/${reporter.wallMs}`;
+  const events: ConsistencyEvent[] = [{ id, subject: 'consistency.checked', payload: checked }];
   if (result === 'mismatch')
-    told.push(alert('consistency.mismatch', 'critical', mismatchOf(outcome, pin), nodeId, teller));
-  return told;
+    events.push(alert('consistency.mismatch', 'critical', mismatchOf(outcome, pin), nodeId, reporter));
+  return events;
 }
 
 /** Besides each repair: that the whole state is replaced, or would be, is for an operator to look at. */
@@ -46,33 +50,33 @@ export function repairEvent(
   nodeId: string,
   plan: RepairPlan['type'],
   repairs: readonly ConsistencyRepaired[],
-  teller: Reporter,
+  reporter: Reporter,
 ): ConsistencyEvent[] {
-  const told = repairs.map((repaired, index): ConsistencyEvent => {
-    const id = `consistency.repaired/${nodeId}/${teller.wallMs}/${index}`;
+  const events = repairs.map((repaired, index): ConsistencyEvent => {
+    const id = `consistency.repaired/${nodeId}/${reporter.wallMs}/${index}`;
     return { id, subject: 'consistency.repaired', payload: repaired };
   });
   if (plan === 'resync')
-    told.push(alert('consistency.resync', 'critical', 'its whole state is loaded anew', nodeId, teller));
+    events.push(alert('consistency.resync', 'critical', 'its whole state is loaded anew', nodeId, reporter));
   if (plan === 'resting') {
     const what = 'its state is wrong again although it was loaded anew a moment ago: nothing is done';
-    told.push(alert('consistency.stuck', 'critical', what, nodeId, teller));
+    events.push(alert('consistency.stuck', 'critical', what, nodeId, reporter));
   }
-  return told;
+  return events;
 }
 
 /** What the leader found in the database itself. */
 export function entriesEvents(
   repaired: ConsistencyRepaired,
   findingId: number,
-  teller: Reporter,
+  reporter: Reporter,
 ): ConsistencyEvent[] {
   const id = `consistency.repaired/${CONFIG_ENTRIES}/${findingId}`;
   const { difference, outcome } = repaired;
   const what = `${difference?.namespace}/${difference?.key} was not what the log says: ${difference?.class}, ${outcome}`;
   return [
     { id, subject: 'consistency.repaired', payload: repaired },
-    alert('consistency.entries', 'critical', what, CONFIG_ENTRIES, teller, `/${findingId}`),
+    alert('consistency.entries', 'critical', what, CONFIG_ENTRIES, reporter, `/${findingId}`),
   ];
 }
 
@@ -91,7 +95,7 @@ function alert(
 function mismatchOf({ differences, more }: NodeOutcome, { version }: Pin): string {
   const names = differences.slice(0, 3).map(nameAndClass).join(', ');
   const others = differences.length + more - 3;
-  return `its state at version ${version} is not the truth: ${names}${others > 0 ? ` and ${others} more` : ''}`;
+  return `its state at version ${version} is not that of the change log: ${names}${others > 0 ? ` and ${others} more` : ''}`;
 }
 
 function nameAndClass({ namespace, key, class: kind }: Difference): string {

@@ -154,11 +154,11 @@ export class Checks {
   }
 
   private async publishTransitions(pin: Pin, outcomes: readonly NodeOutcome[]): Promise<void> {
-    const teller = this.teller();
+    const reporter = this.reporter();
     const nowMs = this.parts.clock.monotonicMs();
     const facts = this.standings.apply(outcomes, nowMs).flatMap((news) => {
       if (news.type === 'changed') this.log(news.outcome, pin);
-      return eventsFor(news, pin, teller);
+      return eventsFor(news, pin, reporter);
     });
     if (facts.length > 0) this.parts.journal.add({ repairs: [], facts });
     const rows = outcomes.map((outcome): NodeConsistencyRow => {
@@ -166,14 +166,14 @@ export class Checks {
       const { nodeId, result, reason } = outcome;
       return {
         ...{ nodeId, result, reason, ...stored(outcome), version: pin.version },
-        since: new Date(teller.wallMs - (nowMs - sinceMs)).toISOString(),
-        ...{ checkedAt: teller.at, observer: teller.observer },
+        since: new Date(reporter.wallMs - (nowMs - sinceMs)).toISOString(),
+        ...{ checkedAt: reporter.at, observer: reporter.observer },
       };
     });
     await this.parts.store.saveNodes(rows);
     const counts = { match: 0, mismatch: 0, unknown: 0 };
     for (const { result } of outcomes) counts[result]++;
-    const { observer, at: lastAt } = teller;
+    const { observer, at: lastAt } = reporter;
     await this.parts.store.saveRound({ observer, lastAt, version: pin.version, ...counts });
   }
 
@@ -183,7 +183,7 @@ export class Checks {
       const address = this.parts.members.addressOf(outcome.nodeId);
       if (outcome.result !== 'mismatch' || address === undefined) continue;
       const { plan, repairs } = await this.parts.repairer.repair(pin, outcome, address);
-      const facts = repairEvent(outcome.nodeId, plan, repairs, this.teller());
+      const facts = repairEvent(outcome.nodeId, plan, repairs, this.reporter());
       const rows = repairs.map((repaired, index) => {
         this.parts.metrics.repairs.inc({ place: 'node', outcome: repaired.outcome });
         return { id: facts[index]?.id ?? '', findingId: null, repaired };
@@ -213,7 +213,7 @@ export class Checks {
     this.parts.logger[result === 'mismatch' ? 'error' : 'info'](found, 'the state of a node was compared');
   }
 
-  private teller(): Reporter {
+  private reporter(): Reporter {
     const wallMs = this.parts.clock.wallMs();
     return { observer: this.parts.settings.instanceId, wallMs, at: new Date(wallMs).toISOString() };
   }

@@ -6,18 +6,17 @@ import type { Candidate } from '../domain/nodes/candidate.js';
 import type { LoadBalancer } from '../domain/nodes/load-balancer.js';
 import type { FirstReads } from '../domain/reads/first-reads.js';
 import type { Hedging } from '../domain/reads/hedging.js';
+import { isLargeAnswer } from '../domain/reads/large-answer.js';
 import type { OwnWrites } from '../domain/reads/own-writes.js';
 import { type ReadVerdict, readVerdict } from '../domain/reads/read-answer.js';
 import type { StreamSlots } from '../domain/reads/stream-slots.js';
 import { refusesProof } from '../domain/refused-proof.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
+import { AnswerTurn } from './answer-turn.js';
 import { type Client, problemIn, sendProblem } from './client.js';
 import type { ProxyMetrics } from './proxy.metrics.js';
 import { type AnswerHeaders, type AttemptOwner, type HeldAnswer, ReadAttempt } from './read-attempt.js';
-
-/** Above this an answer takes turns with others: passing on a hundred of 4 MiB at once leaves small ones no time. */
-const LARGE_BYTES = 256 * 1024;
 
 /** Where one read may go. */
 export interface ReadPlan {
@@ -37,7 +36,7 @@ export interface ReadContext {
   metrics: ProxyMetrics;
   monotonicMs: () => number;
   proofs: ReadProofs;
-  largeAnswers: StreamSlots<ProxiedRead>;
+  largeAnswers: StreamSlots<AnswerTurn>;
 }
 
 /**
@@ -61,8 +60,8 @@ export class ProxiedRead implements AttemptOwner {
   private failedInFlight = false;
   private storageAway = false;
   private answering = false;
-  private isLarge = false;
-  private lastDataMs = 0;
+  /** Of a large answer. */
+  private turn: AnswerTurn | undefined;
   private status = 0;
   private done = false;
   /** Bytes of the answer that are still to come; negative when it did not say. */
@@ -124,25 +123,15 @@ export class ProxiedRead implements AttemptOwner {
     const version = Number(headers[HEADERS.version]);
     if (version > attempt.node.version) attempt.node.version = version;
     this.startAnswer(status, headers);
-    this.isLarge = this.remaining < 0 || this.remaining > LARGE_BYTES;
-    this.lastDataMs = this.options.monotonicMs();
-    if (this.isLarge && !this.options.largeAnswers.ask(this)) attempt.pause();
+    if (!isLargeAnswer(this.client.req.method, status, this.remaining)) return;
+    const { largeAnswers, monotonicMs } = this.options;
+    this.turn = new AnswerTurn(largeAnswers, () => attempt.resume(), monotonicMs);
+    if (!this.turn.ask()) attempt.pause();
   }
 
-  /** Gives its turn back when the node has sent nothing for so long: a node that stalls must not hold up the answers of others. */
+  /** A node that stalls in the middle of a large answer must not hold up those of others. */
   yieldTurn(nowMs: number, forMs: number): void {
-    const { largeAnswers } = this.options;
-    if (this.isLarge && nowMs - this.lastDataMs >= forMs && largeAnswers.holds(this))
-      largeAnswers.leave(this);
-  }
-
-  /** It is the turn of this answer, which is large. Not at once: the turn may come from within another answer's parser. */
-  passOn(): void {
-    setImmediate(() => {
-      if (this.done) return;
-      this.lastDataMs = this.options.monotonicMs();
-      this.attempt?.resume();
-    });
+    this.turn?.yieldIfIdle(nowMs, forMs);
   }
 
   answerData(attempt: ReadAttempt, chunk: Buffer): void {
@@ -152,19 +141,18 @@ export class ProxiedRead implements AttemptOwner {
       return;
     }
     this.remaining -= chunk.length;
-    const { largeAnswers, monotonicMs } = this.options;
-    this.lastDataMs = monotonicMs();
+    const { turn } = this;
     if (res.write(chunk)) {
-      // Its turn was given back while its node stalled.
-      if (this.isLarge && !largeAnswers.ask(this)) attempt.pause();
+      // Its turn may have been given back while its node stalled.
+      if (turn?.ask() === false) attempt.pause();
       return;
     }
     attempt.pause();
-    if (this.isLarge) largeAnswers.leave(this);
-    this.stalledMs = monotonicMs();
+    turn?.giveBack();
+    this.stalledMs = this.options.monotonicMs();
     res.once('drain', () => {
       this.stalledMs = undefined;
-      if (!this.isLarge || (!this.done && largeAnswers.ask(this))) attempt.resume();
+      if (turn?.ask() !== false) attempt.resume();
     });
   }
 
@@ -340,7 +328,7 @@ export class ProxiedRead implements AttemptOwner {
     if (this.done) return;
     this.done = true;
     clearTimeout(this.hedgeTimer);
-    if (this.isLarge) this.options.largeAnswers.leave(this);
+    this.turn?.end();
     this.attempt?.abandon();
     if (this.rival !== undefined) this.dropRival(this.rival);
     this.onDone();

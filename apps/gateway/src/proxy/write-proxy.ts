@@ -1,41 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { errors } from 'undici';
-import { hashInSlices, hashOf, RequestSigner } from '#libs/cluster-auth';
-import { HEADERS, missingBody, Problem } from '#libs/contracts';
-import { crashOnDefect, invariant, secretMatcher } from '#libs/kernel';
+import { RequestSigner } from '#libs/cluster-auth';
+import { HEADERS, Problem } from '#libs/contracts';
+import { invariant, secretMatcher } from '#libs/kernel';
 import type { Logger } from '#libs/observability';
-import { Admission } from '#libs/service';
 import { forClient, forNode } from '../domain/forwarded-headers.js';
 import type { LoadBalancer } from '../domain/nodes/load-balancer.js';
 import type { OwnWrites } from '../domain/reads/own-writes.js';
 import { refusesProof } from '../domain/refused-proof.js';
 import { committedKeys } from '../domain/writes/committed-keys.js';
 import { readWriteAnswer } from '../domain/writes/write-answer.js';
-import { bodyLimit } from '../domain/writes/write-limits.js';
 import type { WriteParking } from '../domain/writes/write-parking.js';
 import type { LeaderTarget, ParkingAction, ParkingInput } from '../domain/writes/write-parking.types.js';
 import type { NodeDirectory } from '../nodes/node-directory.js';
 import type { Upstreams } from '../nodes/upstreams.js';
-import { Bodies, type BodyRead } from './body.js';
 import { type Client, isGone, sendProblem } from './client.js';
 import type { ProxyMetrics } from './proxy.metrics.js';
 import { TaskQueue } from './task-queue.js';
 import { WriteAttempt, type WriteReply } from './write-attempt.js';
-
-/** Bodies that are still coming in, all together. */
-const MAX_READING_BYTES = 128 * 1024 * 1024;
-/**
- * Bodies above this size are read a few at a time, and two at a time are on their way through: each takes tens of
- * milliseconds of this event loop and of the leader's, which would else come all at once. The others wait unread.
- */
-const LARGE_BYTES = 256 * 1024;
-const MANY_LARGE = 'too many large bodies are sent at once';
-const READING_LARGE = { atOnce: 8, waiting: 256, waitMs: 8_000, refusal: MANY_LARGE };
-/** A large body that has not come by then is not waited for: it keeps others from being read. */
-const READING_WITHIN_MS = 20_000;
-const EMPTY = Buffer.alloc(0);
-const SENDING_LARGE = { atOnce: 2, waiting: 8, waitMs: 8_000, refusal: MANY_LARGE };
+import { WriteBodies } from './write-bodies.js';
 
 export interface WriteProxyOptions {
   directory: NodeDirectory;
@@ -65,9 +48,7 @@ interface HeldWrite {
 /** Sends writes to the leader as the parking decides, and gives clients what it says they may be told. */
 export class WriteProxy {
   private readonly writes = new Map<number, HeldWrite>();
-  private readonly bodies = new Bodies(MAX_READING_BYTES);
-  private readonly readingLarge = new Admission(READING_LARGE);
-  private readonly sendingLarge = new Admission(SENDING_LARGE);
+  private readonly bodies = new WriteBodies();
   private readonly tasks = new TaskQueue(() => {
     this.watchParked();
     this.schedule();
@@ -99,50 +80,7 @@ export class WriteProxy {
   }
 
   handle(client: Client): void {
-    const limit = bodyLimit(client.req.method ?? '', client.req.url ?? '');
-    const announced = Number(client.req.headers['content-length'] ?? Number.NaN);
-    // One that is too large is refused before it waits for its turn.
-    if (isLarge(client.req) && !(announced > limit))
-      this.handleLarge(client, limit).catch((error) => refuse(client, error));
-    else this.bodies.read(client.req, limit, (result) => this.take(client, result, hashOf));
-  }
-
-  /** A body that was read keeps its place among those that are read until it may be sent, so that no more are read than can go. */
-  private handleLarge(client: Client, limit: number): Promise<void> {
-    return this.readingLarge.execute(async () => {
-      const result = await new Promise<BodyRead>((resolve) =>
-        this.bodies.read(client.req, limit, resolve, {
-          announced: announcedBytes(client.req),
-          withinMs: READING_WITHIN_MS,
-        }),
-      );
-      await this.sendingLarge.execute(async () => {
-        const hash = result.read === 'whole' ? await hashInSlices(result.body) : undefined;
-        const answered = once(client.res);
-        this.take(client, result, () => hash ?? EMPTY);
-        await answered;
-      });
-    });
-  }
-
-  private take(client: Client, result: BodyRead, hash: (body: Buffer) => Buffer): void {
-    if (isGone(client)) return;
-    if (result.read === 'whole') {
-      // Only here is it known how the client framed the body: undici frames what nodes get.
-      const { req } = client;
-      const missing = req.method === 'PUT' ? missingBody(req.headers, result.body.length) : undefined;
-      if (missing === undefined) this.arrived(client, result.body, hash(result.body));
-      else sendProblem(client, missing);
-    } else if (result.read === 'too-large') {
-      sendProblem(client, new Problem('value-too-large', 'the body is larger than this request may have'));
-    } else if (result.read === 'no-room') {
-      sendProblem(client, new Problem('cluster-busy', 'too many writes are being sent to this gateway'));
-    } else if (result.read === 'late') {
-      sendProblem(
-        client,
-        new Problem('request-timeout', `the body did not come within ${READING_WITHIN_MS / 1_000} s`),
-      );
-    }
+    this.bodies.take(client, (body, hash) => this.arrived(client, body, hash));
   }
 
   stop(): void {
@@ -374,29 +312,4 @@ function attemptHeaders(term: number, fresh: boolean): string[] {
   const headers = [HEADERS.aimTerm, String(term)];
   if (fresh) headers.push(HEADERS.attempt, '1');
   return headers;
-}
-
-/** A body that comes in chunks is as long as it likes. */
-function isLarge({ headers }: IncomingMessage): boolean {
-  const { 'content-length': announced, 'transfer-encoding': encoding } = headers;
-  return announced === undefined ? encoding !== undefined : Number(announced) > LARGE_BYTES;
-}
-
-function announcedBytes({ headers }: IncomingMessage): number | undefined {
-  const { 'content-length': announced } = headers;
-  return announced === undefined ? undefined : Number(announced);
-}
-
-/** Resolves when the answer is over, or the client has gone. */
-function once(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    if (response.destroyed || response.writableFinished) resolve();
-    else response.once('close', () => resolve());
-  });
-}
-
-function refuse(client: Client, error: unknown): void {
-  crashOnDefect(error);
-  if (!isGone(client))
-    sendProblem(client, error instanceof Problem ? error : new Problem('internal', 'unexpected error'));
 }

@@ -56,8 +56,8 @@ export class WriteRoutes {
 
   register(fastify: FastifyInstance): void {
     /** Before the body is read: 421 of a node that neither leads nor is to send the write on. */
-    const demandLeader = async (request: FastifyRequest) => {
-      this.intake.leaderElsewhere(this.senderOf(request));
+    const demandLeader = async (request: FastifyRequest, reply: FastifyReply) => {
+      this.intake.leaderElsewhere(this.senderOf(request, reply));
     };
     const value = { bodyLimit: LIMITS.valueBytes, onRequest: [demandOneKey, demandValueType, demandLeader] };
     const bare = { bodyLimit: SMALL_BODY_BYTES, onRequest: [demandOneKey, demandLeader] };
@@ -136,7 +136,7 @@ export class WriteRoutes {
     return answer(await this.intake.publish(sender, checked));
   }
 
-  private senderOf(request: FastifyRequest, reply?: FastifyReply): WriteSender {
+  private senderOf(request: FastifyRequest, reply: FastifyReply): WriteSender {
     const { headers, raw } = request;
     const { [HEADERS.attempt]: attempt, [HEADERS.aimTerm]: aim } = headers;
     const claim = () => ({
@@ -150,7 +150,7 @@ export class WriteRoutes {
       forwarded: headers[HEADERS.forwarded] !== undefined,
       attempt: attempt === undefined && aim === undefined ? undefined : claim,
       idempotencyKey: () => idempotencyKey(headers[HEADERS.idempotencyKey]),
-      signal: () => (reply === undefined ? AbortSignal.abort() : whenLeft(reply)),
+      signal: () => whenLeft(reply),
     };
   }
 
