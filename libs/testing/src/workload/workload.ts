@@ -3,7 +3,7 @@ import { ApiClient } from '../clients/api-client.js';
 import { checkHistory } from '../history/check.js';
 import { History } from '../history/record.js';
 import type { Violation } from '../history/violation.js';
-import type { Failure } from './failures.js';
+import { describeFailures, type Failure } from './failures.js';
 import { Reader, type ReaderOptions } from './reader.js';
 import { WatchFollower } from './watch-follower.js';
 import { DirectWriter, GatewayWriter } from './writer.js';
@@ -123,7 +123,10 @@ export class Workload {
       const recent = this.history.writes.slice(-200);
       const found = recent.find((write) => write.startedAt >= begin && write.outcome.type === 'ok');
       if (found) return found.endedAt - begin;
-      if (performance.now() - begin > withinMs) throw new Error(`no write succeeded within ${withinMs} ms`);
+      if (performance.now() - begin > withinMs) {
+        const failed = describeFailures(this.failures.filter(({ at }) => at >= begin));
+        throw new Error(`no write succeeded within ${withinMs} ms; since then:\n${failed}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
